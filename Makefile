@@ -1,0 +1,68 @@
+# Two commands for a fresh machine: `make run` and `make test`. Both make .venv first where it is missing.
+
+# The first Python that is new enough; name another with `make run PYTHON=python3.13`.
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$python -c '$(NEW_ENOUGH)' 2>/dev/null && { echo $$python; break; }; done)
+
+VENV := .venv
+BIN := $(VENV)/bin
+TESTS ?= tests
+
+.DEFAULT_GOAL := help
+.PHONY: help run test check format wheel clean
+
+help:
+	@echo 'make run     read the sample pages into ./fumikura.db and show how well they were read'
+	@echo 'make test    run all tests (TESTS=tests/test_docs.py for some)'
+	@echo 'make check   ruff, mypy and the import rules'
+	@echo 'make format  put the code into ruff'"'"'s form'
+	@echo 'make wheel   build dist/fumikura-*.whl'
+	@echo 'make clean   remove what the others built, .venv included; databases stay'
+
+run: $(VENV)/installed
+	$(BIN)/fumikura run samples --truth samples/coordinate.csv
+	@echo
+	@echo 'These pages were drawn by a program. What to try next:'
+	@echo '  $(BIN)/fumikura query characters の        where a character or a word stands'
+	@echo '  $(BIN)/fumikura show drawn_001             a page with its mask, boxes and labels, as PNG'
+	@echo '  $(BIN)/fumikura run your/scans             a folder, a zip or a tar of your own'
+	@echo 'How real books are read stands in docs/benchmarks.md.'
+
+test: $(VENV)/installed-dev
+	$(BIN)/python -m pytest $(TESTS)
+
+check: $(VENV)/installed-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+wheel: $(VENV)/installed-dev
+	$(BIN)/python -m hatchling build --target wheel
+
+clean:
+	rm -rf $(VENV) dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+
+# The stamps are younger than pyproject.toml where nothing is to be done, so a second `make` starts at once.
+$(VENV)/installed: pyproject.toml
+	$(call install,--editable .)
+	@touch $@
+
+$(VENV)/installed-dev: pyproject.toml
+	$(call install,--editable '.[dev]')
+	@touch $(VENV)/installed $@
+
+# pip is the last thing that venv puts in place: an environment without it was broken off half-way.
+define install
+	@test -n '$(PYTHON)' && '$(PYTHON)' -c '$(NEW_ENOUGH)' || { \
+		echo "Python 3.11 or later is needed, and '$(PYTHON)' is none; install it, or name it: make PYTHON=/path/to/python3" >&2; \
+		exit 1; }
+	@test -x $(BIN)/pip || '$(PYTHON)' -m venv --clear $(VENV)
+	@echo 'installing into $(VENV): the first time takes some minutes, because torch is large'
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check $(1)
+endef

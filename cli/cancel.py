@@ -1,0 +1,31 @@
+"""fumikura cancel: take a run's waiting pages out of the queue."""
+
+from __future__ import annotations
+
+import click
+
+from cli import options
+from cli.database import open_existing
+from cli.output import print_json, say
+from core.settings import Settings
+from core.store.queries import cancel
+
+
+@click.command()
+@click.argument("run", type=int)
+@options.settings("database")
+@options.as_json
+def command(settings: Settings, run: int, as_json: bool) -> None:
+    """Take the waiting pages of a run out of the queue.
+
+    Pages being read at this moment are finished, and pages that another unfinished run asks
+    for too stay in the queue. Running the archive again queues them again.
+
+    \b
+    Example:
+      fumikura cancel 3
+    """
+    n_pages = cancel(open_existing(settings), run)
+    if as_json:
+        print_json({"run": run, "cancelled": n_pages})
+    say(f"run {run}: {n_pages} waiting pages cancelled")

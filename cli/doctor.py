@@ -1,0 +1,47 @@
+"""fumikura doctor: does this machine have what reading needs?"""
+
+from __future__ import annotations
+
+import click
+
+from cli import options
+from cli.output import print_json
+from core import doctor
+from core.settings import Settings
+
+
+@click.command()
+@options.settings("database", "broker", "devices", "recipe")
+@options.as_json
+@click.pass_context
+def command(ctx: click.Context, settings: Settings, as_json: bool) -> None:
+    """Check device, weights, database, broker and disk: one line each.
+
+    A line marked ✗ says what is wrong and what to do. Give the options, or set the
+    variables, that you would give to `run` or `worker`. Exit code 1 if anything is wrong.
+
+    \b
+    Example:
+      fumikura doctor
+      fumikura doctor --db postgresql://db/scans --broker redis://queue/0
+    """
+    from worker.app import check_broker
+    from worker.devices import find_devices
+
+    checks = [
+        ("device", lambda: doctor.look_at_devices(find_devices(settings.devices))),
+        ("weights", lambda: doctor.look_at_weights(settings)),
+        ("database", lambda: doctor.look_at_database(settings)),
+        ("broker", lambda: check_broker(settings)),
+        ("disk", lambda: doctor.look_at_disk(settings)),
+    ]
+    is_well = True
+    for subject, look in checks:
+        found = doctor.check(subject, look)
+        is_well &= found.is_good
+        if as_json:
+            print_json(found)
+        else:
+            mark = click.style("✓", fg="green") if found.is_good else click.style("✗", fg="red")
+            click.echo(f"{mark} {found.subject:9} {found.finding}")
+    ctx.exit(0 if is_well else 1)

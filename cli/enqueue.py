@@ -1,0 +1,50 @@
+"""fumikura enqueue: ask the workers of a cluster to read archives."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+
+import click
+
+from cli import options
+from cli.output import print_json, say
+from cli.submission import submit_archives
+from core.recipe import recipe_of
+from core.settings import Settings
+from core.store.session import open_database
+
+
+@click.command()
+@options.archives
+@options.settings("database", "broker", "recipe")
+@options.as_json
+def command(
+    settings: Settings,
+    archives: tuple[str, ...],
+    book: str | None,
+    truth: tuple[Path, ...],
+    partial_truth: tuple[Path, ...],
+    as_json: bool,
+) -> None:
+    """Ask the workers of a cluster to read archives.
+
+    Writes into the database what is to be read, wakes the workers and returns at once;
+    `fumikura status` shows how far they are. Workers must find the archives under the
+    same path as this machine. Pages read before are not read again.
+
+    \b
+    Example:
+      fumikura enqueue genji.zip --broker redis://queue/0 --db postgresql://db/scans
+    """
+    from worker.feeder import announce_now  # loads Celery, which --help does not need
+
+    recipe = recipe_of(settings)
+    engine = open_database(settings.database_url)
+    submitted = submit_archives(
+        engine, archives, recipe=recipe, verb="enqueue", book=book, truth=truth, partial_truth=partial_truth
+    )
+    if as_json:
+        print_json({"run": submitted.run_id, **asdict(submitted.added)})
+    announce_now(settings, engine, recipe)
+    say(f"see how far it is with `fumikura status --run {submitted.run_id}`")

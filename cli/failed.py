@@ -1,0 +1,39 @@
+"""fumikura failed: which pages could not be read, and why."""
+
+from __future__ import annotations
+
+import click
+
+from cli import options
+from cli.database import open_existing
+from cli.output import make_table, print_json, print_tables, say
+from core.settings import Settings
+from core.store.queries import failures
+
+
+@click.command()
+@options.run_id
+@options.settings("database")
+@options.as_json
+def command(settings: Settings, run_id: int | None, as_json: bool) -> None:
+    """Show the pages that could not be read, and why.
+
+    A `failed` page has something wrong with its image; mend it and run the archive again.
+    A `quarantined` page ended the program that read it several times (the attempts);
+    only `fumikura retry` tries it again.
+
+    \b
+    Example:
+      fumikura failed
+      fumikura failed --run 3 --json
+    """
+    found = failures(open_existing(settings), run_id)
+    if as_json:
+        for failure in found:
+            print_json(failure)
+    elif found:
+        rows = [(one.name, one.status, one.attempts, one.reason, one.member) for one in found]
+        print_tables(make_table("page", "status", "attempts", "reason", "file", rows=rows, numbers=[2]))
+        say(f"{len(found)} pages; `fumikura retry` or the same `fumikura run` tries them again")
+    else:
+        say("no page failed")

@@ -1,0 +1,80 @@
+"""The fumikura command.
+
+A subcommand's module is imported only when it is asked for, so that each starts
+as fast as what it needs: `fumikura status` never loads torch.
+"""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import traceback
+from typing import Any
+
+import click
+
+from core.errors import FumikuraError, UsageError
+
+#: Titles of `fumikura --help` and the commands below them; each is `command` in cli/<name>.py.
+SECTIONS = {
+    "Read": ("run", "failed", "retry", "cancel"),
+    "Look": ("query", "status"),
+    "Share the work among machines": ("enqueue", "worker"),
+    "Keep it going": ("doctor", "db"),
+}
+
+
+class Commands(click.Group):
+    """Subcommands that are imported late, and errors that are one line."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return [name for names in SECTIONS.values() for name in names]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in self.list_commands(ctx):
+            return None
+        command: click.Command = importlib.import_module(f"cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        for title, names in SECTIONS.items():
+            commands = [(name, self.get_command(ctx, name)) for name in names]
+            with formatter.section(title):
+                formatter.write_dl([(name, found.get_short_help_str()) for name, found in commands if found])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("interrupted", err=True)
+            ctx.exit(130)
+        except (FumikuraError, OSError) as error:
+            if isinstance(error, OSError) and error.errno == errno.EPIPE:
+                raise  # the reader of our output went away: click ends quietly
+            if ctx.params["debug"]:
+                traceback.print_exc()
+            click.echo(f"error: {error}", err=True)
+            ctx.exit(2 if isinstance(error, UsageError) else 1)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--debug", is_flag=True, envvar="FUMIKURA_DEBUG", help="Show where an error came from.")
+@click.version_option(package_name="fumikura")
+def main(debug: bool) -> None:
+    """Read scanned Japanese books in kuzushiji into a database.
+
+    fumikura finds every character on every page of an archive of scans, says what it
+    reads and how sure it is, and keeps all of it in a database that you can ask.
+
+    \b
+    To begin:
+      fumikura run scans.zip              read all pages into ./fumikura.db
+      fumikura query characters 人        where does this character stand?
+      fumikura show 200010454_00016_1     draw what was read over the page
+
+    Every option that a command leaves open can stand in a FUMIKURA_* variable;
+    `fumikura COMMAND --help` names it.
+    """
+    import logging
+
+    logging.basicConfig(level=logging.INFO if debug else logging.WARNING, format="%(message)s")

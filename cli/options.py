@@ -1,0 +1,114 @@
+"""Options that several commands share, so that they are spelt and explained once."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from core.settings import Settings, read_settings
+
+Function = Callable[..., Any]
+
+as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout.")
+run_id = click.option("--run", "run_id", type=int, metavar="N", help="Only this run (see `fumikura status`).")
+book = click.option("--book", metavar="NAME", help="Only pages of this book.")
+recipe = click.option(
+    "--recipe", metavar="DIGEST", help="Only readings by this recipe; its beginning will do."
+)
+limit = click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=100,
+    show_default=True,
+    metavar="N",
+    help="At most so many rows.",
+)
+
+#: Options that stand for a setting: the setting's name is the parameter's.
+_SETTINGS = {
+    "database": [
+        click.option(
+            "--db",
+            "database_url",
+            metavar="URL",
+            help="Database: a SQLite file, or postgresql://user:password@host/name."
+            " [FUMIKURA_DATABASE_URL; default: fumikura.db in this folder]",
+        )
+    ],
+    "broker": [
+        click.option(
+            "--broker",
+            "broker_url",
+            metavar="URL",
+            help="Queue that the machines share, such as redis://host/0. [FUMIKURA_BROKER_URL]",
+        )
+    ],
+    "devices": [
+        click.option(
+            "--devices",
+            metavar="LIST",
+            help="auto, cpu, or a list such as cuda:0,cuda:1. [FUMIKURA_DEVICES; default: auto]",
+        ),
+        click.option(
+            "--workers",
+            type=click.IntRange(min=1),
+            metavar="N",
+            help="Worker processes for each device. [FUMIKURA_WORKERS; default: 1]",
+        ),
+    ],
+    "recipe": [
+        click.option(
+            f"--{kind}",
+            f"{kind}_path",
+            type=click.Path(path_type=Path, dir_okay=False),
+            metavar="FILE",
+            help=f"Weights that {does}. [FUMIKURA_{kind.upper()}_PATH; default: those that ship]",
+        )
+        for kind, does in (("segmenter", "find characters"), ("classifier", "name characters"))
+    ],
+}
+
+
+def settings(*groups: str) -> Callable[[Function], Function]:
+    """Add the options of some groups; the command gets what they come to as its `settings`."""
+    added = [option for group in groups for option in _SETTINGS[group]]
+
+    def decorate(function: Function) -> Function:
+        @functools.wraps(function)
+        def call(*positional: Any, **arguments: Any) -> Any:
+            given = {name: arguments.pop(name) for name in Settings.__slots__ if name in arguments}
+            return function(*positional, settings=read_settings().overridden(**given), **arguments)
+
+        return functools.reduce(lambda wrapped, option: option(wrapped), reversed(added), call)
+
+    return decorate
+
+
+def archives(function: Function) -> Function:
+    """ARCHIVE… with --book, --truth and --partial-truth."""
+    path = click.Path(path_type=Path, exists=True)
+    added = [
+        click.argument("archives", nargs=-1, required=True, metavar="ARCHIVE..."),
+        click.option(
+            "--book", metavar="NAME", help="The work all these pages belong to. [default: from the names]"
+        ),
+        click.option(
+            "--truth",
+            type=path,
+            multiple=True,
+            metavar="PATH",
+            help="What stands on the pages: CODH coordinate CSV, Kaggle train.csv, masks. Repeatable.",
+        ),
+        click.option(
+            "--partial-truth",
+            type=path,
+            multiple=True,
+            metavar="PATH",
+            help="The same where some characters lack a box. Repeatable.",
+        ),
+    ]
+    return functools.reduce(lambda wrapped, option: option(wrapped), reversed(added), function)

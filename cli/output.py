@@ -1,0 +1,95 @@
+"""What the commands print: results to stdout, messages for people to stderr."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from typing import IO, Any
+
+import click
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+#: Columns of a table that goes to a file or a pipe, where nothing should be folded.
+_WIDE = 500
+
+
+def say(message: str) -> None:
+    """Tell a person something: on stderr, so that stdout holds results only."""
+    click.echo(message, err=True)
+
+
+def print_json(value: Any) -> None:
+    """One JSON object on one line of stdout; dataclasses become objects, times ISO 8601."""
+    click.echo(json.dumps(value, ensure_ascii=False, default=_as_plain))
+
+
+def print_tables(*tables: Table) -> None:
+    """Tables on stdout, as wide as the terminal; unfolded in a file or a pipe."""
+    console = console_for(sys.stdout)
+    for table in tables:
+        console.print(table)
+        console.print()
+
+
+def make_table(
+    *columns: str,
+    rows: Iterable[Sequence[Any]],
+    numbers: Iterable[int] = (),
+    title: str = "",
+    header: bool = True,
+) -> Table:
+    """A plain table; the columns whose places are in `numbers` stand to the right."""
+    table = Table(
+        box=box.SIMPLE_HEAD if header else None,
+        title=title or None,
+        title_justify="left",
+        title_style="bold",
+        show_header=header,
+        pad_edge=False,
+    )
+    right = set(numbers)
+    for place, column in enumerate(columns):
+        table.add_column(column, justify="right" if place in right else "left", vertical="top")
+    for row in rows:
+        table.add_row(*(as_text(value) for value in row))
+    return table
+
+
+def columns_of_stdout() -> int:
+    """How many columns a table may take."""
+    return console_for(sys.stdout).width
+
+
+def console_for(stream: IO[str]) -> Console:
+    """A console that neither colours numbers nor reads [brackets] in page names as markup."""
+    is_free = not stream.isatty() and "COLUMNS" not in os.environ
+    return Console(file=stream, width=_WIDE if is_free else None, highlight=False, markup=False, emoji=False)
+
+
+def as_text(value: Any) -> Any:
+    """Counts with thousands marks, ratios with three places, an en dash for what is not known."""
+    if value is None:
+        return "–"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:.3f}"
+    return value
+
+
+def as_duration(seconds: float) -> str:
+    """1:02:03, or 2:03 below an hour."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _as_plain(value: Any) -> Any:
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return dataclasses.asdict(value)
+    return value.isoformat() if hasattr(value, "isoformat") else str(value)

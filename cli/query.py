@@ -1,0 +1,181 @@
+"""fumikura query: ask the database what was read."""
+
+from __future__ import annotations
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from cli import options
+from cli.database import open_existing
+from cli.output import columns_of_stdout, make_table, print_json, print_tables, say
+from core.settings import Settings
+from core.store.lookup import PageSummary, find_pages
+from core.store.search import Hit, find_characters
+from core.store.tables import Status
+
+#: Columns of the terminal that a hit's other cells take, its context left out.
+_BESIDE_CONTEXT = 66
+
+
+@click.group()
+def command() -> None:
+    """Ask the database: where a character or phrase stands, what is on the pages.
+
+    \b
+    Example:
+      fumikura query characters 人
+      fumikura query pages --max-dice 0.8
+    """
+
+
+@command.command("characters")
+@click.argument("text")
+@options.settings("database")
+@options.book
+@options.run_id
+@options.recipe
+@click.option(
+    "--min-confidence", type=click.FloatRange(0, 1), metavar="P", help="Leave out what is less sure."
+)
+@options.limit
+@options.as_json
+def characters(
+    settings: Settings,
+    text: str,
+    book: str | None,
+    run_id: int | None,
+    recipe: str | None,
+    min_confidence: float | None,
+    limit: int,
+    as_json: bool,
+) -> None:
+    """Where a character, or a phrase of several, was read.
+
+    A phrase is also found where a column ends in the middle of it. Column and position
+    count from 0, from the page's right-hand edge and its first character. The box is
+    x,y and width×height in pixels of the page. How sure the reading is stands between 0 and 1.
+
+    \b
+    Example:
+      fumikura query characters 人
+      fumikura query characters なりけり --book 200010454 --json
+    """
+    found = find_characters(
+        open_existing(settings),
+        text,
+        book=book,
+        run_id=run_id,
+        recipe=recipe,
+        min_confidence=min_confidence,
+        limit=limit,
+    )
+    if as_json:
+        for hit in found:
+            print_json(hit)
+        return
+    if found:
+        print_tables(_hit_table(found))
+    _say_number(len(found), limit)
+
+
+@command.command("pages")
+@options.settings("database")
+@options.book
+@options.run_id
+@options.recipe
+@click.option(
+    "--status", type=click.Choice([status.value for status in Status]), help="Of the page's reading."
+)
+@click.option("--text", metavar="PHRASE", help="Only pages on which this was read.")
+@click.option("--min-dice", type=click.FloatRange(0, 1), metavar="D", help="Only pages that score so well.")
+@click.option("--max-dice", type=click.FloatRange(0, 1), metavar="D", help="Only pages that score so badly.")
+@options.limit
+@options.as_json
+def pages(
+    settings: Settings,
+    book: str | None,
+    run_id: int | None,
+    recipe: str | None,
+    status: str | None,
+    text: str | None,
+    min_dice: float | None,
+    max_dice: float | None,
+    limit: int,
+    as_json: bool,
+) -> None:
+    """List pages with what was found on them.
+
+    Dice compares the mask with the truth, character F1 the characters; both stand only
+    where there is truth. `fumikura show PAGE` draws a page.
+
+    \b
+    Example:
+      fumikura query pages --book 200010454
+      fumikura query pages --text 源氏
+    """
+    found = find_pages(
+        open_existing(settings),
+        book=book,
+        run_id=run_id,
+        recipe=recipe,
+        status=Status(status) if status else None,
+        text=text,
+        min_dice=min_dice,
+        max_dice=max_dice,
+        limit=limit,
+    )
+    if as_json:
+        for page in found:
+            print_json(page)
+        return
+    if found:
+        print_tables(_page_table(found))
+    _say_number(len(found), limit)
+
+
+def _hit_table(hits: list[Hit]) -> Table:
+    """A concordance: the hits stand below each other, with what surrounds them."""
+    n_context = min(10, max(2, (columns_of_stdout() - _BESIDE_CONTEXT) // 4))
+    rows = [
+        (
+            hit.page,
+            hit.column_number,
+            hit.position,
+            f"{hit.box.x},{hit.box.y} {hit.box.width}×{hit.box.height}",
+            f"{hit.confidence:.2f}",
+            hit.before[-n_context:],
+            Text(hit.label, style="bold reverse"),
+            hit.after[:n_context],
+        )
+        for hit in hits
+    ]
+    columns = ("page", "column", "position", "box", "sure", "before", "hit", "after")
+    return make_table(*columns, rows=rows, numbers=[1, 2, 3, 4, 5])
+
+
+def _page_table(found: list[PageSummary]) -> Table:
+    columns = ("id", "page", "book", "status", "characters", "sure", "Dice", "character F1")
+    rows = [
+        (
+            page.page_id,
+            page.name,
+            page.book,
+            page.status,
+            page.n_characters,
+            page.mean_confidence,
+            page.dice,
+            page.character_f1,
+        )
+        for page in found
+    ]
+    return make_table(*columns, rows=rows, numbers=[0, *range(4, len(columns))])
+
+
+def _say_number(n_found: int, limit: int) -> None:
+    if not n_found:
+        say("nothing found")
+    elif n_found == limit:
+        say(f"the first {limit}; --limit shows more")
+    else:
+        say(f"{n_found} found")

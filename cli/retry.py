@@ -1,0 +1,35 @@
+"""fumikura retry: queue failed and quarantined pages again."""
+
+from __future__ import annotations
+
+import click
+
+from cli import options
+from cli.database import open_existing
+from cli.output import print_json, say
+from core.settings import Settings
+from core.store.queries import retry
+
+
+@click.command()
+@click.argument("page", required=False)
+@options.run_id
+@options.settings("database")
+@options.as_json
+def command(settings: Settings, page: str | None, run_id: int | None, as_json: bool) -> None:
+    """Queue failed and quarantined pages again: all, those of a run, or one PAGE.
+
+    The pages wait in the database: workers of a cluster take them from there; on one
+    machine, give the same `fumikura run` command again. A failed page is tried again by
+    `run` in any case, a quarantined one only after this command.
+
+    \b
+    Example:
+      fumikura retry
+      fumikura retry --run 3
+      fumikura retry 200010454_00016_1
+    """
+    n_pages = retry(open_existing(settings), run_id=run_id, page=page)
+    if as_json:
+        print_json({"queued": n_pages})
+    say(f"{n_pages} pages queued again" + ("; `fumikura run` or a worker reads them" if n_pages else ""))

@@ -1,0 +1,80 @@
+"""fumikura run: read archives on this machine."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import click
+
+from cli import options, summary
+from cli.interruption import stopped_by_signals
+from cli.output import print_json, print_tables, say
+from cli.progress import Pace, shown_progress
+from cli.submission import submit_archives
+from core.intake import score_readings
+from core.recipe import recipe_of
+from core.settings import Settings
+from core.store.queries import run_scores_by_book, run_summary
+from core.store.session import open_database
+
+
+@click.command()
+@options.archives
+@options.settings("database", "devices", "recipe", "broker")
+@options.as_json
+@click.pass_context
+def command(
+    ctx: click.Context,
+    settings: Settings,
+    archives: tuple[str, ...],
+    book: str | None,
+    truth: tuple[Path, ...],
+    partial_truth: tuple[Path, ...],
+    as_json: bool,
+) -> None:
+    """Read archives of page scans on this machine.
+
+    An ARCHIVE is a folder, an image, a pattern such as 'scans/*.jpg', a zip or a tar. Every
+    page is read once, whatever it is called and however often it comes: to go on after an
+    interruption, give the same command again. Pages that failed are then tried again.
+
+    \b
+    Example:
+      fumikura run scans.zip
+      fumikura run pages/ --truth coordinate.csv --db genji.db
+
+    Exit code: 0 all done, 3 some pages failed (see `fumikura failed`), 130 interrupted.
+    """
+    started_s = time.monotonic()
+    recipe = recipe_of(settings)
+    engine = open_database(settings.database_url)
+    run_id = submit_archives(
+        engine, archives, recipe=recipe, verb="run", book=book, truth=truth, partial_truth=partial_truth
+    ).run_id
+
+    stop, pace = threading.Event(), Pace()
+    state = run_summary(engine, run_id)
+    if not state.is_finished:
+        from worker.launcher import run_locally  # a run that only skips pages needs no queue
+
+        with shown_progress(pace) as show, stopped_by_signals(stop):
+            run_locally(settings, engine, run_id, recipe, on_progress=show, stop=stop)
+        score_readings(engine, run_id)  # pages that were being read when their truth came
+        state = run_summary(engine, run_id)
+
+    scores = run_scores_by_book(engine, run_id)
+    figures = summary.figures(
+        state, scores, seconds=time.monotonic() - started_s, steady_rate=pace.pages_per_second
+    )
+    if as_json:
+        print_json(figures)
+    else:
+        print_tables(*summary.tables(figures, scores))
+    if stop.is_set():
+        say("interrupted; give the same command again to go on")
+        ctx.exit(130)
+    for line in summary.next_steps(state):
+        say(line)
+    ctx.exit(3 if state.failed else 0)

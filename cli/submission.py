@@ -1,0 +1,59 @@
+"""Handing archives in, for `run` and `enqueue`: what both say while pages are listed."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from cli.output import console_for, say
+from core.intake import Submitted, submit
+from core.recipe import Recipe
+from core.store.session import Engine
+
+
+def submit_archives(
+    engine: Engine,
+    archives: Sequence[str],
+    *,
+    recipe: Recipe,
+    verb: str,
+    book: str | None,
+    truth: Sequence[Path],
+    partial_truth: Sequence[Path],
+) -> Submitted:
+    """Submit archives and say on stderr what was found in them."""
+    with console_for(sys.stderr).status("looking for pages") as status:
+        submitted = submit(
+            engine,
+            archives,
+            recipe=recipe,
+            command=f"{verb} {shlex.join(archives)}",
+            book=book,
+            truth=truth,
+            partial_truth=partial_truth,
+            progress=lambda n_pages: status.update(f"looking for pages: {n_pages:,}"),
+        )
+    for line in _findings(submitted, is_truth_given=bool(truth or partial_truth)):
+        say(line)
+    return submitted
+
+
+def _findings(submitted: Submitted, *, is_truth_given: bool) -> list[str]:
+    added = submitted.added
+    found = f"run {submitted.run_id}: {added.n_pages:,} pages"
+    if added.n_done:
+        found += f", {added.n_done:,} of them read before"
+    if submitted.n_ignored:
+        found += f"; {submitted.n_ignored:,} other files ignored"
+    lines = [found]
+    if added.n_quarantined:
+        lines.append(f"{added.n_quarantined:,} pages are quarantined; `fumikura retry` queues them again")
+    if is_truth_given:
+        lines.append(f"truth is known for {submitted.n_with_truth:,} of {added.n_pages:,} pages")
+    if is_truth_given and not submitted.n_with_truth:
+        lines.append(
+            "no page has a name that the truth names: compare the file names with those in the truth"
+        )
+    return lines

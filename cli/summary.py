@@ -1,0 +1,93 @@
+"""The end of a run: its figures as JSON or as tables, and what to try next."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from core.metrics import pool
+from rich.table import Table
+
+from cli.output import make_table
+from core.page import Scores
+from core.store.queries import RunSummary
+
+MASK_SCORES = ("dice", "iou", "accuracy", "precision", "recall", "f1")
+CHARACTER_SCORES = ("detection_f1", "character_f1", "character_accuracy")
+
+
+def figures(
+    summary: RunSummary, scores: Sequence[tuple[str, Scores]], *, seconds: float, steady_rate: float | None
+) -> dict[str, Any]:
+    """The object that `run --json` ends with.
+
+    Args:
+        scores: of each page that has truth, with the page's book.
+    """
+    pooled = pool(one for _, one in scores)
+    return {
+        "run": summary.run,
+        "pages": summary.pages,
+        "done": summary.done,
+        "failed": summary.failed,
+        "skipped": summary.skipped,
+        "characters": summary.characters,
+        "seconds": round(seconds, 3),
+        "pages_per_second": round(summary.done / seconds, 3),
+        "steady_pages_per_second": None if steady_rate is None else round(steady_rate, 3),
+        "scores": pooled and {name: pooled[name] for name in (*MASK_SCORES, *CHARACTER_SCORES)},
+    }
+
+
+def tables(figures: Mapping[str, Any], scores: Sequence[tuple[str, Scores]]) -> list[Table]:
+    """The same for people, with the scores of each book where there are several."""
+    counts = [
+        ("pages", figures["pages"]),
+        ("done", figures["done"]),
+        ("failed", figures["failed"]),
+        ("skipped (done before)", figures["skipped"]),
+        ("characters", figures["characters"]),
+        ("seconds", f"{figures['seconds']:.1f}"),
+        ("pages/s", f"{figures['pages_per_second']:.2f}"),
+    ]
+    if figures["steady_pages_per_second"] is not None:
+        counts.append(("pages/s without start-up", f"{figures['steady_pages_per_second']:.2f}"))
+    title = f"Run {figures['run']}"
+    shown = [make_table("", "", numbers=[1], rows=counts, title=title, header=False)]
+    if figures["scores"] is not None:
+        books = _by_book(scores)
+        shown.append(_score_table("Mask against truth", MASK_SCORES, books))
+        shown.append(_score_table("Characters against truth", CHARACTER_SCORES, books))
+    return shown
+
+
+def next_steps(summary: RunSummary) -> list[str]:
+    """What to try now, a line each."""
+    steps = []
+    if summary.failed:
+        steps.append("fumikura failed                   which pages failed, and why")
+    if summary.characters:
+        steps.append("fumikura query characters 人      where a character stands")
+        steps.append("fumikura query pages              the pages, to draw one with `fumikura show PAGE`")
+    return ["try next:", *(f"  {step}" for step in steps)] if steps else []
+
+
+def _by_book(scores: Sequence[tuple[str, Scores]]) -> dict[str, list[Scores]]:
+    books: dict[str, list[Scores]] = defaultdict(list)
+    for book, one in scores:
+        books[book].append(one)
+    if len(books) > 1:
+        books["all books"] = [one for _, one in scores]
+    return books
+
+
+def _score_table(title: str, names: Sequence[str], books: Mapping[str, list[Scores]]) -> Table:
+    headers = [
+        {"dice": "Dice", "iou": "IoU"}.get(name, name.replace("_", " ").replace("f1", "F1")) for name in names
+    ]
+    rows = []
+    for book, scores in books.items():
+        pooled = pool(scores)
+        rows.append([book, len(scores), *(pooled[name] if pooled else None for name in names)])
+    return make_table("book", "pages", *headers, numbers=range(1, 2 + len(names)), rows=rows, title=title)

@@ -1,0 +1,153 @@
+"""fumikura train: make weights from pages with truth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+_folder = click.Path(path_type=Path, file_okay=False)
+_given = click.Path(path_type=Path, exists=True)
+
+
+@click.group()
+def command() -> None:
+    """Train the networks on pages with truth.
+
+    A training that was cut off goes on when the same command is given again. The scores of a
+    book mean something only if the book was in no part of its training: name such books with
+    --without-book.
+    """
+
+
+def _shared(function: Function) -> Function:
+    for option in (
+        click.option("--seed", default=1, show_default=True, help="Same seed, same training."),
+        click.option("--device", default="cpu", show_default=True, help="cpu or cuda."),
+        click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Batches to learn from."),
+        click.option(
+            "--out",
+            type=_folder,
+            required=True,
+            metavar="FOLDER",
+            help="Where state, metrics and weights go.",
+        ),
+        click.option(
+            "--without-book", multiple=True, metavar="NAME", help="Keep a book out of it all. Repeatable."
+        ),
+        click.option(
+            "--partial-truth", type=_given, multiple=True, metavar="PATH", help="Boxes of some characters."
+        ),
+        click.option("--truth", type=_given, multiple=True, metavar="PATH", help="Boxes of all characters."),
+    ):
+        function = option(function)
+    return click.argument("archives", nargs=-1, required=True, metavar="ARCHIVE...")(function)
+
+
+@command.command()
+@_shared
+def segmenter(
+    archives: tuple[str, ...],
+    truth: tuple[Path, ...],
+    partial_truth: tuple[Path, ...],
+    without_book: tuple[str, ...],
+    out: Path,
+    steps: int | None,
+    device: str,
+    seed: int,
+) -> None:
+    """Train the U-Net that finds characters.
+
+    \b
+    Example:
+      fumikura train segmenter pages/ --truth coordinate.csv --without-book 200010454 --out runs/segmenter
+    """
+    from core.models.unet import UNetConfig
+    from core.training.pages import load_training_pages
+    from core.training.segmenter import SegmenterTraining, train_segmenter
+
+    pages = load_training_pages(archives, truth, partial_truth, without_books=without_book)
+    training = SegmenterTraining(seed=seed) if steps is None else SegmenterTraining(seed=seed, steps=steps)
+    click.echo(f"{len(pages)} pages of {len({page.book for page in pages})} books", err=True)
+    with _shown_progress() as progress:
+        path = train_segmenter(
+            pages, out, model_config=UNetConfig(), training=training, device=device, progress=progress
+        )
+    click.echo(path)
+
+
+@command.command()
+@_shared
+@click.option(
+    "--fonts",
+    type=_given,
+    multiple=True,
+    required=True,
+    metavar="PATH",
+    help="Fonts, or folders of fonts, that draw what real crops lack. A path given twice counts twice.",
+)
+@click.option(
+    "--transcripts",
+    type=_given,
+    required=True,
+    metavar="FILE",
+    help="Text of books, '# PAGE' before each page: which labels are common.",
+)
+@click.option(
+    "--labels", "n_labels", default=1700, show_default=True, help="Commonest labels of the texts to learn."
+)
+def classifier(
+    archives: tuple[str, ...],
+    truth: tuple[Path, ...],
+    partial_truth: tuple[Path, ...],
+    without_book: tuple[str, ...],
+    out: Path,
+    steps: int | None,
+    device: str,
+    seed: int,
+    fonts: tuple[Path, ...],
+    transcripts: Path,
+    n_labels: int,
+) -> None:
+    """Train the network that names characters, on real crops and on drawn glyphs.
+
+    \b
+    Example:
+      fumikura train classifier pages/ --truth coordinate.csv --partial-truth kana.csv \\
+          --fonts fonts/ --transcripts transcripts.txt --without-book 200010454 --out runs/classifier
+    """
+    from core.training.classifier import ClassifierTraining, classifier_data, train_classifier
+    from core.training.glyphs import load_fonts
+    from core.training.pages import load_training_pages, read_transcripts
+
+    pages = load_training_pages(archives, truth, partial_truth, without_books=without_book)
+    texts = read_transcripts(transcripts, without_books=without_book)
+    sources, vocabulary = classifier_data(pages, texts, load_fonts(fonts), n_labels=n_labels)
+    training = ClassifierTraining(seed=seed) if steps is None else ClassifierTraining(seed=seed, steps=steps)
+    crops = ", ".join(f"{len(source.bank)} {name}" for name, source in sources.items())
+    click.echo(f"{len(vocabulary)} labels; {crops}", err=True)
+    with _shown_progress() as progress:
+        path = train_classifier(
+            list(sources.values()), vocabulary, out, training=training, device=device, progress=progress
+        )
+    click.echo(path)
+
+
+@contextmanager
+def _shown_progress() -> Iterator[Callable[[int, int, dict[str, float]], None]]:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[losses]}"))
+    with Progress(*columns, console=Console(stderr=True)) as bar:
+        task = bar.add_task("", losses="")
+
+        def show(step: int, steps: int, losses: dict[str, float]) -> None:
+            described = "  ".join(f"{name} {loss:.4f}" for name, loss in losses.items())
+            bar.update(task, completed=step, total=steps, losses=described)
+
+        yield show

@@ -1,0 +1,28 @@
+"""fumikura worker: read what stands in the queue."""
+
+from __future__ import annotations
+
+import click
+
+from cli import options
+from core.recipe import recipe_of
+from core.settings import Settings
+
+
+@click.command()
+@options.settings("database", "broker", "devices", "recipe")
+@click.pass_context
+def command(ctx: click.Context, settings: Settings) -> None:
+    """Read pages that others enqueued, until stopped.
+
+    Starts one process a device on this machine and looks after it. Start as many workers on
+    as many machines as you like: each page is read once. Ctrl-C or SIGTERM hands back what
+    is unfinished.
+
+    \b
+    Example:
+      fumikura worker --broker redis://queue/0 --db postgresql://db/scans
+    """
+    from worker.launcher import work
+
+    ctx.exit(work(settings, recipe_of(settings)))

@@ -1,0 +1,59 @@
+"""From score maps to boxes, and from boxes to crops for the classifier."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+from torchvision.ops import nms, roi_align
+
+#: Boxes that overlap more than this are one character found twice.
+MAX_OVERLAP = 0.5
+#: The crop is the box and this much of its surroundings.
+MARGIN = 1.15
+#: The crop's short side is at least this much of its long side: a thin し must not become a blot.
+MIN_ASPECT = 0.6
+
+
+def find_boxes(maps: Tensor, *, peak_threshold: float) -> Tensor:
+    """Boxes (M, 4) as x, y, width, height in working pixels, at the peaks of the centre map.
+
+    Args:
+        maps: (4, H, W): mask and centre in [0, 1], log width, log height.
+        peak_threshold: lower peaks are no characters.
+    """
+    centre = maps[1].float()
+    highest = functional.max_pool2d(centre[None], kernel_size=5, stride=1, padding=2)[0]
+    y, x = torch.nonzero((centre == highest) & (centre > peak_threshold), as_tuple=True)
+    width, height = maps[2:, y, x].float().exp()
+    corners = torch.stack([x + 0.5 - width / 2, y + 0.5 - height / 2], dim=1)
+    far_corners = corners + torch.stack([width, height], dim=1)
+    kept = nms(torch.cat([corners, far_corners], dim=1), centre[y, x], MAX_OVERLAP)
+    return torch.cat([corners, far_corners - corners], dim=1)[kept]
+
+
+def cut_crops(pages: Sequence[Tensor], boxes: Sequence[Tensor], *, side: int) -> Tensor:
+    """Crops (M, 1, S, S) of all boxes of all pages, in one call.
+
+    Args:
+        pages: uint8 (3, H, W) each.
+        boxes: (M, 4) each, as x, y, width, height in pixels of the page.
+        side: S.
+    """
+    height = max(page.shape[1] for page in pages)
+    width = max(page.shape[2] for page in pages)
+    # The red channel alone: vermilion seals nearly vanish in it, ink is as dark as in the others.
+    stack = torch.stack(
+        [functional.pad(page[:1].float(), (0, width - page.shape[2], 0, height - page.shape[1])) for page in pages]
+    )
+    rois = [crop_corners(page_boxes) for page_boxes in boxes]
+    return roi_align(stack, rois, output_size=side, sampling_ratio=2, aligned=True)
+
+
+def crop_corners(boxes: Tensor) -> Tensor:
+    """What is cut out around boxes (M, 4): left, top, right, bottom (M, 4)."""
+    centre = boxes[:, :2] + boxes[:, 2:] / 2
+    size = torch.maximum(boxes[:, 2:], MIN_ASPECT * boxes[:, 2:].flip(1)) * MARGIN
+    return torch.cat([centre - size / 2, centre + size / 2], dim=1)

@@ -1,0 +1,84 @@
+"""What a machine needs for reading, looked at piece by piece.
+
+Each function says in one line what it found; a FumikuraError says what is wrong and
+what to do about it.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from core.errors import DatabaseError, FumikuraError
+from core.recipe import find_weights, make_recipe
+from core.settings import Settings
+from core.store.queries import overview
+from core.store.session import connect, describe, open_database
+
+#: A page's mask, characters and their index, with room to spare (measured: 60 to 150 kB).
+PAGE_SIZE_BYTES = 200_000
+LOW_DISK_BYTES = 2_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that was looked at.
+
+    Attributes:
+        finding: what was found; where `is_good` is false, with what to do about it.
+    """
+
+    subject: str
+    is_good: bool
+    finding: str
+
+
+def check(subject: str, look: Callable[[], str]) -> Check:
+    """What `look` says, good unless it raises."""
+    try:
+        return Check(subject, True, look())
+    except FumikuraError as error:
+        return Check(subject, False, str(error))
+
+
+def look_at_devices(names: Sequence[str]) -> str:
+    from core.models.device import try_device  # loads torch
+
+    return "; ".join(try_device(name) for name in names)
+
+
+def look_at_weights(settings: Settings) -> str:
+    from core.models.checkpoint import load_classifier, load_segmenter  # loads torch
+
+    segmenter = find_weights("segmenter", settings.segmenter_path)
+    classifier = find_weights("classifier", settings.classifier_path)
+    load_segmenter(segmenter)
+    *_, vocabulary = load_classifier(classifier)
+    return f"{len(vocabulary):,} labels; recipe {make_recipe(segmenter, classifier).digest[:12]}"
+
+
+def look_at_database(settings: Settings) -> str:
+    name = describe(connect(settings.database_url).url)
+    file = _file(settings)
+    if file is not None and not file.exists():
+        # Not opened: looking must not leave an empty database behind.
+        return f"{name} will be made by the first `fumikura run`"
+    found = overview(open_database(settings.database_url))
+    return f"{name}: {found.n_pages:,} pages, {found.n_runs:,} runs"
+
+
+def look_at_disk(settings: Settings) -> str:
+    folder = (_file(settings) or Path("fumikura.db")).absolute().parent
+    free = shutil.disk_usage(folder).free
+    room = f"{free / 1e9:,.1f} GB free in {folder}, room for about {free // PAGE_SIZE_BYTES:,} pages"
+    if free < LOW_DISK_BYTES:
+        raise DatabaseError(f"only {room}; free some space, or name a database elsewhere with --db")
+    return room
+
+
+def _file(settings: Settings) -> Path | None:
+    """The file of a SQLite database."""
+    url = connect(settings.database_url).url
+    return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None

@@ -1,0 +1,48 @@
+"""Everything that fumikura raises on purpose.
+
+FumikuraError            one clear line for a person; the command ends with exit code 1
+├── UsageError           the command was called wrongly: exit code 2
+├── ArchiveError         an archive is missing, empty or unreadable
+├── CheckpointError      weights are missing, damaged or made for something else
+├── DeviceError          a device does not exist or does not work
+├── DatabaseError        the database is unreachable or of another version
+├── BrokerError          the queue is unreachable
+├── TruthError           a truth file cannot be understood
+└── PageError            this page only: it becomes a row with the reason, the run goes on
+"""
+
+
+class FumikuraError(Exception):
+    """What went wrong, with which thing, and what to do about it."""
+
+
+class UsageError(FumikuraError):
+    """The command cannot mean anything; exit code 2."""
+
+
+class ArchiveError(FumikuraError):
+    """An archive of page images that is missing, empty or unreadable."""
+
+
+class CheckpointError(FumikuraError):
+    """Weights that are missing, damaged or do not fit what they are loaded into."""
+
+
+class DeviceError(FumikuraError):
+    """A device that does not exist or does not work."""
+
+
+class DatabaseError(FumikuraError):
+    """A database that is unreachable, or of another schema version."""
+
+
+class BrokerError(FumikuraError):
+    """A message broker that is unreachable."""
+
+
+class TruthError(FumikuraError):
+    """A truth file that cannot be understood."""
+
+
+class PageError(FumikuraError):
+    """One page that cannot be read; its message is what `fumikura failed` shows."""

@@ -1,0 +1,23 @@
+"""One form for characters that editors write in several: old and new kanji, variants, hentaigana.
+
+Box labels use new kanji (気) where texts of the same books use old ones (氣), so that
+labels are compared folded. The table is `folding.tsv`: a character, a tab, its usual form.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+TABLE = Path(__file__).with_suffix(".tsv")
+
+
+def fold(text: str) -> str:
+    """The text with each character in its usual form, as long as before. Folding twice changes nothing."""
+    return text.translate(_table())
+
+
+@lru_cache(maxsize=1)
+def _table() -> dict[int, str]:
+    lines = TABLE.read_text(encoding="utf-8").splitlines()
+    return {ord(variant): usual for variant, usual in (line.split("\t") for line in lines)}

@@ -1,0 +1,131 @@
+"""Image bytes -> upright pixels at working resolution, or the reason why a page cannot be read."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+
+import numpy as np
+from PIL import Image, TiffImagePlugin
+
+from core.errors import PageError
+from core.page import PageImage
+
+FORMATS = ("JPEG", "PNG", "TIFF")
+MIN_SIDE = 16
+
+# Pillow's own limit is one for the whole process, and only warns up to twice its value.
+# `_check_size` is ours: from the header, before any pixel is decoded.
+Image.MAX_IMAGE_PIXELS = None
+
+# What Pillow's decoders raise on damaged files; found by feeding it damaged files.
+_DAMAGES = (OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, struct.error, zlib.error)
+
+_ORIENTATION_TAG = 0x0112
+_SUBFILE_TAG = 0x00FE
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_SIDEWAYS = (5, 6, 7, 8)
+
+
+def decode(data: bytes, *, long_side: int, max_pixels: int) -> PageImage:
+    """The page upright, in RGB, its long side resized to exactly `long_side` pixels.
+
+    A smaller page is enlarged, so that its characters have their usual size.
+
+    Raises:
+        PageError: the reason, in words for a librarian.
+    """
+    image = _open(data)
+    _check_size(image, max_pixels)
+    try:
+        return _read(image, long_side)
+    except _DAMAGES as error:
+        raise PageError(_explain_damage(error)) from error
+
+
+def _open(data: bytes) -> Image.Image:
+    if not data:
+        raise PageError("the file is empty; copy it again from its source")
+    try:
+        return Image.open(io.BytesIO(data), formats=FORMATS)
+    except _DAMAGES as error:
+        raise PageError(_explain_no_image(data)) from error
+
+
+def _explain_no_image(data: bytes) -> str:
+    """What is in a file that is no image: often the error page of a failed download."""
+    words = data[:200].decode(errors="replace").rstrip("\N{REPLACEMENT CHARACTER}").split()
+    shown = " ".join(words)
+    if shown.isprintable() and shown and "\N{REPLACEMENT CHARACTER}" not in shown:
+        return f"not an image but a text that begins {shown[:40]!r}; copy the page again from its source"
+    return "not a JPEG, PNG or TIFF image, or damaged at its very beginning; copy it again or convert it"
+
+
+def _explain_damage(error: Exception) -> str:
+    if "truncated" in str(error) or isinstance(error, EOFError):
+        return "the image is cut off, its end is missing; copy it again from its source"
+    return f"the image is damaged ({error}); copy it again from its source"
+
+
+def _check_size(image: Image.Image, max_pixels: int) -> None:
+    width, height = image.size
+    if min(width, height) < MIN_SIDE:
+        raise PageError(f"the image has only {width} × {height} pixels; no side may be under {MIN_SIDE}")
+    if width * height > max_pixels:
+        raise PageError(
+            f"the image has {width} × {height} pixels, more than {max_pixels:,} in all;"
+            " make it smaller, or raise FUMIKURA_MAX_PIXELS"
+        )
+
+
+def _read(image: Image.Image, long_side: int) -> PageImage:
+    _check_single(image)
+    width, height = image.size
+    scale = long_side / max(width, height)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    image.draft(None, size)  # a JPEG decodes at 1/2, 1/4 or 1/8 when that is still large enough
+    image.load()
+    # Asked only now: Pillow turns a TIFF upright while it loads it, and says so by dropping the tag.
+    orientation = image.getexif().get(_ORIENTATION_TAG, 1)
+    small = _to_8_bits(image).resize(size, Image.Resampling.BICUBIC).convert("RGB")
+    if orientation in _UPRIGHT:
+        small = small.transpose(_UPRIGHT[orientation])
+    if orientation in _SIDEWAYS:
+        width, height = height, width
+    return PageImage(np.array(small), width, height)
+
+
+def _check_single(image: Image.Image) -> None:
+    """Refuse a TIFF of several pages, of which all but the first would be lost in silence."""
+    if not isinstance(image, TiffImagePlugin.TiffImageFile):
+        return
+    n_pages = 0
+    for number in range(image.n_frames):
+        image.seek(number)
+        # Reduced copies of the same page (thumbnails, pyramids) have this tag's first bit set.
+        n_pages += not image.tag_v2.get(_SUBFILE_TAG, 0) & 1
+    if n_pages > 1:
+        raise PageError(f"the TIFF file holds {n_pages} pages; split it into one file a page")
+    image.seek(0)
+
+
+def _to_8_bits(image: Image.Image) -> Image.Image:
+    """The image in mode L or RGB, transparent parts white."""
+    if image.mode.startswith("I;16"):
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode in ("I", "F"):
+        raise PageError("the image has 32 bits a pixel; convert it to 8 or 16 bits")
+    if image.has_transparency_data:
+        seen = image.convert("RGBA")
+        paper = Image.new("RGBA", seen.size, "white")
+        return Image.alpha_composite(paper, seen).convert("RGB")
+    return image.convert("L" if image.mode in ("1", "L") else "RGB")

@@ -1,0 +1,84 @@
+"""The small residual network that names a character (He et al. 2016, arXiv:1512.03385)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True, slots=True)
+class GlyphNetConfig:
+    """Hyper-parameters of the classifier.
+
+    Attributes:
+        crop_side: S, side of a crop in pixels.
+        stem: channels after the first convolution, which halves the resolution.
+        widths: channels of each stage; each but the first halves the resolution.
+        blocks: residual blocks of each stage.
+        embedding: channels before the last layer.
+    """
+
+    n_classes: int
+    crop_side: int = 64
+    stem: int = 32
+    widths: tuple[int, ...] = (48, 96, 192, 256)
+    blocks: tuple[int, ...] = (1, 1, 2, 1)
+    embedding: int = 256
+    dropout: float = 0.3
+
+
+class GlyphNet(nn.Module):
+    """Grey crops to class logits; contrast and brightness of a crop do not matter."""
+
+    def __init__(self, config: GlyphNetConfig) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(*_convolution(1, config.stem, stride=2), nn.ReLU(inplace=True))
+        stages: list[nn.Module] = []
+        for number, (before, width) in enumerate(pairwise((config.stem, *config.widths))):
+            stages.append(_Residual(before, width, stride=1 if number == 0 else 2))
+            stages += [_Residual(width, width, stride=1) for _ in range(config.blocks[number] - 1)]
+        self.stages = nn.Sequential(*stages)
+        self.head = nn.Sequential(
+            # 2 x 2 cells keep top from bottom and left from right, which a global mean forgets.
+            nn.AdaptiveAvgPool2d(2),
+            nn.Flatten(),
+            nn.Linear(4 * config.widths[-1], config.embedding),
+            nn.BatchNorm1d(config.embedding),
+            nn.ReLU(inplace=True),
+            nn.Dropout(config.dropout),
+            nn.Linear(config.embedding, config.n_classes),
+        )
+
+    def forward(self, crops: Tensor) -> Tensor:
+        """Map (M, 1, S, S) of any brightness to (M, C) logits."""
+        spread, mean = torch.std_mean(crops, dim=(1, 2, 3), keepdim=True)
+        x = (crops - mean) / (spread + 1e-3)
+        x = self.stages(self.stem(x))  # (M, widths[-1], S/16, S/16)
+        logits: Tensor = self.head(x)  # (M, C)
+        return logits
+
+
+class _Residual(nn.Module):
+    def __init__(self, before: int, width: int, *, stride: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            *_convolution(before, width, stride=stride),
+            nn.ReLU(inplace=True),
+            *_convolution(width, width, stride=1),
+        )
+        is_same = before == width and stride == 1
+        self.shortcut = nn.Identity() if is_same else nn.Sequential(
+            nn.AvgPool2d(stride) if stride > 1 else nn.Identity(),
+            nn.Conv2d(before, width, kernel_size=1, bias=False),
+            nn.BatchNorm2d(width),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.relu(self.body(x) + self.shortcut(x))
+
+
+def _convolution(before: int, width: int, *, stride: int) -> tuple[nn.Module, nn.Module]:
+    return nn.Conv2d(before, width, kernel_size=3, stride=stride, padding=1, bias=False), nn.BatchNorm2d(width)

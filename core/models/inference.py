@@ -1,0 +1,97 @@
+"""The two networks, loaded on a device and ready for batches of any length."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from core.models.checkpoint import load_classifier, load_segmenter
+
+log = logging.getLogger(__name__)
+
+
+class Segmenter:
+    """Patches to score maps."""
+
+    def __init__(self, path: Path, *, device: str, precision: str, patches_per_batch: int) -> None:
+        model, self.config = load_segmenter(path)
+        self._model = _Batches(model, device=device, precision=precision, batch_size=patches_per_batch)
+
+    def maps(self, patches: Tensor) -> Tensor:
+        """Score maps (N, 4, P, P) on the device: mask and centre in [0, 1], log width, log height.
+
+        Args:
+            patches: uint8 (N, 3, P, P).
+        """
+        return self._model(patches, self._score)
+
+    @staticmethod
+    def _score(model: nn.Module, patches: Tensor) -> Tensor:
+        maps: Tensor = model(patches.float() / 255).float()
+        maps[:, :2].sigmoid_()
+        return maps
+
+
+class Classifier:
+    """Crops to labels."""
+
+    def __init__(self, path: Path, *, device: str, precision: str, crops_per_batch: int) -> None:
+        model, self.config, self.vocabulary = load_classifier(path)
+        self._model = _Batches(model, device=device, precision=precision, batch_size=crops_per_batch)
+
+    def best(self, crops: Tensor, n_labels: int) -> tuple[Tensor, Tensor]:
+        """Probabilities and class numbers of the likeliest labels, (M, K) each, best first.
+
+        Args:
+            crops: (M, 1, S, S).
+            n_labels: K.
+        """
+        n_labels = min(n_labels, len(self.vocabulary))
+        if not len(crops):
+            return torch.empty(0, n_labels), torch.empty(0, n_labels, dtype=torch.long)
+        logits = self._model(crops, lambda model, batch: model(batch / 255).float())
+        probabilities, numbers = logits.softmax(dim=1).topk(n_labels, dim=1)
+        return probabilities.cpu(), numbers.cpu()
+
+
+class _Batches:
+    """A model on its device that is fed batch by batch; the batch shrinks when memory is short."""
+
+    def __init__(self, model: nn.Module, *, device: str, precision: str, batch_size: int) -> None:
+        self._device = torch.device(device)
+        self._model: nn.Module = model.to(self._device, memory_format=torch.channels_last)
+        self._in_bf16 = precision == "bf16" or (precision == "auto" and _is_bf16_fast(self._device))
+        self._batch_size = batch_size
+
+    def __call__(self, inputs: Tensor, run: Callable[[nn.Module, Tensor], Tensor]) -> Tensor:
+        outputs = []
+        start = 0
+        with torch.inference_mode(), torch.autocast(
+            self._device.type, dtype=torch.bfloat16, enabled=self._in_bf16
+        ):
+            while start < len(inputs):
+                batch = inputs[start : start + self._batch_size]
+                try:
+                    outputs.append(run(self._model, batch.to(self._device, memory_format=torch.channels_last)))
+                except (MemoryError, torch.OutOfMemoryError):
+                    if self._batch_size == 1:
+                        raise
+                    # Remembered: what did not fit once will not fit the next time.
+                    self._batch_size = max(1, len(batch) // 2)
+                    log.warning("out of memory with %d at once; going on with %d", len(batch), self._batch_size)
+                    continue
+                start += len(batch)
+        return torch.cat(outputs)
+
+
+def _is_bf16_fast(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported()
+    if device.type == "cpu":
+        # Without the instructions bf16 is emulated, and slower than fp32.
+        return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+    return False

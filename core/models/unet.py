@@ -1,0 +1,83 @@
+"""The U-Net that finds characters (Ronneberger et al. 2015, arXiv:1505.04597)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+
+
+@dataclass(frozen=True, slots=True)
+class UNetConfig:
+    """Hyper-parameters of a U-Net and the thresholds that belong to its weights.
+
+    Attributes:
+        widths: channels of each level, from full resolution down.
+        bottleneck: channels below the last level.
+        out_channels: 1 for a mask alone; 4 for mask, centre, log width, log height.
+        is_normalised: batch normalisation behind each convolution.
+        mask_threshold: a pixel above it belongs to a character.
+        peak_threshold: a local maximum of the centre map above it is a character.
+    """
+
+    in_channels: int = 3
+    widths: tuple[int, ...] = (16, 32, 64, 128)
+    bottleneck: int = 256
+    out_channels: int = 4
+    is_normalised: bool = True
+    mask_threshold: float = 0.5
+    peak_threshold: float = 0.3
+
+    @property
+    def stride(self) -> int:
+        """Sides of the input must be multiples of this."""
+        return 2 ** len(self.widths)
+
+
+class UNet(nn.Module):
+    """An encoder and a decoder joined by skip connections; transposed convolutions go up."""
+
+    def __init__(self, config: UNetConfig) -> None:
+        super().__init__()
+        levels = (*config.widths, config.bottleneck)
+        inputs = (config.in_channels, *config.widths)
+        self.encoders = nn.ModuleList(
+            _two_convolutions(before, width, is_normalised=config.is_normalised)
+            for before, width in zip(inputs, levels, strict=True)
+        )
+        self.ups = nn.ModuleList(
+            nn.ConvTranspose2d(below, width, kernel_size=2, stride=2)
+            for width, below in reversed(list(pairwise(levels)))
+        )
+        self.decoders = nn.ModuleList(
+            _two_convolutions(2 * width, width, is_normalised=config.is_normalised)
+            for width in reversed(config.widths)
+        )
+        self.head = nn.Conv2d(config.widths[0], config.out_channels, kernel_size=1)
+        self.pool = nn.MaxPool2d(2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, in_channels, H, W) in [0, 1] to (B, out_channels, H, W) logits and log sizes."""
+        skips = []
+        for encoder in self.encoders[:-1]:
+            x = encoder(x)
+            skips.append(x)
+            x = self.pool(x)  # (B, width, H/2, W/2), level by level
+        x = self.encoders[-1](x)  # (B, bottleneck, H/stride, W/stride)
+        for up, decoder, skip in zip(self.ups, self.decoders, reversed(skips), strict=True):
+            x = decoder(torch.cat([skip, up(x)], dim=1))  # (B, width, 2H, 2W), level by level
+        logits: Tensor = self.head(x)  # (B, out_channels, H, W)
+        return logits
+
+
+def _two_convolutions(before: int, width: int, *, is_normalised: bool) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for channels in (before, width):
+        # A bias before batch normalisation would be subtracted again.
+        layers.append(nn.Conv2d(channels, width, kernel_size=3, padding=1, bias=not is_normalised))
+        if is_normalised:
+            layers.append(nn.BatchNorm2d(width))
+        layers.append(nn.ReLU(inplace=True))
+    return nn.Sequential(*layers)

@@ -1,0 +1,172 @@
+"""What the stages of reading hand on to each other.
+
+These types know neither torch nor the database, so that every part of the
+program can import them at no cost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from itertools import groupby
+from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle in whole pixels of the original, upright page, from its top left."""
+
+    x: int
+    y: int
+    width: int
+    height: int
+
+    @property
+    def centre(self) -> tuple[float, float]:
+        """(y, x) of the middle."""
+        return self.y + self.height / 2, self.x + self.width / 2
+
+
+@dataclass(frozen=True, slots=True)
+class PageReference:
+    """Where a page's image lies, and by what it is known.
+
+    Attributes:
+        archive: absolute path of the archive (a single file's archive is its folder).
+        member: path of the image inside the archive, with forward slashes.
+        digest: SHA-256 of the image's bytes, in hexadecimal.
+        book: the work the page belongs to.
+    """
+
+    archive: str
+    member: str
+    digest: str
+    size_bytes: int
+    book: str
+
+    @property
+    def name(self) -> str:
+        """What people call the page: the file name without its ending."""
+        return PurePosixPath(self.member).stem
+
+
+@dataclass(frozen=True, slots=True)
+class PageImage:
+    """A decoded page.
+
+    Attributes:
+        pixels: uint8 (H, W, 3), upright, at working resolution.
+        width: of the original, upright page, in pixels.
+        height: likewise.
+    """
+
+    pixels: NDArray[np.uint8]
+    width: int
+    height: int
+
+    @property
+    def scale(self) -> float:
+        """Working pixels for one pixel of the original."""
+        return float(self.pixels.shape[0] / self.height)
+
+
+@dataclass(frozen=True, slots=True)
+class Character:
+    """A box with its label and its place on the page.
+
+    Attributes:
+        confidence: probability of the label, in [0, 1].
+        alternatives: the next-best (label, probability), best first.
+        column_number: from 0, counted from the right-hand edge of the page.
+    """
+
+    box: Box
+    label: str
+    confidence: float
+    alternatives: tuple[tuple[str, float], ...] = ()
+    column_number: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one page says.
+
+    Attributes:
+        mask: bool (H, W) at working resolution, true where a character stands.
+        characters: in reading order.
+        width: of the original, upright page, in pixels.
+        height: likewise.
+        timings_s: seconds that each stage took for this page.
+    """
+
+    mask: NDArray[np.bool_]
+    characters: tuple[Character, ...]
+    width: int
+    height: int
+    timings_s: Mapping[str, float] = field(default_factory=dict)
+
+    @property
+    def text(self) -> str:
+        """The labels in reading order, a line for each column."""
+        columns = groupby(self.characters, key=lambda character: character.column_number)
+        return "\n".join("".join(character.label for character in column) for _, column in columns)
+
+    @property
+    def mean_confidence(self) -> float | None:
+        """Mean probability of the labels; None on a page without characters."""
+        if not self.characters:
+            return None
+        return sum(character.confidence for character in self.characters) / len(self.characters)
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledBox:
+    """One entry of a page's truth: a box and the character that people read in it."""
+
+    box: Box
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class Truth:
+    """What people say is on a page.
+
+    Attributes:
+        boxes: main-text characters, editorial marks dropped; None if only a mask is known.
+        mask_png: a mask image as PNG bytes, white where characters stand; None if there is none.
+        is_partial: some characters lack a box: precision cannot be told from it.
+    """
+
+    boxes: tuple[LabelledBox, ...] | None = None
+    mask_png: bytes | None = None
+    is_partial: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Counts that compare a reading with its truth; ratios are made after pooling (metrics.py).
+
+    Attributes:
+        pixel_tp, pixel_fp, pixel_fn, pixel_tn: mask pixels at working resolution;
+            None when the truth is partial.
+        n_truth: truth boxes; None when the truth is only a mask.
+        n_found: found boxes; None when the truth is partial or only a mask.
+        n_matched: found boxes whose centre lies inside a truth box, one to one.
+        n_right: matched boxes with the right label, old and new kanji counted as the same.
+        n_right_as_written: matched boxes with exactly the label of the truth.
+    """
+
+    pixel_tp: int | None = None
+    pixel_fp: int | None = None
+    pixel_fn: int | None = None
+    pixel_tn: int | None = None
+    n_truth: int | None = None
+    n_found: int | None = None
+    n_matched: int | None = None
+    n_right: int | None = None
+    n_right_as_written: int | None = None

@@ -1,0 +1,120 @@
+"""The whole recognition of pages, from pixels to characters in reading order."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor
+
+from core import crops, patches
+from core.models.inference import Classifier, Segmenter
+from core.order import reading_order
+from core.page import Box, Character, PageImage, Reading
+from core.recipe import Recipe, find_weights, make_recipe
+from core.settings import Settings
+
+
+class PageReader:
+    """Reads pages, several at a time so that their patches and crops share batches."""
+
+    def __init__(self, segmenter: Segmenter, classifier: Classifier, recipe: Recipe) -> None:
+        self.recipe = recipe
+        self._segmenter = segmenter
+        self._classifier = classifier
+
+    def read(self, pages: Sequence[PageImage]) -> list[Reading]:
+        """The readings of some pages, in their order."""
+        clock = _Clock(len(pages))
+        pixels = [torch.from_numpy(page.pixels).permute(2, 0, 1) for page in pages]  # (3, H, W) each
+        with clock.time("segment"):
+            maps = self._segment(pixels)  # (4, H, W) each
+            masks = [(page_maps[0] > self._segmenter.config.mask_threshold).cpu().numpy() for page_maps in maps]
+        with clock.time("crop"):
+            threshold = self._segmenter.config.peak_threshold
+            boxes = [crops.find_boxes(page_maps, peak_threshold=threshold).cpu() for page_maps in maps]
+            cut = crops.cut_crops(pixels, boxes, side=self._classifier.config.crop_side)  # (M, 1, S, S)
+        with clock.time("classify"):
+            labels = self._label(cut)
+        with clock.time("order"):
+            characters = []
+            for page, page_boxes in zip(pages, boxes, strict=True):
+                characters.append(_in_order(_on_page(page_boxes, page), labels[: len(page_boxes)]))
+                labels = labels[len(page_boxes) :]
+        return [
+            Reading(mask, page_characters, page.width, page.height, clock.timings_s)
+            for page, mask, page_characters in zip(pages, masks, characters, strict=True)
+        ]
+
+    def _segment(self, pixels: Sequence[Tensor]) -> list[Tensor]:
+        parameters = self.recipe.parameters
+        grids = [
+            patches.Grid(page.shape[1], page.shape[2], parameters.patch_side, parameters.halo) for page in pixels
+        ]
+        cut = [patches.cut(page, grid) for page, grid in zip(pixels, grids, strict=True)]
+        maps = self._segmenter.maps(torch.cat(cut)).split([len(page_patches) for page_patches in cut])
+        return [patches.join(page_maps, grid) for page_maps, grid in zip(maps, grids, strict=True)]
+
+    def _label(self, cut: Tensor) -> list[tuple[tuple[str, float], ...]]:
+        """The likeliest labels of each crop with their probabilities, best first."""
+        probabilities, numbers = self._classifier.best(cut, self.recipe.parameters.n_labels)
+        names = self._classifier.vocabulary.labels
+        return [
+            tuple((names[number], probability) for number, probability in zip(row_numbers, row, strict=True))
+            for row_numbers, row in zip(numbers.tolist(), probabilities.tolist(), strict=True)
+        ]
+
+
+def load_reader(settings: Settings, device: str) -> PageReader:
+    """A reader with the weights that the settings name, on a device such as "cpu" or "cuda:0".
+
+    Raises:
+        CheckpointError: weights are missing, damaged or of the wrong kind.
+    """
+    segmenter_path = find_weights("segmenter", settings.segmenter_path)
+    classifier_path = find_weights("classifier", settings.classifier_path)
+    return PageReader(
+        Segmenter(
+            segmenter_path,
+            device=device,
+            precision=settings.precision,
+            patches_per_batch=settings.patches_per_batch,
+        ),
+        Classifier(
+            classifier_path, device=device, precision=settings.precision, crops_per_batch=settings.crops_per_batch
+        ),
+        make_recipe(segmenter_path, classifier_path),
+    )
+
+
+def _on_page(boxes: Tensor, page: PageImage) -> list[Box]:
+    """Boxes (M, 4) of the working page, in whole pixels of the original and inside it."""
+    corners = torch.cat([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], dim=1) / page.scale
+    limits = torch.tensor([page.width, page.height] * 2, dtype=corners.dtype)
+    whole = torch.minimum(corners.round().clamp(min=0), limits).int().tolist()
+    return [
+        Box(left, top, max(1, right - left), max(1, bottom - top)) for left, top, right, bottom in whole
+    ]
+
+
+def _in_order(boxes: Sequence[Box], labels: Sequence[tuple[tuple[str, float], ...]]) -> tuple[Character, ...]:
+    return tuple(
+        Character(boxes[index], *labels[index][0], alternatives=labels[index][1:], column_number=column)
+        for index, column in reading_order(boxes)
+    )
+
+
+class _Clock:
+    """Seconds of each stage, shared evenly among the pages of a batch."""
+
+    def __init__(self, n_pages: int) -> None:
+        self.timings_s: dict[str, float] = {}
+        self._n_pages = n_pages
+
+    @contextmanager
+    def time(self, stage: str) -> Iterator[None]:
+        started = time.perf_counter()
+        yield
+        self.timings_s[stage] = (time.perf_counter() - started) / self._n_pages

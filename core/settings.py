@@ -1,0 +1,100 @@
+"""Settings: options first, then FUMIKURA_* variables, then defaults that work on a laptop."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from core.errors import UsageError
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All that may differ between two machines and does not change what is read.
+
+    Attributes:
+        database_url: SQLAlchemy URL; a plain path is a SQLite file.
+        broker_url: Celery broker; None means that `run` brings its own queue in a private folder.
+        devices: "auto", or a comma-separated list such as "cpu" or "cuda:0,cuda:1".
+        workers: worker processes for each device.
+        segmenter_path: weights file; None means the one that ships.
+        classifier_path: likewise.
+        lease_s: a claimed page that nobody renewed for so long goes back to the queue.
+        chunk_size: pages in one message.
+        window: messages announced ahead for each feeding.
+        announce_again_s: an announced page that nobody claimed for so long is announced again.
+        max_attempts: lost workers on a page alone before it is quarantined.
+        page_time_limit_s: a page that takes longer ends its worker.
+        pages_per_batch: pages that share their batches of patches and crops.
+        patches_per_batch: patches in one pass of the segmenter.
+        crops_per_batch: crops in one pass of the classifier.
+        threads: CPU threads of a worker; 0 divides the cores among the workers.
+        precision: "auto", "fp32" or "bf16".
+        max_pixels: a larger page fails before it is decoded.
+    """
+
+    database_url: str = "sqlite:///fumikura.db"
+    broker_url: str | None = None
+    devices: str = "auto"
+    workers: int = 1
+    segmenter_path: Path | None = None
+    classifier_path: Path | None = None
+    lease_s: float = 60.0
+    chunk_size: int = 8
+    window: int = 8
+    announce_again_s: float = 30.0
+    max_attempts: int = 3
+    page_time_limit_s: float = 300.0
+    pages_per_batch: int = 4
+    patches_per_batch: int = 8
+    crops_per_batch: int = 256
+    threads: int = 0
+    precision: str = "auto"
+    max_pixels: int = 400_000_000
+
+    def overridden(self, **options: Any) -> Settings:
+        """These settings with every option that is not None put in."""
+        given = {name: value for name, value in options.items() if value is not None}
+        if "database_url" in given and "://" not in str(given["database_url"]):
+            given["database_url"] = f"sqlite:///{given['database_url']}"
+        return replace(self, **given)
+
+    def to_environment(self) -> dict[str, str]:
+        """The FUMIKURA_* variables from which `read_settings` makes these settings."""
+        return {
+            variable(item.name): str(value)
+            for item in fields(self)
+            if (value := getattr(self, item.name)) is not None
+        }
+
+
+def variable(name: str) -> str:
+    """Name of the environment variable behind a setting."""
+    return f"FUMIKURA_{name.upper()}"
+
+
+def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
+    """Settings from FUMIKURA_* variables.
+
+    Raises:
+        UsageError: a value is not of its setting's type.
+    """
+    environment = os.environ if environment is None else environment
+    values: dict[str, Any] = {}
+    for item in fields(Settings):
+        text = environment.get(variable(item.name))
+        if text:
+            values[item.name] = _parse(item.name, str(item.type), text)
+    return Settings().overridden(**values)
+
+
+def _parse(name: str, kind: str, text: str) -> Any:
+    types: dict[str, type] = {"int": int, "float": float}
+    parse = Path if "Path" in kind else types.get(kind, str)
+    try:
+        return parse(text)
+    except ValueError as error:
+        raise UsageError(f"{variable(name)}={text!r} is not a number; unset it or correct it") from error

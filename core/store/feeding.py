@@ -1,0 +1,109 @@
+"""What the feeder asks: whose turn it is, and which readings to announce to the broker."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, Connection, Engine, and_, func, or_, select, update
+
+from core.store import tables
+from core.store.relations import asked_by
+from core.store.session import now, upsert, write_transaction
+from core.store.tables import Status
+
+
+def take_turn(engine: Engine, period_s: float, *, recipe_digest: str = "") -> bool:
+    """Whether the caller feeds in this period: one of all who ask for the same recipe does.
+
+    Recipes have turns of their own, as a feeder announces only what its workers can read.
+    """
+    with write_transaction(engine) as connection:
+        time = now(connection)
+        statement = upsert(connection, tables.gate).values(
+            name=f"feed {recipe_digest}", next_at=time + timedelta(seconds=period_s)
+        )
+        taken = connection.execute(
+            statement.on_conflict_do_update(
+                index_elements=["name"],
+                set_={"next_at": statement.excluded.next_at},
+                where=tables.gate.c.next_at <= time,
+            )
+        )
+        return bool(taken.rowcount)
+
+
+def announce(
+    engine: Engine,
+    *,
+    recipe_digest: str,
+    run_id: int | None = None,
+    window: int,
+    chunk_size: int,
+    announce_again_s: float,
+) -> list[list[int]]:
+    """Chunks of reading ids to send to the broker, noted as announced.
+
+    Send them after this returns: a worker may be quicker than a transaction. Should
+    that fail, they are announced again in time.
+
+    Args:
+        run_id: only pages of this run; None means all that wait for the recipe.
+        window: chunks that may be announced and unclaimed at once.
+        announce_again_s: an announcement that nobody claimed for so long is void.
+    """
+    reading = tables.reading.c
+    with write_transaction(engine) as connection:
+        time = now(connection)
+        void_since = time - timedelta(seconds=announce_again_s)
+        waiting = and_(reading.status == Status.QUEUED, _is_wanted(recipe_digest, run_id))
+        announced = and_(waiting, reading.announced_at > void_since)
+        free = window - _n_outstanding(connection, announced, chunk_size)
+        if free <= 0:
+            return []
+        rows = connection.execute(
+            select(reading.id, reading.chunk_limit)
+            .where(waiting, or_(reading.announced_at.is_(None), reading.announced_at <= void_since))
+            .order_by(reading.id)
+            .limit(free * chunk_size)
+            .with_for_update(skip_locked=True)
+        ).tuples()
+        chunks = _make_chunks(rows, chunk_size)[:free]
+        _note_announced(connection, chunks, time)
+        return chunks
+
+
+def _is_wanted(recipe_digest: str, run_id: int | None) -> ColumnElement[bool]:
+    recipe_id = select(tables.recipe.c.id).where(tables.recipe.c.digest == recipe_digest).scalar_subquery()
+    of_recipe = tables.reading.c.recipe_id == recipe_id
+    return of_recipe if run_id is None else and_(of_recipe, asked_by(run_id))
+
+
+def _n_outstanding(connection: Connection, announced: ColumnElement[bool], chunk_size: int) -> int:
+    """Chunks that so many unclaimed pages make, to the next whole one."""
+    limit = tables.reading.c.chunk_limit
+    counts = connection.execute(select(limit, func.count()).where(announced).group_by(limit)).tuples()
+    n_chunks: float = sum(n_pages / min(size or chunk_size, chunk_size) for size, n_pages in counts)
+    return math.ceil(n_chunks)
+
+
+def _make_chunks(rows: Iterable[tuple[int, int | None]], chunk_size: int) -> list[list[int]]:
+    """Ids in chunks, in their order; an id with a limit only among others with the same."""
+    full: list[list[int]] = []
+    open_chunks: dict[int, list[int]] = {}
+    for reading_id, limit in rows:
+        size = min(limit or chunk_size, chunk_size)
+        chunk = open_chunks.setdefault(size, [])
+        chunk.append(reading_id)
+        if len(chunk) == size:
+            full.append(open_chunks.pop(size))
+    return sorted([*full, *open_chunks.values()])
+
+
+def _note_announced(connection: Connection, chunks: list[list[int]], time: datetime) -> None:
+    announced = [reading_id for chunk in chunks for reading_id in chunk]
+    if announced:
+        connection.execute(
+            update(tables.reading).where(tables.reading.c.id.in_(announced)).values(announced_at=time)
+        )

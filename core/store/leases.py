@@ -1,0 +1,298 @@
+"""Who reads which page: claiming pages, keeping them, and giving them back.
+
+A lease is a reading's row in status `leased` with its worker and the time until
+which it holds. Every function locks rows in the order of their ids, so that no two
+workers of PostgreSQL wait for each other's rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    and_,
+    case,
+    delete,
+    insert,
+    or_,
+    select,
+    update,
+)
+
+from core.page import Reading, Scores, Truth
+from core.store import tables
+from core.store.relations import newest_source
+from core.store.rows import character_rows, mask_to_png, row_to_truth, storable
+from core.store.scores import replace_scores
+from core.store.session import now, read_transaction, upsert, write_transaction
+from core.store.tables import Status
+
+#: If nobody returned expired leases for so long, there was an outage: the database or
+#: all workers were gone, and leases ran out though their pages harmed nobody.
+OUTAGE_S = 30.0
+#: How long workers then have to renew their leases.
+GRACE_S = 20.0
+
+_FREE: Mapping[str, Any] = {"announced_at": None, "worker": None, "lease_until": None, "lease_size": None}
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A page that is this worker's to read, and where its image was seen last."""
+
+    reading_id: int
+    page_id: int
+    archive: str
+    member: str
+    digest: str
+    truth: Truth | None
+
+
+def claim(
+    engine: Engine, reading_ids: Sequence[int], *, recipe_digest: str, worker: str, lease_s: float
+) -> list[Claim]:
+    """Lease those of some readings that still wait, in the order of their ids.
+
+    Readings of another recipe, and such as are done or another worker's, drop out: a
+    message may come twice, late, or to the wrong worker. What this worker holds already
+    comes again, so that a claim can be repeated whose answer was lost.
+    """
+    reading = tables.reading.c
+    wanted = (
+        select(reading.id)
+        .join(tables.recipe)
+        .where(
+            reading.id.in_(reading_ids),
+            or_(reading.status == Status.QUEUED, _leased_to(worker)),
+            tables.recipe.c.digest == recipe_digest,
+        )
+        .order_by(reading.id)
+        # Rows that another worker is just claiming are not worth waiting for.
+        .with_for_update(of=tables.reading, skip_locked=True)
+    )
+    with write_transaction(engine) as connection:
+        claimed = list(connection.scalars(wanted))
+        if not claimed:
+            return []
+        connection.execute(
+            update(tables.reading)
+            .where(reading.id.in_(claimed))
+            .values(
+                status=Status.LEASED,
+                worker=worker,
+                lease_until=now(connection) + timedelta(seconds=lease_s),
+                lease_size=len(claimed),
+            )
+        )
+        return _claims(connection, claimed)
+
+
+def renew(engine: Engine, worker: str, lease_s: float) -> int:
+    """Put off the end of all of a worker's leases; how many it has."""
+    with write_transaction(engine) as connection:
+        until = now(connection) + timedelta(seconds=lease_s)
+        return change_readings(connection, _leased_to(worker), lease_until=until)
+
+
+def hand_back(engine: Engine, worker: str) -> int:
+    """Queue again what a worker that ends in good order has not read; nothing counts against the pages."""
+    with write_transaction(engine) as connection:
+        return change_readings(connection, _leased_to(worker), status=Status.QUEUED, **_FREE)
+
+
+def return_leases(engine: Engine, worker: str, max_attempts: int) -> int:
+    """Take back what a worker held that was lost; how many pages that were.
+
+    They come again in chunks of half the size, until the page that ends its worker
+    is alone. Then each lost worker is an attempt, and the last one a quarantine.
+    """
+    with write_transaction(engine) as connection:
+        return _take_back(connection, _leased_to(worker), max_attempts)
+
+
+def return_expired(engine: Engine, max_attempts: int) -> int:
+    """Take back the leases that nobody renewed in time, as `return_leases` does.
+
+    Meant to be called every few seconds by whoever is alive. After a gap of OUTAGE_S
+    the expired leases last GRACE_S longer instead, as no worker could renew them.
+    """
+    with write_transaction(engine) as connection:
+        time = now(connection)
+        expired = and_(tables.reading.c.status == Status.LEASED, tables.reading.c.lease_until < time)
+        if _was_outage(connection, time):
+            change_readings(connection, expired, lease_until=time + timedelta(seconds=GRACE_S))
+            return 0
+        return _take_back(connection, expired, max_attempts)
+
+
+def leaseholders(engine: Engine) -> list[str]:
+    """The workers that hold leases, dead ones included."""
+    reading = tables.reading.c
+    holds = reading.status == Status.LEASED
+    statement = select(reading.worker).where(holds).distinct().order_by(reading.worker)
+    with read_transaction(engine) as connection:
+        return [worker for worker in connection.scalars(statement) if worker is not None]
+
+
+def save_reading(
+    engine: Engine,
+    reading_id: int,
+    reading: Reading,
+    *,
+    worker: str,
+    scores: Scores | None = None,
+    truth: Truth | None = None,
+) -> bool:
+    """Save all that was read of a page, in one transaction.
+
+    Args:
+        truth: what `scores` compare with; they cannot be saved without.
+
+    Returns:
+        False, and nothing is written, if the worker no longer holds the page.
+    """
+    if scores is not None and truth is None:
+        raise ValueError("scores can only be saved with the truth that they compare with")
+    mask = mask_to_png(reading.mask)
+    with write_transaction(engine) as connection:
+        outcome = {
+            "status": Status.DONE,
+            "error": None,
+            "n_characters": len(reading.characters),
+            "mean_confidence": reading.mean_confidence,
+            "timings_s": dict(reading.timings_s),
+            "text": reading.text,
+            "mask": mask,
+        }
+        if not _finish(connection, reading_id, worker, outcome):
+            return False
+        connection.execute(delete(tables.character).where(tables.character.c.reading_id == reading_id))
+        if rows := character_rows(reading_id, reading.characters):
+            connection.execute(insert(tables.character), rows)
+        replace_scores(connection, reading_id, scores, truth=truth)
+        _set_page_size(connection, reading_id, reading)
+    return True
+
+
+def save_failure(engine: Engine, reading_id: int, reason: str, *, worker: str) -> bool:
+    """Note why a page cannot be read; False, and nothing is written, without its lease."""
+    with write_transaction(engine) as connection:
+        outcome = {"status": Status.FAILED, "error": storable(reason)}
+        return _finish(connection, reading_id, worker, outcome)
+
+
+def queue_again(connection: Connection, *conditions: ColumnElement[bool]) -> int:
+    """Queue finished readings as if for the first time; how many."""
+    values = {"status": Status.QUEUED, "attempts": 0, "chunk_limit": None, "error": None, "finished_at": None}
+    return change_readings(connection, and_(*conditions), **values, **_FREE)
+
+
+def _leased_to(worker: str) -> ColumnElement[bool]:
+    return and_(tables.reading.c.status == Status.LEASED, tables.reading.c.worker == worker)
+
+
+def change_readings(connection: Connection, condition: ColumnElement[bool], **values: Any) -> int:
+    """Update readings, locking them in the order of their ids."""
+    reading = tables.reading.c
+    locked = select(reading.id).where(condition).order_by(reading.id).with_for_update()
+    return connection.execute(update(tables.reading).where(reading.id.in_(locked)).values(**values)).rowcount
+
+
+def _take_back(connection: Connection, condition: ColumnElement[bool], max_attempts: int) -> int:
+    reading = tables.reading.c
+    was_alone = reading.lease_size <= 1
+    is_last = and_(was_alone, reading.attempts + 1 >= max_attempts)
+    reason = f"{max_attempts} workers ended while they read this page alone; `fumikura retry` tries it again"
+    return change_readings(
+        connection,
+        condition,
+        status=case((is_last, Status.QUARANTINED), else_=Status.QUEUED),
+        attempts=case((was_alone, reading.attempts + 1), else_=reading.attempts),
+        chunk_limit=case((was_alone, 1), else_=reading.lease_size // 2),
+        error=case((is_last, reason), else_=None),
+        finished_at=case((is_last, now(connection)), else_=None),
+        **_FREE,
+    )
+
+
+def _was_outage(connection: Connection, time: datetime) -> bool:
+    """Whether expired leases were not looked after for OUTAGE_S; notes that they are now."""
+    gate = tables.gate.c
+    due = connection.scalar(select(gate.next_at).where(gate.name == "sweep").with_for_update())
+    statement = upsert(connection, tables.gate).values(
+        name="sweep", next_at=time + timedelta(seconds=OUTAGE_S)
+    )
+    connection.execute(
+        statement.on_conflict_do_update(index_elements=["name"], set_={"next_at": statement.excluded.next_at})
+    )
+    return due is not None and due < time
+
+
+def _claims(connection: Connection, reading_ids: Sequence[int]) -> list[Claim]:
+    reading, page, source, truth = (
+        tables.reading.c,
+        tables.page.c,
+        tables.page_source.c,
+        tables.truth.c,
+    )
+    rows = connection.execute(
+        select(
+            reading.id,
+            page.id.label("page_id"),
+            page.digest,
+            source.archive,
+            source.member,
+            truth.boxes,
+            truth.mask,
+            truth.is_partial,
+        )
+        .join_from(tables.reading, tables.page)
+        .join(tables.page_source, source.id == newest_source())
+        .outerjoin(tables.truth, truth.page_id == page.id)
+        .where(reading.id.in_(reading_ids))
+        .order_by(reading.id)
+    )
+    return [
+        Claim(
+            reading_id=row.id,
+            page_id=row.page_id,
+            archive=row.archive,
+            member=row.member,
+            digest=row.digest,
+            truth=row_to_truth(row) if row.is_partial is not None else None,
+        )
+        for row in rows
+    ]
+
+
+def _finish(connection: Connection, reading_id: int, worker: str, outcome: Mapping[str, Any]) -> bool:
+    reading = tables.reading.c
+    finished = connection.execute(
+        update(tables.reading)
+        .where(reading.id == reading_id, _leased_to(worker))
+        .values(
+            **outcome,
+            finished_at=now(connection),
+            announced_at=None,
+            lease_until=None,
+            lease_size=None,
+            chunk_limit=None,
+        )
+    )
+    return finished.rowcount == 1
+
+
+def _set_page_size(connection: Connection, reading_id: int, reading: Reading) -> None:
+    page = tables.page.c
+    page_id = select(tables.reading.c.page_id).where(tables.reading.c.id == reading_id).scalar_subquery()
+    connection.execute(
+        update(tables.page)
+        .where(page.id == page_id, page.width.is_(None))
+        .values(width=reading.width, height=reading.height)
+    )

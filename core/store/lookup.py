@@ -1,0 +1,264 @@
+"""Finding pages, and all that is known of one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Engine, Float, Select, cast, func, select
+
+from core.errors import FumikuraError
+from core.page import Character, Scores, Truth
+from core.store import tables
+from core.store.relations import newest_source, shown_reading
+from core.store.rows import row_to_character, row_to_scores, row_to_truth
+from core.store.search import match_phrase
+from core.store.session import read_transaction
+from core.store.tables import Status
+
+#: Digits of a digest that name a page; fewer might be meant as its name.
+_SHORTEST_PREFIX = 6
+#: Pages that a message about an unclear name lists.
+_N_LISTED = 5
+
+
+@dataclass(frozen=True, slots=True)
+class PageSummary:
+    """A page and its reading in figures; what concerns the reading is None without one.
+
+    Attributes:
+        error: why it failed.
+        dice: of the mask against the truth.
+        character_f1: against the truth, old and new kanji counted as the same.
+    """
+
+    page_id: int
+    name: str
+    book: str
+    digest: str
+    archive: str
+    member: str
+    width: int | None
+    height: int | None
+    reading_id: int | None
+    status: Status | None
+    error: str | None
+    n_characters: int | None
+    mean_confidence: float | None
+    finished_at: datetime | None
+    dice: float | None
+    character_f1: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class PageDetails:
+    """All that is known of a page; what concerns its reading is empty unless that is done.
+
+    Attributes:
+        sources: (archive, member), the place seen last first.
+        mask_png: one bit a pixel, at working resolution.
+    """
+
+    page_id: int
+    name: str
+    book: str
+    digest: str
+    width: int | None
+    height: int | None
+    sources: tuple[tuple[str, str], ...]
+    reading_id: int | None
+    status: Status | None
+    error: str | None
+    recipe_digest: str | None
+    finished_at: datetime | None
+    text: str | None
+    mean_confidence: float | None
+    timings_s: Mapping[str, float] | None
+    mask_png: bytes | None
+    characters: tuple[Character, ...]
+    scores: Scores | None
+    truth: Truth | None
+
+
+def find_pages(
+    engine: Engine,
+    *,
+    book: str | None = None,
+    status: Status | None = None,
+    text: str | None = None,
+    run_id: int | None = None,
+    recipe: str | None = None,
+    min_dice: float | None = None,
+    max_dice: float | None = None,
+    limit: int = 50,
+) -> list[PageSummary]:
+    """Pages in the order in which they were added, each with one reading.
+
+    That is the newest done one, or the newest if none is done.
+
+    Args:
+        text: a character or a phrase that was read on the page.
+        run_id: only pages of this run, with its readings.
+        recipe: the beginning of a recipe's digest; only pages that have a reading by it.
+        min_dice: leaves out pages without truth, as `max_dice` does.
+    """
+    reading, dice = tables.reading.c, _dice()
+    statement = _summaries(shown_reading(recipe_prefix=recipe, run_id=run_id)).limit(limit)
+    if book is not None:
+        statement = statement.where(tables.page.c.book == book)
+    if status is not None:
+        statement = statement.where(reading.status == status)
+    if run_id is not None or recipe is not None:
+        statement = statement.where(reading.id.is_not(None))
+    if text is not None:
+        statement = statement.where(reading.id.in_(select(match_phrase(text).c.reading_id)))
+    if min_dice is not None:
+        statement = statement.where(dice >= min_dice)
+    if max_dice is not None:
+        statement = statement.where(dice <= max_dice)
+    with read_transaction(engine) as connection:
+        return [PageSummary(**row) for row in connection.execute(statement).mappings()]
+
+
+def get_page(
+    engine: Engine, page: str, *, run_id: int | None = None, recipe: str | None = None
+) -> PageDetails:
+    """A page with its newest done reading, or with the one of a run or a recipe.
+
+    Args:
+        page: its name, id, or the beginning of its digest.
+
+    Raises:
+        FumikuraError: there is no such page, or there are several.
+    """
+    with read_transaction(engine) as connection:
+        page_id = find_page_id(connection, page)
+        statement = _details(shown_reading(recipe_prefix=recipe, run_id=run_id))
+        row = connection.execute(statement.where(tables.page.c.id == page_id)).mappings().one()
+        return PageDetails(
+            **row,
+            sources=_sources(connection, page_id),
+            characters=_characters(connection, row["reading_id"]),
+            scores=_scores(connection, row["reading_id"]),
+            truth=_truth(connection, page_id),
+        )
+
+
+def find_page_id(connection: Connection, page: str) -> int:
+    """The id of the page with a name, an id or a beginning of a digest, tried in this order.
+
+    Raises:
+        FumikuraError: there is no such page, or there are several.
+    """
+    column = tables.page.c
+    tries: list[ColumnElement[bool]] = [column.name == page]
+    if page.isdecimal() and len(page) < 10:
+        tries.append(column.id == int(page))
+    if len(page) >= _SHORTEST_PREFIX:
+        tries.append(column.digest.startswith(page.lower(), autoescape=True))
+    for condition in tries:
+        found = connection.execute(
+            select(column.id, column.book).where(condition).order_by(column.id).limit(_N_LISTED + 1)
+        ).all()
+        if len(found) == 1:
+            page_id: int = found[0].id
+            return page_id
+        if found:
+            listed = ", ".join(f"{row.id} (book {row.book})" for row in found[:_N_LISTED])
+            more = " and more" if len(found) > _N_LISTED else ""
+            raise FumikuraError(f"several pages are called {page!r}: {listed}{more}; give one of these ids")
+    raise FumikuraError(f"there is no page {page!r}; `fumikura query pages` lists names and ids")
+
+
+def _summaries(shown: ColumnElement[int]) -> Select[Any]:
+    page, reading, source = tables.page.c, tables.reading.c, tables.page_source.c
+    return (
+        select(
+            page.id.label("page_id"),
+            page.name,
+            page.book,
+            page.digest,
+            source.archive,
+            source.member,
+            page.width,
+            page.height,
+            reading.id.label("reading_id"),
+            reading.status,
+            reading.error,
+            reading.n_characters,
+            reading.mean_confidence,
+            reading.finished_at,
+            _dice().label("dice"),
+            _character_f1().label("character_f1"),
+        )
+        .join_from(tables.page, tables.page_source, source.id == newest_source())
+        .outerjoin(tables.reading, reading.id == shown)
+        .outerjoin(tables.score, tables.score.c.reading_id == reading.id)
+        .order_by(page.id)
+    )
+
+
+def _details(shown: ColumnElement[int]) -> Select[Any]:
+    page, reading = tables.page.c, tables.reading.c
+    return (
+        select(
+            page.id.label("page_id"),
+            page.name,
+            page.book,
+            page.digest,
+            page.width,
+            page.height,
+            reading.id.label("reading_id"),
+            reading.status,
+            reading.error,
+            tables.recipe.c.digest.label("recipe_digest"),
+            reading.finished_at,
+            reading.text,
+            reading.mean_confidence,
+            reading.timings_s,
+            reading.mask.label("mask_png"),
+        )
+        .outerjoin_from(tables.page, tables.reading, reading.id == shown)
+        .outerjoin(tables.recipe, tables.recipe.c.id == reading.recipe_id)
+    )
+
+
+def _dice() -> ColumnElement[Any]:
+    score = tables.score.c
+    found_and_true = 2 * score.pixel_tp + score.pixel_fp + score.pixel_fn
+    return cast(2 * score.pixel_tp, Float) / func.nullif(found_and_true, 0)
+
+
+def _character_f1() -> ColumnElement[Any]:
+    score = tables.score.c
+    return cast(2 * score.n_right, Float) / func.nullif(score.n_truth + score.n_found, 0)
+
+
+def _sources(connection: Connection, page_id: int) -> tuple[tuple[str, str], ...]:
+    source = tables.page_source.c
+    places = connection.execute(
+        select(source.archive, source.member)
+        .where(source.page_id == page_id)
+        .order_by(source.seen_at.desc(), source.id.desc())
+    )
+    return tuple((place.archive, place.member) for place in places)
+
+
+def _characters(connection: Connection, reading_id: int | None) -> tuple[Character, ...]:
+    character = tables.character.c
+    rows = connection.execute(
+        select(tables.character).where(character.reading_id == reading_id).order_by(character.position)
+    )
+    return tuple(map(row_to_character, rows))
+
+
+def _scores(connection: Connection, reading_id: int | None) -> Scores | None:
+    row = connection.execute(select(tables.score).where(tables.score.c.reading_id == reading_id)).first()
+    return None if row is None else row_to_scores(row)
+
+
+def _truth(connection: Connection, page_id: int) -> Truth | None:
+    row = connection.execute(select(tables.truth).where(tables.truth.c.page_id == page_id)).first()
+    return None if row is None else row_to_truth(row)

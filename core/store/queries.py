@@ -1,0 +1,297 @@
+"""What `status`, `failed`, `retry` and `cancel` ask about runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+
+from sqlalchemy import ColumnElement, Connection, Engine, and_, case, exists, func, not_, select, update
+
+from core.errors import FumikuraError
+from core.page import Scores
+from core.store import tables
+from core.store.leases import change_readings, queue_again
+from core.store.lookup import find_page_id, find_pages, get_page
+from core.store.relations import asked_by, newest_source, readings_of_runs
+from core.store.rows import row_to_scores
+from core.store.search import find_characters
+from core.store.session import now, read_transaction, write_transaction
+from core.store.tables import Status
+
+__all__ = [
+    "Failure",
+    "Overview",
+    "RunSummary",
+    "Workload",
+    "cancel",
+    "failures",
+    "find_characters",
+    "find_pages",
+    "get_page",
+    "list_runs",
+    "overview",
+    "retry",
+    "run_scores",
+    "run_scores_by_book",
+    "run_summary",
+]
+
+_FAILED = (Status.FAILED, Status.QUARANTINED)
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """A run and how many of its pages stand where.
+
+    Attributes:
+        pages: distinct pages asked for.
+        done: read since the run asked for them.
+        failed: quarantined ones included.
+        skipped: done before.
+        characters: on all pages that are done, skipped ones included.
+    """
+
+    run: int
+    recipe_digest: str
+    command: str
+    created_at: datetime
+    is_cancelled: bool
+    pages: int
+    done: int
+    failed: int
+    quarantined: int
+    skipped: int
+    queued: int
+    leased: int
+    cancelled: int
+    characters: int
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether nothing more will happen to its pages by itself."""
+        return not self.queued and not self.leased
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A page that failed or is quarantined, where it was seen last, and why."""
+
+    reading_id: int
+    page_id: int
+    name: str
+    book: str
+    archive: str
+    member: str
+    status: Status
+    attempts: int
+    reason: str
+    finished_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Workload:
+    """A worker and what it holds."""
+
+    worker: str
+    n_pages: int
+    lease_until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """All that a database holds, in numbers."""
+
+    n_pages: int
+    n_runs: int
+    readings: Mapping[Status, int]
+    workers: tuple[Workload, ...]
+
+
+def list_runs(engine: Engine, *, limit: int | None = None) -> list[RunSummary]:
+    """Runs, the newest first."""
+    newest = select(tables.run.c.id).order_by(tables.run.c.id.desc()).limit(limit)
+    with read_transaction(engine) as connection:
+        return _summaries(connection, tables.run.c.id.in_(newest))
+
+
+def run_summary(engine: Engine, run_id: int) -> RunSummary:
+    """Where a run stands.
+
+    Raises:
+        FumikuraError: there is no such run.
+    """
+    with read_transaction(engine) as connection:
+        found = _summaries(connection, tables.run.c.id == run_id)
+    if not found:
+        raise _no_run(run_id)
+    return found[0]
+
+
+def run_scores(engine: Engine, run_id: int) -> list[Scores]:
+    """The scores of a run's pages, of those that have any."""
+    return [scores for _, scores in run_scores_by_book(engine, run_id)]
+
+
+def run_scores_by_book(engine: Engine, run_id: int) -> list[tuple[str, Scores]]:
+    """`run_scores`, each with its page's book, ordered by book."""
+    counts = [tables.score.c[count.name] for count in fields(Scores)]
+    statement = (
+        select(tables.page.c.book, *counts)
+        .select_from(readings_of_runs)
+        .join(tables.page, tables.page.c.id == tables.reading.c.page_id)
+        .join(tables.score, tables.score.c.reading_id == tables.reading.c.id)
+        .where(tables.run.c.id == run_id, tables.reading.c.status == Status.DONE)
+        .order_by(tables.page.c.book, tables.reading.c.id)
+    )
+    with read_transaction(engine) as connection:
+        return [(row.book, row_to_scores(row)) for row in connection.execute(statement)]
+
+
+def failures(engine: Engine, run_id: int | None = None) -> list[Failure]:
+    """Pages that failed or are quarantined, of one run or of all."""
+    page, reading, source = tables.page.c, tables.reading.c, tables.page_source.c
+    statement = (
+        select(
+            reading.id.label("reading_id"),
+            page.id.label("page_id"),
+            page.name,
+            page.book,
+            source.archive,
+            source.member,
+            reading.status,
+            reading.attempts,
+            reading.error.label("reason"),
+            reading.finished_at,
+        )
+        .join_from(tables.reading, tables.page)
+        .join(tables.page_source, source.id == newest_source())
+        .where(reading.status.in_(_FAILED))
+        .order_by(reading.id)
+    )
+    if run_id is not None:
+        statement = statement.where(asked_by(run_id))
+    with read_transaction(engine) as connection:
+        return [Failure(**row) for row in connection.execute(statement).mappings()]
+
+
+def overview(engine: Engine) -> Overview:
+    """Numbers of pages, runs and readings, and the workers that hold some."""
+    reading = tables.reading.c
+    holders = (
+        select(
+            reading.worker, func.count().label("n_pages"), func.max(reading.lease_until).label("lease_until")
+        )
+        .where(reading.status == Status.LEASED)
+        .group_by(reading.worker)
+        .order_by(reading.worker)
+    )
+    with read_transaction(engine) as connection:
+        by_status = select(reading.status, func.count()).group_by(reading.status)
+        counted: dict[Status, int] = dict(connection.execute(by_status).tuples().all())
+        return Overview(
+            n_pages=connection.execute(select(func.count()).select_from(tables.page)).scalar_one(),
+            n_runs=connection.execute(select(func.count()).select_from(tables.run)).scalar_one(),
+            readings={status: counted.get(status, 0) for status in Status},
+            workers=tuple(Workload(**row) for row in connection.execute(holders).mappings()),
+        )
+
+
+def retry(engine: Engine, *, run_id: int | None = None, page: str | None = None) -> int:
+    """Queue failed and quarantined readings again, of a run, of a page or of all; how many.
+
+    Args:
+        page: its name, id or the beginning of its digest.
+
+    Raises:
+        FumikuraError: there is no such run or page.
+    """
+    conditions: list[ColumnElement[bool]] = [tables.reading.c.status.in_(_FAILED)]
+    with write_transaction(engine) as connection:
+        if run_id is not None:
+            _check_run(connection, run_id)
+            conditions.append(asked_by(run_id))
+        if page is not None:
+            conditions.append(tables.reading.c.page_id == find_page_id(connection, page))
+        return queue_again(connection, *conditions)
+
+
+def cancel(engine: Engine, run_id: int) -> int:
+    """Take a run's waiting pages out of the queue; how many. What is being read is finished.
+
+    Pages that another run asks for, and that one is not cancelled, stay in the queue.
+
+    Raises:
+        FumikuraError: there is no such run.
+    """
+    reading, run, run_page = tables.reading.c, tables.run.c, tables.run_page.c
+    other = (
+        select(run.id)
+        .join(tables.run_page, run_page.run_id == run.id)
+        .where(
+            run.id != run_id,
+            run.cancelled_at.is_(None),
+            run.recipe_id == reading.recipe_id,
+            run_page.page_id == reading.page_id,
+        )
+        .correlate(tables.reading)
+    )
+    with write_transaction(engine) as connection:
+        _check_run(connection, run_id)
+        time = now(connection)
+        connection.execute(
+            update(tables.run).where(run.id == run_id, run.cancelled_at.is_(None)).values(cancelled_at=time)
+        )
+        return change_readings(
+            connection,
+            and_(reading.status == Status.QUEUED, asked_by(run_id), not_(exists(other))),
+            status=Status.CANCELLED,
+            announced_at=None,
+            finished_at=time,
+        )
+
+
+def _summaries(connection: Connection, wanted: ColumnElement[bool]) -> list[RunSummary]:
+    run = tables.run.c
+    rows = connection.execute(
+        select(
+            run.id.label("run"),
+            tables.recipe.c.digest.label("recipe_digest"),
+            run.command,
+            run.created_at,
+            run.cancelled_at.is_not(None).label("is_cancelled"),
+            *_counts(),
+            func.coalesce(func.sum(tables.reading.c.n_characters), 0).label("characters"),
+        )
+        .select_from(readings_of_runs)
+        .join(tables.recipe, tables.recipe.c.id == run.recipe_id)
+        .where(wanted)
+        .group_by(run.id, tables.recipe.c.id)
+        .order_by(run.id.desc())
+    )
+    return [RunSummary(**row) for row in rows.mappings()]
+
+
+def _counts() -> Iterator[ColumnElement[int]]:
+    status, was_done = tables.reading.c.status, tables.run_page.c.was_done
+    counted = {
+        "pages": status.is_not(None),
+        "done": and_(status == Status.DONE, not_(was_done)),
+        "failed": status.in_(_FAILED),
+        "quarantined": status == Status.QUARANTINED,
+        "skipped": was_done,
+        "queued": status == Status.QUEUED,
+        "leased": status == Status.LEASED,
+        "cancelled": status == Status.CANCELLED,
+    }
+    for name, condition in counted.items():
+        yield func.count(case((condition, 1))).label(name)
+
+
+def _check_run(connection: Connection, run_id: int) -> None:
+    if connection.scalar(select(tables.run.c.id).where(tables.run.c.id == run_id)) is None:
+        raise _no_run(run_id)
+
+
+def _no_run(run_id: int) -> FumikuraError:
+    return FumikuraError(f"there is no run {run_id}; `fumikura status` lists the runs")

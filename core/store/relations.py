@@ -1,0 +1,47 @@
+"""Parts of statements that several queries share: how the tables belong together."""
+
+from __future__ import annotations
+
+from sqlalchemy import ColumnElement, ScalarSelect, and_, case, select
+
+from core.store.tables import Status, page, page_source, reading, recipe, run, run_page
+
+#: Each run with the readings that it asks for, and once without if it asks for none.
+readings_of_runs = run.outerjoin(run_page).outerjoin(
+    reading, and_(reading.c.page_id == run_page.c.page_id, reading.c.recipe_id == run.c.recipe_id)
+)
+
+
+def asked_by(run_id: int) -> ColumnElement[bool]:
+    """That a reading is one of those that a run asks for."""
+    recipe_id = select(run.c.recipe_id).where(run.c.id == run_id).scalar_subquery()
+    pages = select(run_page.c.page_id).where(run_page.c.run_id == run_id)
+    return and_(reading.c.recipe_id == recipe_id, reading.c.page_id.in_(pages))
+
+
+def newest_source() -> ScalarSelect[int]:
+    """Id of the place where the statement's page was seen last."""
+    return (
+        select(page_source.c.id)
+        .where(page_source.c.page_id == page.c.id)
+        .order_by(page_source.c.seen_at.desc(), page_source.c.id.desc())
+        .limit(1)
+        .correlate(page)
+        .scalar_subquery()
+    )
+
+
+def shown_reading(*, recipe_prefix: str | None = None, run_id: int | None = None) -> ScalarSelect[int]:
+    """Id of the one reading by which the statement's page is known.
+
+    The newest that is done, or the newest if none is; only of a recipe or of a run, if given.
+    """
+    shown = select(reading.c.id).where(reading.c.page_id == page.c.id)
+    if run_id is not None:
+        shown = shown.where(asked_by(run_id))
+    if recipe_prefix is not None:
+        wanted = select(recipe.c.id).where(recipe.c.digest.startswith(recipe_prefix, autoescape=True))
+        shown = shown.where(reading.c.recipe_id.in_(wanted))
+    is_done = case((reading.c.status == Status.DONE, 1), else_=0)
+    newest = shown.order_by(is_done.desc(), reading.c.finished_at.desc().nulls_last(), reading.c.id.desc())
+    return newest.limit(1).correlate(page).scalar_subquery()

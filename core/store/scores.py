@@ -1,0 +1,71 @@
+"""Scores of readings, also of such as were read before their truth was known."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from sqlalchemy import Connection, Engine, delete, insert, or_, select
+
+from core.page import Reading, Scores, Truth
+from core.store import tables
+from core.store.relations import readings_of_runs
+from core.store.rows import png_to_mask, row_to_character, row_to_truth, truth_digest
+from core.store.session import read_transaction, write_transaction
+from core.store.tables import Status
+
+
+def unscored(engine: Engine, run_id: int) -> list[int]:
+    """Done readings of a run whose page has a truth that they were not compared with."""
+    reading, truth, score = tables.reading.c, tables.truth.c, tables.score.c
+    statement = (
+        select(reading.id)
+        .select_from(readings_of_runs)
+        .join(tables.truth, truth.page_id == reading.page_id)
+        .outerjoin(tables.score, score.reading_id == reading.id)
+        .where(
+            tables.run.c.id == run_id,
+            reading.status == Status.DONE,
+            or_(score.truth_digest.is_(None), score.truth_digest != truth.digest),
+        )
+        .order_by(reading.id)
+    )
+    with read_transaction(engine) as connection:
+        return list(connection.scalars(statement))
+
+
+def load_reading(engine: Engine, reading_id: int) -> tuple[Reading, Truth | None]:
+    """A done reading as it was saved, and its page's truth."""
+    reading, page, character, truth = tables.reading.c, tables.page.c, tables.character.c, tables.truth.c
+    with read_transaction(engine) as connection:
+        row = connection.execute(
+            select(reading.mask, reading.timings_s, page.id, page.width, page.height)
+            .join(tables.page)
+            .where(reading.id == reading_id, reading.status == Status.DONE)
+        ).one()
+        characters = connection.execute(
+            select(tables.character).where(character.reading_id == reading_id).order_by(character.position)
+        ).all()
+        known = connection.execute(select(tables.truth).where(truth.page_id == row.id)).first()
+    return Reading(
+        mask=png_to_mask(row.mask),
+        characters=tuple(map(row_to_character, characters)),
+        width=row.width,
+        height=row.height,
+        timings_s=row.timings_s,
+    ), row_to_truth(known) if known is not None else None
+
+
+def save_scores(engine: Engine, reading_id: int, scores: Scores, *, truth: Truth) -> None:
+    """Replace a reading's scores by a comparison with `truth`."""
+    with write_transaction(engine) as connection:
+        replace_scores(connection, reading_id, scores, truth=truth)
+
+
+def replace_scores(
+    connection: Connection, reading_id: int, scores: Scores | None, *, truth: Truth | None
+) -> None:
+    """`save_scores` inside a transaction; None only takes the old scores away."""
+    connection.execute(delete(tables.score).where(tables.score.c.reading_id == reading_id))
+    if scores is not None and truth is not None:
+        row = {"reading_id": reading_id, "truth_digest": truth_digest(truth), **asdict(scores)}
+        connection.execute(insert(tables.score), row)

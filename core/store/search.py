@@ -1,0 +1,187 @@
+"""Finding characters and phrases in what was read.
+
+A phrase is a chain of characters at consecutive positions of one reading: the table
+joined with itself along its index, the same on both databases, from one character up.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import Connection, Engine, FromClause, Row, RowMapping, Subquery, and_, or_, select
+
+from core.errors import FumikuraError
+from core.page import Box
+from core.store import tables
+from core.store.relations import newest_source, shown_reading
+from core.store.session import read_transaction
+from core.vocabulary import clean_text
+
+#: Characters shown before and after a hit.
+N_CONTEXT = 10
+#: SQLite joins at most 64 tables.
+LONGEST_PHRASE = 50
+#: Hits whose surroundings are fetched at once.
+_HITS_AT_ONCE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A character or a phrase on a page.
+
+    Attributes:
+        position: of the first character, in reading order from 0.
+        boxes: of each character of the phrase.
+        confidence: of the least certain character.
+        before: the characters that stand before, on the same page.
+        after: likewise.
+    """
+
+    page_id: int
+    page: str
+    book: str
+    archive: str
+    member: str
+    reading_id: int
+    position: int
+    column_number: int
+    boxes: tuple[Box, ...]
+    label: str
+    confidence: float
+    before: str
+    after: str
+
+    @property
+    def box(self) -> Box:
+        """Of the first character."""
+        return self.boxes[0]
+
+    @property
+    def context(self) -> str:
+        """The hit among the characters around it."""
+        return f"{self.before}{self.label}{self.after}"
+
+
+def find_characters(
+    engine: Engine,
+    text: str,
+    *,
+    book: str | None = None,
+    run_id: int | None = None,
+    recipe: str | None = None,
+    min_confidence: float | None = None,
+    limit: int = 50,
+) -> list[Hit]:
+    """Where a character or a phrase was read, also across the end of a column.
+
+    Of each page the newest done reading counts, unless `run_id` or `recipe` choose another.
+
+    Args:
+        recipe: the beginning of a recipe's digest.
+        min_confidence: of every character of the phrase.
+
+    Raises:
+        FumikuraError: the text holds no character, or too many.
+    """
+    page, source = tables.page.c, tables.page_source.c
+    phrase = match_phrase(text, min_confidence=min_confidence)
+    statement = (
+        select(
+            page.id.label("page_id"),
+            page.name.label("page"),
+            page.book,
+            source.archive,
+            source.member,
+            phrase.c.reading_id,
+            phrase.c.position,
+        )
+        .select_from(phrase)
+        .join(tables.reading, tables.reading.c.id == phrase.c.reading_id)
+        .join(tables.page, page.id == tables.reading.c.page_id)
+        .join(tables.page_source, source.id == newest_source())
+        .where(tables.reading.c.id == shown_reading(recipe_prefix=recipe, run_id=run_id))
+        # The order of the index, so that a common character costs no more than its first hits.
+        .order_by(phrase.c.reading_id, phrase.c.position)
+        .limit(limit)
+    )
+    if book is not None:
+        statement = statement.where(page.book == book)
+    with read_transaction(engine) as connection:
+        found = connection.execute(statement).mappings().all()
+        return list(_with_surroundings(connection, found, n_characters=len(clean_text(text))))
+
+
+def match_phrase(text: str, *, min_confidence: float | None = None) -> Subquery:
+    """Where a phrase stands: `reading_id` and `position` of its first character.
+
+    Raises:
+        FumikuraError: the text holds no character, or too many.
+    """
+    labels = clean_text(text)
+    if not 0 < len(labels) <= LONGEST_PHRASE:
+        raise FumikuraError(
+            f"{text!r} holds {len(labels)} characters to search for; give 1 to {LONGEST_PHRASE}"
+        )
+    first = tables.character.alias("character_0")
+    phrase: FromClause = first
+    conditions = [first.c.label == labels[0]]
+    for number, label in enumerate(labels):
+        following = first if number == 0 else tables.character.alias(f"character_{number}")
+        if number > 0:
+            stands_next = and_(
+                following.c.label == label,
+                following.c.reading_id == first.c.reading_id,
+                following.c.position == first.c.position + number,
+            )
+            phrase = phrase.join(following, stands_next)
+        if min_confidence is not None:
+            conditions.append(following.c.confidence >= min_confidence)
+    return (
+        select(first.c.reading_id, first.c.position).select_from(phrase).where(*conditions).subquery("phrase")
+    )
+
+
+def _with_surroundings(
+    connection: Connection, found: Sequence[RowMapping], *, n_characters: int
+) -> Iterator[Hit]:
+    """Hits for the rows that say where they begin."""
+    character = tables.character.c
+    for start in range(0, len(found), _HITS_AT_ONCE):
+        hits = found[start : start + _HITS_AT_ONCE]
+        around = [
+            and_(
+                character.reading_id == hit["reading_id"],
+                character.position.between(
+                    hit["position"] - N_CONTEXT, hit["position"] + n_characters - 1 + N_CONTEXT
+                ),
+            )
+            for hit in hits
+        ]
+        rows = connection.execute(select(tables.character).where(or_(*around)))
+        known = {(row.reading_id, row.position): row for row in rows}
+        for hit in hits:
+            yield _make_hit(hit, known, n_characters)
+
+
+def _make_hit(hit: RowMapping, known: Mapping[tuple[int, int], Row[Any]], n_characters: int) -> Hit:
+    def stretch(start: int, end: int) -> list[Row[Any]]:
+        places = ((hit["reading_id"], position) for position in range(start, end))
+        return [known[place] for place in places if place in known]
+
+    start, end = hit["position"], hit["position"] + n_characters
+    matched = stretch(start, end)
+    return Hit(
+        **hit,
+        column_number=matched[0].column_number,
+        boxes=tuple(Box(row.x, row.y, row.width, row.height) for row in matched),
+        label=_joined(matched),
+        confidence=min(row.confidence for row in matched),
+        before=_joined(stretch(start - N_CONTEXT, start)),
+        after=_joined(stretch(end, end + N_CONTEXT)),
+    )
+
+
+def _joined(rows: Sequence[Row[Any]]) -> str:
+    return "".join(row.label for row in rows)

@@ -1,0 +1,247 @@
+"""Engines and transactions: where SQLite and PostgreSQL are made to behave alike.
+
+Whatever the database itself does wrong (gone, full, locked for too long) leaves the
+store as DatabaseError, so that callers can wait and try again without SQLAlchemy.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import (
+    URL,
+    Connection,
+    Engine,
+    MetaData,
+    Table,
+    create_engine,
+    event,
+    exc,
+    func,
+    inspect,
+    make_url,
+    select,
+)
+
+from core.errors import DatabaseError
+from core.store.tables import SCHEMA_REVISION
+
+__all__ = [
+    "Engine",
+    "connect",
+    "describe",
+    "now",
+    "open_database",
+    "read_transaction",
+    "serialize_writers",
+    "upgrade",
+    "upsert",
+    "write_transaction",
+]
+
+#: How long a SQLite writer waits for another before it gives up.
+LOCK_TIMEOUT_S = 30
+CONNECT_TIMEOUT_S = 10
+
+_OUTAGES = (exc.OperationalError, exc.InterfaceError, exc.InternalError, exc.TimeoutError)
+_version_table = Table("alembic_version", MetaData())
+
+
+def connect(url: str) -> Engine:
+    """An engine for a SQLAlchemy URL; nothing is opened yet.
+
+    Raises:
+        DatabaseError: the URL is none, names another kind of database, or the driver is missing.
+    """
+    parsed = _parse(url)
+    serialize = partial(json.dumps, ensure_ascii=False, separators=(",", ":"))
+    if parsed.get_backend_name() == "sqlite":
+        arguments: dict[str, Any] = {"timeout": LOCK_TIMEOUT_S}
+        engine = create_engine(parsed, json_serializer=serialize, connect_args=arguments)
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    arguments = {} if "connect_timeout" in parsed.query else {"connect_timeout": CONNECT_TIMEOUT_S}
+    try:
+        return create_engine(parsed, json_serializer=serialize, connect_args=arguments, pool_pre_ping=True)
+    except ImportError as error:
+        raise DatabaseError(
+            "PostgreSQL needs its driver; install it with `pip install 'fumikura[postgres]'`"
+        ) from error
+
+
+def open_database(url: str) -> Engine:
+    """An engine for a database of this version.
+
+    A SQLite file is made or upgraded on the way; PostgreSQL never is, as other
+    machines may be working with it.
+
+    Raises:
+        DatabaseError: unreachable, of another version, or no database at all.
+    """
+    engine = connect(url)
+    found = _revision(engine)
+    if found == SCHEMA_REVISION:
+        return engine
+    if engine.dialect.name == "sqlite":
+        engine.dispose()
+        upgrade(url)
+        return engine
+    engine.dispose()
+    state = f"is at version {found}" if found else "has no tables yet"
+    raise DatabaseError(
+        f"the database {describe(url)} {state}, this fumikura needs version {SCHEMA_REVISION};"
+        " run `fumikura db upgrade`"
+    )
+
+
+def upgrade(url: str) -> None:
+    """Bring a database to this version, making it if need be. Two at once do no harm.
+
+    Raises:
+        DatabaseError: unreachable, or made by a newer fumikura.
+    """
+    from alembic import command
+    from alembic.config import Config
+    from alembic.util import CommandError
+
+    import migrations
+
+    config = Config()
+    # ConfigParser reads a % as the start of a reference.
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent).replace("%", "%%"))
+    engine = connect(url)
+    try:
+        with _reporting(engine), engine.connect() as connection:
+            _unlink_foreign_keys(connection)
+            with connection.begin():
+                serialize_writers(connection, "upgrade")
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
+    except CommandError as error:
+        raise DatabaseError(
+            f"the database {describe(url)} was made by another version of fumikura ({error});"
+            " use that version, or another database"
+        ) from error
+    finally:
+        engine.dispose()
+
+
+def describe(url: str | URL) -> str:
+    """The URL as people may see it: without password and options."""
+    return make_url(url).set(query={}).render_as_string(hide_password=True)
+
+
+@contextmanager
+def read_transaction(engine: Engine) -> Iterator[Connection]:
+    """A connection that only reads, and on SQLite waits for no writer."""
+    with _reporting(engine), engine.connect().execution_options(only_reads=True) as connection:
+        yield connection
+
+
+@contextmanager
+def write_transaction(engine: Engine) -> Iterator[Connection]:
+    """A connection whose changes are kept together at the end, or not at all."""
+    with _reporting(engine), engine.begin() as connection:
+        yield connection
+
+
+def now(connection: Connection) -> datetime:
+    """The time in UTC: PostgreSQL's own, as its hosts' clocks differ; this machine's for SQLite."""
+    if connection.dialect.name == "sqlite":
+        return datetime.now(UTC)
+    time: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
+    return time.astimezone(UTC)
+
+
+def serialize_writers(connection: Connection, purpose: str) -> None:
+    """Let one transaction of this purpose run at a time, until it ends.
+
+    SQLite has one writer anyway.
+    """
+    if connection.dialect.name == "postgresql":
+        key = func.hashtextextended(f"fumikura {purpose}", 0)
+        connection.execute(select(func.pg_advisory_xact_lock(key)))
+
+
+def upsert(connection: Connection, table: Table) -> Any:
+    """INSERT with ON CONFLICT, which both databases write alike and SQLAlchemy does not."""
+    if connection.dialect.name == "sqlite":
+        from sqlalchemy.dialects import sqlite
+
+        return sqlite.insert(table)
+    from sqlalchemy.dialects import postgresql
+
+    return postgresql.insert(table)
+
+
+@contextmanager
+def _reporting(engine: Engine) -> Iterator[None]:
+    try:
+        yield
+    except _OUTAGES as error:
+        raise DatabaseError(f"the database {describe(engine.url)} {_reason(error, engine.url)}") from error
+
+
+def _reason(error: exc.SQLAlchemyError, url: URL) -> str:
+    """The first line of what the driver says, in which a password must not show."""
+    origin = getattr(error, "orig", None) or error
+    line = next(iter(str(origin).strip().splitlines()), type(origin).__name__)
+    return f"does not answer: {line.replace(url.password, '***') if url.password else line}"
+
+
+def _parse(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+        backend = parsed.get_backend_name()
+    except exc.ArgumentError as error:
+        raise DatabaseError(
+            "the database URL cannot be understood; give a path, or postgresql://user:password@host/name"
+        ) from error
+    if backend == "sqlite":
+        if not parsed.database or parsed.database == ":memory:":
+            raise DatabaseError(f"{describe(url)} names no file, which the workers need; give a path")
+        return parsed
+    if backend in ("postgresql", "postgres"):
+        return parsed.set(drivername="postgresql+psycopg")
+    raise DatabaseError(f"{backend!r} is no database that fumikura knows; use SQLite or PostgreSQL")
+
+
+def _revision(engine: Engine) -> str | None:
+    """The version in a database; None where there are no tables of ours."""
+    try:
+        with read_transaction(engine) as connection:
+            if not inspect(connection).has_table(_version_table.name):
+                return None
+            return connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    except exc.DatabaseError as error:
+        raise DatabaseError(
+            f"{describe(engine.url)} is no database of fumikura ({error.orig}); name another file"
+        ) from error
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    # Left to itself, sqlite3 begins transactions late, and a transaction that turns
+    # from reading to writing fails with "locked", whatever the timeout.
+    connection.isolation_level = None
+    for pragma in ("journal_mode = WAL", "synchronous = NORMAL", "foreign_keys = ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    only_reads = connection.get_execution_options().get("only_reads", False)
+    connection.exec_driver_sql("BEGIN" if only_reads else "BEGIN IMMEDIATE")
+
+
+def _unlink_foreign_keys(connection: Connection) -> None:
+    """Let a migration rebuild a SQLite table without deleting the rows that point to it."""
+    driver = connection.connection.driver_connection
+    if connection.dialect.name == "sqlite" and driver is not None:
+        driver.execute("PRAGMA foreign_keys = OFF")  # has no effect inside a transaction

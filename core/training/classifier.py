@@ -1,0 +1,133 @@
+"""Train the network that names characters."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from core.models.checkpoint import save_classifier
+from core.models.glyph_net import GlyphNet, GlyphNetConfig
+from core.training.crop_bank import CropBank, bank_of_crops, bank_of_glyphs, drawable
+from core.training.distort import FOR_CROPS, FOR_GLYPHS, Strength, distort
+from core.training.glyphs import GlyphFont
+from core.training.loop import Progress, Run, fit
+from core.training.pages import TrainingPage
+from core.vocabulary import Vocabulary, clean_text, commonest_labels
+
+
+@dataclass(frozen=True, slots=True)
+class ClassifierTraining:
+    """How the classifier is trained.
+
+    Attributes:
+        batch_size: characters of a batch, half of them real and half drawn.
+        steps: batches seen in all.
+        learning_rate: the highest; it rises at first and falls to nothing (one cycle).
+        smoothing: label smoothing, since drawn forms and real ones differ.
+    """
+
+    batch_size: int = 192
+    steps: int = 3000
+    learning_rate: float = 2e-3
+    smoothing: float = 0.05
+    seed: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A bank of character images, how often each is taken, and how hard it is distorted.
+
+    Attributes:
+        weights: (N,) how often each image is taken, in proportion.
+    """
+
+    bank: CropBank
+    weights: Tensor
+    strength: Strength
+
+
+def real_source(bank: CropBank) -> Source:
+    """Real crops; a label ten times as common is seen about three times as often."""
+    counts = torch.bincount(bank.numbers)
+    return Source(bank, counts[bank.numbers].float() ** -0.5, FOR_CROPS)
+
+
+def drawn_source(bank: CropBank, frequencies: Tensor) -> Source:
+    """Drawn glyphs, by the frequency (C,) of their labels in texts, evened out likewise."""
+    forms = torch.bincount(bank.numbers, minlength=len(frequencies))
+    weights = (frequencies.float() + 1).sqrt() / forms.clamp(min=1)
+    return Source(bank, weights[bank.numbers], FOR_GLYPHS)
+
+
+def classifier_data(
+    pages: Sequence[TrainingPage], texts: Sequence[str], fonts: Sequence[GlyphFont], *, n_labels: int
+) -> tuple[dict[str, Source], Vocabulary]:
+    """Sources by name, and the labels: the commonest of the texts that have a real crop or a glyph.
+
+    Labels of real crops are always learnt, common or not.
+    """
+    boxed = {label for page in pages for label in page.labels}
+    common = commonest_labels(texts, n_labels)
+    wanted = [*common, *sorted(boxed - set(common))]
+    known = boxed | drawable(fonts, wanted)
+    vocabulary = Vocabulary([label for label in wanted if label in known])
+    counts = Counter(char for text in texts for char in clean_text(text))
+    frequencies = torch.tensor([counts[label] for label in vocabulary.labels])
+    sources = {
+        "real crops": real_source(bank_of_crops(pages, vocabulary)),
+        "drawn glyphs": drawn_source(bank_of_glyphs(fonts, vocabulary), frequencies),
+    }
+    return sources, vocabulary
+
+
+def train_classifier(
+    sources: Sequence[Source],
+    vocabulary: Vocabulary,
+    folder: Path,
+    *,
+    training: ClassifierTraining,
+    device: str,
+    progress: Progress,
+) -> Path:
+    """Train on some sources in equal parts, or go on with what was cut off in this folder.
+
+    Returns:
+        The weights file.
+    """
+    torch.manual_seed(training.seed)
+    config = GlyphNetConfig(n_classes=len(vocabulary))
+    model = GlyphNet(config)
+
+    def losses(model: torch.nn.Module, batch: Sequence[Tensor]) -> dict[str, Tensor]:
+        crops, numbers = batch
+        logits = model(crops).float()
+        return {"label": functional.cross_entropy(logits, numbers, label_smoothing=training.smoothing)}
+
+    run = Run(folder, model, training.steps, training.learning_rate, device)
+    fit(run, lambda first: _batches(sources, training, first), losses, progress=progress)
+    path = folder / "classifier.safetensors"
+    save_classifier(path, model, config, vocabulary.labels)
+    return path
+
+
+def _batches(
+    sources: Sequence[Source], training: ClassifierTraining, first: int
+) -> Iterator[tuple[Tensor, Tensor]]:
+    """Crops (B, 1, 64, 64) and classes (B,) of every step from one on."""
+    share = training.batch_size // len(sources)
+    for step in range(first, training.steps):
+        # Seeded by the step: a resumed training sees what it would have seen.
+        generator = torch.Generator().manual_seed(training.seed * 1_000_003 + step)
+        crops, numbers = [], []
+        for source in sources:
+            taken = torch.multinomial(source.weights, share, replacement=True, generator=generator)
+            darkness = source.bank.images[taken].float() / 255
+            crops.append(distort(darkness, source.strength, generator))
+            numbers.append(source.bank.numbers[taken])
+        yield torch.cat(crops), torch.cat(numbers)

@@ -1,0 +1,167 @@
+"""Pages with truth, cut into random patches for the segmenter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+from torch import Tensor
+from torch.nn import functional
+from torch.utils.data import Dataset
+from torchvision.transforms import v2
+
+from core.archive import list_pages, read_member
+from core.errors import TruthError
+from core.images import decode
+from core.page import PageReference, Truth
+from core.recipe import Parameters
+from core.settings import Settings
+from core.training.targets import draw_targets
+from core.truth import load_truth
+
+#: A page is enlarged or shrunk by up to this factor before a patch is cut.
+ZOOM = 1.6
+#: Width against height changes by up to this factor.
+STRETCH = 1.15
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingPage:
+    """A page at working resolution with its boxes.
+
+    Attributes:
+        pixels: uint8 (3, H, W).
+        boxes: (M, 4) as x, y, width, height in working pixels.
+        labels: of the boxes.
+        ignored: bool (H, W), unlabelled ink of a page whose truth is partial.
+    """
+
+    name: str
+    book: str
+    pixels: Tensor
+    boxes: NDArray[np.float32]
+    labels: tuple[str, ...]
+    ignored: NDArray[np.bool_]
+
+
+def load_training_pages(
+    archives: Sequence[str],
+    truth: Sequence[Path],
+    partial_truth: Sequence[Path] = (),
+    *,
+    without_books: Iterable[str] = (),
+) -> list[TrainingPage]:
+    """All pages of the archives that have boxes, by name, without those of some books.
+
+    Raises:
+        TruthError: no page of the archives has boxes.
+    """
+    truths = load_truth(partial_truth, partial=True) | load_truth(truth)
+    excluded = set(without_books)
+    named = {reference.name: reference for reference in list_pages(archives).pages}
+    pages = [
+        _load_page(reference, truths[name])
+        for name, reference in sorted(named.items())
+        if name in truths and truths[name].boxes is not None and reference.book not in excluded
+    ]
+    if not pages:
+        raise TruthError("no page of these archives has boxes in the truth; are the page names the same?")
+    return pages
+
+
+def read_transcripts(path: Path, *, without_books: Iterable[str] = ()) -> list[str]:
+    """The texts of a transcripts file, '# PAGE' before each page, without those of some books."""
+    excluded = set(without_books)
+    texts, book = [], ""
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if line.startswith("# "):
+            book = line[2:].strip().split("_")[0]
+        elif book not in excluded:
+            texts.append(line)
+    return texts
+
+
+def _load_page(reference: PageReference, truth: Truth) -> TrainingPage:
+    settings = Settings()
+    data = read_member(reference.archive, reference.member)
+    image = decode(data, long_side=Parameters().long_side, max_pixels=settings.max_pixels)
+    labelled = truth.boxes or ()
+    sides = [(item.box.x, item.box.y, item.box.width, item.box.height) for item in labelled]
+    boxes = (np.array(sides, np.float32).reshape(-1, 4) * image.scale).astype(np.float32)
+    return TrainingPage(
+        name=reference.name,
+        book=reference.book,
+        pixels=torch.from_numpy(image.pixels).permute(2, 0, 1).contiguous(),
+        boxes=boxes,
+        labels=tuple(item.label for item in labelled),
+        ignored=_unlabelled_ink(image.pixels, boxes) if truth.is_partial else np.zeros(image.pixels.shape[:2], bool),
+    )
+
+
+class RandomPatches(Dataset[tuple[Tensor, Tensor, Tensor]]):
+    """Patches from random places of random pages, zoomed, stretched and recoloured.
+
+    Item n is always the same patch, so that a resumed training goes on where it was cut off.
+    """
+
+    def __init__(self, pages: Sequence[TrainingPage], *, side: int, n_patches: int, seed: int) -> None:
+        self._pages = pages
+        self._side = side
+        self._n_patches = n_patches
+        self._seed = seed
+        self._recolour = v2.Compose(
+            [
+                v2.ColorJitter(brightness=0.35, contrast=0.35, saturation=0.4, hue=0.03),
+                v2.RandomGrayscale(0.1),
+                v2.RandomApply([v2.GaussianBlur(5, sigma=(0.3, 1.5))], 0.3),
+                v2.ToDtype(torch.float32, scale=True),
+                v2.RandomApply([v2.GaussianNoise(sigma=0.03)], 0.3),
+            ]
+        )
+
+    def __len__(self) -> int:
+        return self._n_patches
+
+    def __getitem__(self, number: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Patch float (3, P, P), targets (5, P, P) and weights (P, P) in {0, 1}."""
+        rng = np.random.default_rng((self._seed, number))
+        page = self._pages[int(rng.integers(len(self._pages)))]
+        zoom = ZOOM ** rng.uniform(-1, 1)
+        zoom_x, zoom_y = zoom * STRETCH ** rng.uniform(-0.5, 0.5), zoom * STRETCH ** rng.uniform(-0.5, 0.5)
+        top, left, height, width = self._window(page, rng, zoom_y, zoom_x)
+        cut = page.pixels[None, :, top : top + height, left : left + width].float()
+        ignored = torch.from_numpy(page.ignored[top : top + height, left : left + width])[None, None].float()
+        side = (self._side, self._side)
+        patch = functional.interpolate(cut, size=side, mode="bilinear", antialias=True)[0]
+        weights = 1 - functional.interpolate(ignored, size=side)[0, 0]
+        boxes = (page.boxes - (left, top, 0, 0)) * np.tile([self._side / width, self._side / height], 2)
+        targets = torch.from_numpy(draw_targets(boxes.astype(np.float32), self._side))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(rng.integers(2**62)))
+            patch = self._recolour(patch.clamp(0, 255).to(torch.uint8))
+        return patch, targets, weights
+
+    def _window(
+        self, page: TrainingPage, rng: np.random.Generator, zoom_y: float, zoom_x: float
+    ) -> tuple[int, int, int, int]:
+        page_height, page_width = page.pixels.shape[1:]
+        height = min(page_height, round(self._side / zoom_y))
+        width = min(page_width, round(self._side / zoom_x))
+        top = int(rng.integers(page_height - height + 1))
+        left = int(rng.integers(page_width - width + 1))
+        return top, left, height, width
+
+
+def _unlabelled_ink(pixels: NDArray[np.uint8], boxes: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Bool (H, W): dark strokes and what surrounds them, but for the boxes."""
+    brightness = pixels.mean(axis=2)
+    ink = brightness < ndimage.uniform_filter(brightness, size=61) - 18
+    ignored = ndimage.binary_dilation(ink, iterations=12)
+    for x, y, width, height in boxes.round().astype(int):
+        ignored[max(0, y) : y + height, max(0, x) : x + width] = False
+    return np.asarray(ignored, bool)

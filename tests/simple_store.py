@@ -1,0 +1,76 @@
+"""Pages, readings and truths that the store's tests put in, small enough to check by eye."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+
+from core.page import Box, Character, LabelledBox, PageReference, Reading, Truth
+from core.recipe import Recipe
+from core.store.feeding import announce
+from core.store.leases import Claim, claim, save_reading
+from core.store.pages import Added, add_pages, add_run
+from core.store.session import Engine
+
+RECIPE = Recipe(segmenter_digest="5" * 64, classifier_digest="c" * 64)
+OTHER_RECIPE = Recipe(segmenter_digest="6" * 64, classifier_digest="c" * 64)
+WORKER = "host/1/1.00"
+
+
+def make_page(number: int, *, book: str = "tale", archive: str = "/scans/tale.zip") -> PageReference:
+    """Page `tale_001` for 1; the number alone decides the digest."""
+    digest = hashlib.sha256(str(number).encode()).hexdigest()
+    return PageReference(archive, f"images/{book}_{number:03}.jpg", digest, size_bytes=1000, book=book)
+
+
+def make_pages(count: int) -> list[PageReference]:
+    return [make_page(number) for number in range(1, count + 1)]
+
+
+def make_reading(*columns: str, confidence: float = 0.5) -> Reading:
+    """A page 300 wide and 200 high with these columns, each character 10 by 10, on a mask of 3 by 2."""
+    characters = [
+        Character(
+            Box(290 - 20 * number, 10 * row, 10, 10),
+            label,
+            confidence,
+            alternatives=(("ぬ", 0.25), ("め", 0.125)),
+            column_number=number,
+        )
+        for number, column in enumerate(columns)
+        for row, label in enumerate(column)
+    ]
+    mask = np.array([[True, False, True], [False, True, False]])
+    return Reading(mask, tuple(characters), width=300, height=200, timings_s={"segment": 0.25})
+
+
+def make_truth(*labels: str) -> Truth:
+    boxes = [LabelledBox(Box(290, 10 * row, 10, 10), label) for row, label in enumerate(labels)]
+    return Truth(boxes=tuple(boxes))
+
+
+def start_run(
+    engine: Engine, pages: Sequence[PageReference], *, recipe: Recipe = RECIPE
+) -> tuple[int, Added]:
+    """A new run that asks for some pages."""
+    run_id = add_run(engine, recipe, command="fumikura run tale.zip")
+    return run_id, add_pages(engine, run_id, pages)
+
+
+def claim_all(
+    engine: Engine, *, worker: str = WORKER, recipe: Recipe = RECIPE, lease_s: float = 60
+) -> list[Claim]:
+    """Claims on all that waits, as one chunk."""
+    chunks = announce(engine, recipe_digest=recipe.digest, window=1, chunk_size=1000, announce_again_s=0)
+    ids = [reading_id for chunk in chunks for reading_id in chunk]
+    return claim(engine, ids, recipe_digest=recipe.digest, worker=worker, lease_s=lease_s)
+
+
+def read_all(engine: Engine, *readings: Reading, recipe: Recipe = RECIPE) -> list[int]:
+    """Save one reading for each page that waits, in their order; gives the reading ids."""
+    claims = claim_all(engine, recipe=recipe)
+    for claimed, reading in zip(claims, readings, strict=True):
+        assert save_reading(engine, claimed.reading_id, reading, worker=WORKER)
+    return [claimed.reading_id for claimed in claims]

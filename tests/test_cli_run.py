@@ -1,0 +1,214 @@
+"""fumikura run, whole: a real process with its workers, on small pages and untrained weights."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image, ImageDraw
+
+ROOT = Path(__file__).parent.parent
+FIGURES = "run, pages, done, failed, skipped, characters, seconds, pages_per_second, steady_pages_per_second, scores"
+SCORES = "dice, iou, accuracy, precision, recall, f1, detection_f1, character_f1, character_accuracy"
+
+
+@pytest.fixture(scope="session")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Variables that name small networks which nobody trained."""
+    import torch
+
+    from core.models.checkpoint import save_classifier, save_segmenter
+    from core.models.glyph_net import GlyphNet, GlyphNetConfig
+    from core.models.unet import UNet, UNetConfig
+
+    torch.manual_seed(1)
+    folder = tmp_path_factory.mktemp("weights")
+    unet = UNetConfig(widths=(4, 4), bottleneck=4)
+    glyphs = GlyphNetConfig(n_classes=3, stem=4, widths=(4, 4), blocks=(1, 1), embedding=4)
+    save_segmenter(folder / "segmenter.safetensors", UNet(unet), unet)
+    save_classifier(folder / "classifier.safetensors", GlyphNet(glyphs), glyphs, ["一", "二", "三"])
+    return {
+        "FUMIKURA_SEGMENTER_PATH": str(folder / "segmenter.safetensors"),
+        "FUMIKURA_CLASSIFIER_PATH": str(folder / "classifier.safetensors"),
+    }
+
+
+@pytest.fixture
+def folder(tmp_path: Path, weights: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the commands run."""
+    for name in [name for name in os.environ if name.startswith("FUMIKURA_")]:
+        monkeypatch.delenv(name)
+    for name, value in {**weights, "FUMIKURA_THREADS": "1", "PYTHONPATH": str(ROOT)}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def fumikura(*arguments: str, timeout_s: float = 120) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command(*arguments), capture_output=True, text=True, timeout=timeout_s, check=False)
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-c", "from cli.main import main; main()", *arguments]
+
+
+def page_png(number: int) -> bytes:
+    """A page with a black square in its own place."""
+    page = Image.new("L", (120, 160), 255)
+    ImageDraw.Draw(page).rectangle((40, 20 + number, 79, 59 + number), fill=0)
+    out = BytesIO()
+    page.save(out, "PNG")
+    return out.getvalue()
+
+
+def write_zip(path: Path, n_pages: int) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        for number in range(n_pages):
+            archive.writestr(f"book_{number:05}_1.png", page_png(number))
+
+
+def last_object(result: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    (line,) = result.stdout.splitlines()
+    found: dict[str, Any] = json.loads(line)
+    return found
+
+
+def counts(figures: dict[str, Any]) -> dict[str, int]:
+    return {name: figures[name] for name in ("run", "pages", "done", "failed", "skipped")}
+
+
+@pytest.mark.slow
+def test_a_run_reads_all_pages_and_a_second_one_skips_them(folder: Path) -> None:
+    write_zip(folder / "book.zip", 3)
+
+    first = fumikura("run", "book.zip", "--json")
+    second = fumikura("run", "book.zip", "--json")
+
+    assert first.returncode == 0, first.stderr
+    figures = last_object(first)
+    assert ", ".join(figures) == FIGURES
+    assert (figures["run"], figures["pages"], figures["done"], figures["failed"], figures["skipped"]) == (
+        1,
+        3,
+        3,
+        0,
+        0,
+    )
+    assert figures["pages_per_second"] == pytest.approx(3 / figures["seconds"], rel=0.05)
+    assert figures["scores"] is None
+    assert second.returncode == 0, second.stderr
+    again = last_object(second)
+    assert counts(again) == {"run": 2, "pages": 3, "done": 0, "failed": 0, "skipped": 3}
+    assert again["characters"] == figures["characters"]
+    assert again["seconds"] < 2
+
+
+@pytest.mark.slow
+def test_a_run_with_truth_ends_with_scores_also_for_pages_read_before(folder: Path) -> None:
+    write_zip(folder / "book.zip", 2)
+    header, row = "Unicode,Image,X,Y,Width,Height", "U+4E00,book_00000_1,40,20,40,40"
+    (folder / "truth.csv").write_text(f"{header}\n{row}\n", encoding="utf-8")
+
+    before = fumikura("run", "book.zip", "--json")
+    after = fumikura("run", "book.zip", "--truth", "truth.csv", "--json")
+    table = fumikura("run", "book.zip")
+
+    assert last_object(before)["scores"] is None
+    assert ", ".join(last_object(after)["scores"]) == SCORES
+    assert last_object(after)["skipped"] == 2
+    assert "truth is known for 1 of 2 pages" in after.stderr
+    for heading in ("Dice", "IoU", "precision", "detection F1", "character accuracy"):
+        assert heading in table.stdout
+
+
+@pytest.mark.slow
+def test_pages_that_cannot_be_read_end_a_run_with_exit_code_3(folder: Path) -> None:
+    (folder / "pages").mkdir()
+    (folder / "pages" / "good.png").write_bytes(page_png(0))
+    (folder / "pages" / "empty.jpg").write_bytes(b"")
+    (folder / "pages" / "cut.png").write_bytes(page_png(1)[:100])
+
+    result = fumikura("run", "pages", "--json")
+    failed = fumikura("failed", "--json")
+
+    assert result.returncode == 3, result.stderr
+    figures = last_object(result)
+    assert (figures["pages"], figures["done"], figures["failed"]) == (3, 1, 2)
+    assert "fumikura failed" in result.stderr
+    failures = [json.loads(line) for line in failed.stdout.splitlines()]
+    assert sorted(failure["name"] for failure in failures) == ["cut", "empty"]
+    assert all(failure["reason"] for failure in failures)
+
+
+@pytest.mark.slow
+def test_ctrl_c_hands_pages_back_and_the_same_command_goes_on(folder: Path) -> None:
+    write_zip(folder / "book.zip", 60)
+    run = subprocess.Popen(
+        command("run", "book.zip", "--json"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    wait_until_some_are_done()
+
+    run.send_signal(signal.SIGINT)
+    _, stderr = run.communicate(timeout=30)
+    state = json.loads(fumikura("status", "--run", "1", "--json").stdout)
+    resumed = fumikura("run", "book.zip", "--json")
+
+    assert run.returncode == 130, stderr
+    assert "same command" in stderr
+    assert state["workers"] == []
+    assert 0 < state["readings"]["done"] < 60
+    assert last_object(resumed)["skipped"] == state["readings"]["done"]
+    assert last_object(resumed)["done"] == 60 - state["readings"]["done"]
+
+
+def wait_until_some_are_done() -> None:
+    for _ in range(300):
+        status = fumikura("status", "--json")
+        if status.returncode == 0 and json.loads(status.stdout)["readings"]["done"]:
+            return
+        time.sleep(0.1)
+    raise AssertionError("no page was read in time")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["run", "nowhere.zip"], "nowhere.zip"),
+        (["run", "empty"], "empty"),
+        (["run", "page.png", "--segmenter", "page.png"], "segmenter"),
+        (["run", "page.png", "--db", "postgresql://127.0.0.1:1/none"], "127.0.0.1"),
+        (["run", "page.png", "--devices", "abacus"], "abacus"),
+        (["run", "page.png", "--truth", "page.csv"], "page.csv"),
+        (["run", "page.png", "--workers", "0"], "workers"),
+        (["worker"], "--broker"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_mistake_is_one_clear_line(folder: Path, arguments: list[str], words: str) -> None:
+    (folder / "page.png").write_bytes(page_png(0))
+    (folder / "page.csv").write_text("no,truth\n1,2\n")
+    (folder / "empty").mkdir()
+
+    result = fumikura(*arguments)
+
+    assert result.returncode in (1, 2)
+    assert result.stdout == ""
+    assert words in result.stderr.splitlines()[-1]
+    assert "Traceback" not in result.stderr
+
+
+def test_a_mistake_in_the_weights_queues_nothing(folder: Path) -> None:
+    (folder / "page.png").write_bytes(page_png(0))
+
+    fumikura("run", "page.png", "--classifier", os.environ["FUMIKURA_SEGMENTER_PATH"])
+
+    assert not (folder / "fumikura.db").exists()

@@ -1,0 +1,194 @@
+"""The commands that look into the database and change what is to be read."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from cli.main import main
+from core.page import Box, Character, PageReference, Reading
+from core.recipe import Recipe
+from core.store.leases import claim, save_failure, save_reading
+from core.store.pages import add_pages, add_run
+from core.store.session import open_database
+
+RECIPE = Recipe("a" * 64, "b" * 64)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a database: page g_1 says いろは人, in two columns; g_2 failed; g_3 waits."""
+    for name in [name for name in os.environ if name.startswith("FUMIKURA_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    engine = open_database("sqlite:///fumikura.db")
+    run_id = add_run(engine, RECIPE, command="run scans.zip")
+    pages = [
+        PageReference("/scans.zip", f"g_{number}.png", f"{number}" * 64, 100, "g") for number in (1, 2, 3)
+    ]
+    add_pages(engine, run_id, pages)
+    claims = claim(engine, [1, 2], recipe_digest=RECIPE.digest, worker="host/1/1.0", lease_s=60)
+    save_reading(engine, claims[0].reading_id, reading_of("いろ", "は人"), worker="host/1/1.0")
+    save_failure(engine, claims[1].reading_id, "the file is empty", worker="host/1/1.0")
+    engine.dispose()
+    return tmp_path
+
+
+def reading_of(*columns: str) -> Reading:
+    characters = [
+        Character(Box(90 - 40 * column, 10 + 30 * row, 20, 25), label, 0.9, column_number=column)
+        for column, text in enumerate(columns)
+        for row, label in enumerate(text)
+    ]
+    return Reading(np.zeros((16, 16), bool), tuple(characters), 120, 160)
+
+
+def invoke(*arguments: str) -> Result:
+    return CliRunner().invoke(main, list(arguments))
+
+
+def objects(result: Result) -> list[dict[str, Any]]:
+    assert result.exit_code == 0, result.output
+    return [json.loads(line) for line in result.stdout.splitlines()]
+
+
+@pytest.mark.usefixtures("folder")
+def test_status_counts_the_pages_of_each_run() -> None:
+    (state,) = objects(invoke("status", "--json"))
+
+    (run,) = state["runs"]
+    assert run["command"] == "run scans.zip"
+    assert [run[name] for name in ("pages", "done", "failed", "skipped", "queued")] == [3, 1, 1, 0, 1]
+    assert state["readings"]["done"] == 1
+    assert state["workers"] == []
+
+
+@pytest.mark.usefixtures("folder")
+def test_status_names_the_workers_that_hold_pages() -> None:
+    engine = open_database("sqlite:///fumikura.db")
+    claim(engine, [3], recipe_digest=RECIPE.digest, worker="host:1f/4711/3.5", lease_s=60)
+
+    table, (state,) = invoke("status"), objects(invoke("status", "--json"))
+
+    assert "4711" in table.stdout
+    assert [(worker["worker"], worker["n_pages"]) for worker in state["workers"]] == [("host:1f/4711/3.5", 1)]
+
+
+@pytest.mark.usefixtures("folder")
+def test_status_of_an_unknown_run_is_an_error() -> None:
+    result = invoke("status", "--run", "7")
+
+    assert result.exit_code == 1
+    assert "there is no run 7" in result.stderr
+
+
+@pytest.mark.usefixtures("folder")
+def test_failed_gives_the_reason_of_each_page() -> None:
+    table, (failure,) = invoke("failed"), objects(invoke("failed", "--run", "1", "--json"))
+
+    assert "the file is empty" in table.stdout
+    assert (failure["name"], failure["status"], failure["attempts"]) == ("g_2", "failed", 0)
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("arguments", [(), ("--run", "1"), ("g_2",)])
+def test_retry_queues_failed_pages_again(arguments: tuple[str, ...]) -> None:
+    result = objects(invoke("retry", *arguments, "--json"))
+
+    assert result == [{"queued": 1}]
+    assert invoke("failed", "--json").stdout == ""
+
+
+@pytest.mark.usefixtures("folder")
+def test_retry_of_a_page_that_did_not_fail_queues_nothing() -> None:
+    assert objects(invoke("retry", "g_1", "--json")) == [{"queued": 0}]
+
+
+@pytest.mark.usefixtures("folder")
+def test_cancel_takes_waiting_pages_out_of_the_queue() -> None:
+    result = objects(invoke("cancel", "1", "--json"))
+
+    assert result == [{"run": 1, "cancelled": 1}]
+    (state,) = objects(invoke("status", "--json"))
+    assert state["readings"]["queued"] == 0
+    assert state["readings"]["done"] == 1
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_character_is_found_with_its_place_and_what_surrounds_it() -> None:
+    table, (hit,) = (
+        invoke("query", "characters", "は"),
+        objects(invoke("query", "characters", "は", "--json")),
+    )
+
+    assert (hit["page"], hit["position"], hit["column_number"]) == ("g_1", 2, 1)
+    assert hit["boxes"] == [{"x": 50, "y": 10, "width": 20, "height": 25}]
+    assert (hit["before"], hit["label"], hit["after"]) == ("いろ", "は", "人")
+    assert "50,10 20×25" in table.stdout
+    assert "1 found" in table.stderr
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_phrase_is_found_across_columns() -> None:
+    (hit,) = objects(invoke("query", "characters", "ろは", "--json"))
+
+    assert hit["position"] == 1
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_search_without_hits_is_no_error() -> None:
+    result = invoke("query", "characters", "犬")
+
+    assert result.exit_code == 0
+    assert result.stdout == ""
+    assert "nothing found" in result.stderr
+
+
+@pytest.mark.usefixtures("folder")
+def test_pages_can_be_listed_by_what_became_of_them() -> None:
+    (page,) = objects(invoke("query", "pages", "--status", "failed", "--json"))
+    table = invoke("query", "pages", "--text", "いろは")
+
+    assert (page["name"], page["error"]) == ("g_2", "the file is empty")
+    assert "g_1" in table.stdout
+    assert "g_2" not in table.stdout
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    "command",
+    ["status", "failed", "retry", "cancel 1", "query characters 人", "query pages"],
+)
+def test_json_is_all_that_stands_on_stdout(command: str) -> None:
+    result = invoke(*command.split(), "--json")
+
+    assert objects(result)
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("command", ["status", "failed", "query characters 人", "query pages"])
+def test_tables_fit_the_terminal(command: str, width: int) -> None:
+    from rich.cells import cell_len
+
+    result = CliRunner().invoke(main, command.split(), env={"COLUMNS": str(width)})
+
+    assert result.exit_code == 0
+    assert max(cell_len(line.rstrip()) for line in result.stdout.splitlines()) <= width
+
+
+def test_the_database_comes_from_the_option_then_from_the_variable(folder: Path) -> None:
+    named = invoke("status", "--json", "--db", str(folder / "fumikura.db"))
+    by_variable = CliRunner().invoke(
+        main, ["status", "--json"], env={"FUMIKURA_DATABASE_URL": f"sqlite:///{folder / 'none.db'}"}
+    )
+
+    assert named.exit_code == 0
+    assert by_variable.exit_code == 1
+    assert "none.db" in by_variable.stderr

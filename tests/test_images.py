@@ -1,0 +1,238 @@
+"""Decoding: every kind of scan comes out upright in RGB, every broken one with its reason."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image
+
+from core.errors import PageError
+from core.images import decode
+from core.page import PageImage
+
+RED = (255, 0, 0)
+
+
+def read(data: bytes, *, long_side: int = 60, max_pixels: int = 10**6) -> PageImage:
+    return decode(data, long_side=long_side, max_pixels=max_pixels)
+
+
+def encode(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
+    out = io.BytesIO()
+    image.save(out, kind, **options)
+    return out.getvalue()
+
+
+def page(width: int = 60, height: int = 40, *, mode: str = "RGB") -> Image.Image:
+    """A white page with a red quarter at its top left."""
+    image = Image.new("RGB", (width, height), "white")
+    image.paste(RED, (0, 0, width // 2, height // 2))
+    return image.convert(mode)
+
+
+def red_corners(pixels: NDArray[np.uint8]) -> list[str]:
+    corners = {"top left": (2, 2), "top right": (2, -3), "bottom left": (-3, 2), "bottom right": (-3, -3)}
+    return [name for name, (y, x) in corners.items() if np.abs(pixels[y, x] - np.array(RED)).max() < 30]
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF"])
+@pytest.mark.parametrize(
+    ("orientation", "corner", "size"),
+    [
+        (1, "top left", (60, 40)),
+        (2, "top right", (60, 40)),
+        (3, "bottom right", (60, 40)),
+        (4, "bottom left", (60, 40)),
+        (5, "top left", (40, 60)),
+        (6, "top right", (40, 60)),
+        (7, "bottom right", (40, 60)),
+        (8, "bottom left", (40, 60)),
+    ],
+)
+def test_pages_are_turned_upright(kind: str, orientation: int, corner: str, size: tuple[int, int]) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+
+    result = read(encode(page(), kind, exif=exif))
+
+    assert red_corners(result.pixels) == [corner]
+    assert (result.width, result.height) == size
+    assert result.pixels.shape == (size[1], size[0], 3)
+
+
+@pytest.mark.parametrize(("width", "height"), [(600, 400), (400, 600), (90, 60), (30, 20), (61, 17)])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_the_long_side_is_exact_whether_made_smaller_or_larger(kind: str, width: int, height: int) -> None:
+    result = read(encode(page(width, height), kind), long_side=50)
+
+    assert max(result.pixels.shape[:2]) == 50
+    assert result.pixels.shape[0] == pytest.approx(height * 50 / max(width, height), abs=0.5)
+    assert (result.width, result.height) == (width, height)
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "CMYK", "YCbCr"])
+@pytest.mark.parametrize("kind", ["TIFF", "PNG", "JPEG"])
+def test_colours_survive_every_mode(mode: str, kind: str) -> None:
+    if (kind, mode) in {("PNG", "CMYK"), ("PNG", "YCbCr"), ("JPEG", "RGBA"), ("JPEG", "P")}:
+        pytest.skip(f"{kind} has no {mode}")
+
+    pixels = read(encode(page(mode=mode), kind)).pixels
+
+    assert red_corners(pixels) == ["top left"]
+    assert pixels.dtype == np.uint8
+    assert pixels[-3, -3].min() > 250
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA"])
+def test_grey_pages_come_out_in_three_equal_channels(mode: str) -> None:
+    pixels = read(encode(page().convert("L").convert(mode))).pixels
+
+    assert pixels.shape == (40, 60, 3)
+    assert (pixels == pixels[..., :1]).all()
+    assert pixels[2, 2, 0] < 130 < pixels[-3, -3, 0]
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_16_bit_grey_keeps_its_shades(kind: str) -> None:
+    shades = np.full((40, 60), 200 * 256, np.uint16)
+    shades[:, :30] = 10 * 256
+
+    pixels = read(encode(Image.fromarray(shades), kind)).pixels
+
+    assert pixels[20, 5].tolist() == [10, 10, 10]
+    assert pixels[20, -5].tolist() == [200, 200, 200]
+
+
+def test_what_is_transparent_is_paper() -> None:
+    image = Image.new("RGBA", (60, 40), (0, 0, 0, 0))
+    image.paste((0, 0, 0, 255), (0, 0, 30, 20))
+
+    pixels = read(encode(image)).pixels
+
+    assert pixels[2, 2].tolist() == [0, 0, 0]
+    assert pixels[-3, -3].tolist() == [255, 255, 255]
+
+
+def test_a_transparent_colour_of_a_palette_is_paper() -> None:
+    image = Image.new("P", (60, 40), 1)
+    image.putpalette([*RED, 0, 0, 0])
+    image.paste(0, (0, 0, 30, 20))
+
+    pixels = read(encode(image, transparency=1)).pixels
+
+    assert red_corners(pixels) == ["top left"]
+    assert pixels[-3, -3].tolist() == [255, 255, 255]
+
+
+def test_the_pixels_can_be_written_to() -> None:
+    assert read(encode(page())).pixels.flags.writeable  # torch warns of arrays that are not
+
+
+def test_a_jpeg_decoded_at_a_fraction_looks_like_the_whole_one() -> None:
+    rng = np.random.default_rng(0)
+    blots = np.kron(rng.integers(0, 2, (40, 60)) * 255, np.ones((20, 20))).astype(np.uint8)
+    image = Image.fromarray(blots)  # 1200 × 800, decoded at an eighth
+
+    whole = read(encode(image), long_side=120)
+    fraction = read(encode(image, "JPEG", quality=95), long_side=120)
+
+    difference = np.abs(whole.pixels.astype(int) - fraction.pixels)
+    assert difference.mean() < 5
+
+
+def test_an_empty_file_says_so() -> None:
+    with pytest.raises(PageError, match="the file is empty"):
+        read(b"")
+
+
+def test_a_text_named_as_an_image_shows_how_it_begins() -> None:
+    with pytest.raises(PageError, match="a text that begins '404 Not Found ページがありません'"):
+        read("404 Not Found\nページがありません".encode())
+
+
+def test_bytes_that_are_neither_image_nor_text_are_named() -> None:
+    with pytest.raises(PageError, match="not a JPEG, PNG or TIFF image"):
+        read(bytes(range(128, 256)))
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF"])
+def test_a_truncated_image_is_cut_off_or_damaged(kind: str) -> None:
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (60, 60, 3), dtype=np.uint8))
+    data = encode(noise, kind)
+
+    with pytest.raises(PageError, match=r"the image is cut off|the image is damaged|or damaged at its very"):
+        read(data[: len(data) // 2])
+
+
+@pytest.mark.parametrize("size", [(1, 1), (15, 200), (200, 15)])
+def test_a_side_under_16_pixels_is_too_small(size: tuple[int, int]) -> None:
+    with pytest.raises(PageError, match=f"only {size[0]} × {size[1]} pixels"):
+        read(encode(Image.new("RGB", size)))
+
+
+def test_16_pixels_are_enough() -> None:
+    assert read(encode(page(16, 16))).pixels.shape == (60, 60, 3)
+
+
+def test_a_gigantic_page_fails_by_its_header_alone() -> None:
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    header = struct.pack(">IIBBBBB", 40_000, 40_000, 8, 2, 0, 0, 0)
+    data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
+
+    with pytest.raises(PageError, match=r"40000 × 40000 pixels, more than 400,000,000 .* FUMIKURA_MAX_PIXELS"):
+        read(data, max_pixels=400_000_000)
+
+
+def test_a_tiff_of_two_pages_is_refused_rather_than_half_read() -> None:
+    data = encode(page(), "TIFF", save_all=True, append_images=[page()])
+
+    with pytest.raises(PageError, match="holds 2 pages; split it"):
+        read(data)
+
+
+def test_a_tiff_with_a_thumbnail_is_one_page() -> None:
+    thumbnail = page(30, 20)
+    thumbnail.encoderinfo = {"tiffinfo": {254: 1}}
+    data = encode(page(), "TIFF", save_all=True, append_images=[thumbnail])
+
+    assert red_corners(read(data).pixels) == ["top left"]
+
+
+def test_32_bit_pixels_say_what_to_do() -> None:
+    with pytest.raises(PageError, match="convert it to 8 or 16 bits"):
+        read(encode(Image.fromarray(np.zeros((40, 60), np.float32)), "TIFF"))
+
+
+NOISE = Image.fromarray(np.random.default_rng(1).integers(0, 255, (20, 30, 3), dtype=np.uint8))
+SOUND = [encode(NOISE, "JPEG"), encode(NOISE), encode(NOISE, "TIFF"), encode(NOISE, "TIFF", compression="tiff_lzw")]
+
+
+@pytest.mark.filterwarnings("ignore")  # Pillow warns of damaged metadata before it gives up
+@given(
+    st.sampled_from(SOUND),
+    st.lists(st.tuples(st.integers(0, 10_000), st.integers(0, 255)), max_size=4),
+    st.integers(0, 10_000),
+)
+def test_damage_anywhere_gives_a_page_or_a_page_error(
+    data: bytes, changes: list[tuple[int, int]], cut: int
+) -> None:
+    damaged = bytearray(data)
+    for place, value in changes:
+        damaged[place % len(damaged)] = value
+
+    try:
+        result = read(bytes(damaged[: len(data) - cut % len(data)]))
+    except PageError as error:
+        assert str(error)
+    else:
+        assert max(result.pixels.shape) == 60

@@ -1,0 +1,271 @@
+"""Runs with real worker processes, which die, hang and come back."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from core.errors import FumikuraError, UsageError
+from core.page import PageReference
+from core.recipe import Recipe
+from core.settings import Settings
+from core.store.pages import add_pages, add_run
+from core.store.queries import RunSummary, failures, run_summary
+from core.store.session import Engine, open_database
+from tests.simple_reader import COMMAND, HANGS, KILLS, RECIPE, draw_pages
+from worker.folder import folder_url
+from worker.launcher import run_locally, work
+
+pytestmark = pytest.mark.slow
+
+
+@dataclass
+class Run:
+    """A run in a database of its own, not yet begun."""
+
+    engine: Engine
+    settings: Settings
+    run_id: int
+    read_log: Path
+
+    @property
+    def summary(self) -> RunSummary:
+        return run_summary(self.engine, self.run_id)
+
+    @property
+    def times_read(self) -> Counter[str]:
+        """How often each page was read, by its width."""
+        return Counter(self.read_log.read_text().split()) if self.read_log.exists() else Counter()
+
+    def read(
+        self,
+        *,
+        on_progress: Callable[[RunSummary], None] = lambda _summary: None,
+        stop: threading.Event | None = None,
+        recipe: Recipe = RECIPE,
+        command: Sequence[str] = COMMAND,
+    ) -> None:
+        run_locally(
+            self.settings,
+            self.engine,
+            self.run_id,
+            recipe,
+            on_progress=on_progress,
+            stop=stop or threading.Event(),
+            command=command,
+        )
+
+
+@pytest.fixture
+def make_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Run]:
+    monkeypatch.setenv("SIMPLE_READ_LOG", str(tmp_path / "read.log"))
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+    def make(pages: list[PageReference], *, page_s: float = 0.0, **settings: Any) -> Run:
+        monkeypatch.setenv("SIMPLE_PAGE_S", str(page_s))
+        chosen = Settings().overridden(
+            database_url=str(tmp_path / "test.db"), devices="cpu", pages_per_batch=2, **settings
+        )
+        engine = open_database(chosen.database_url)
+        run_id = add_run(engine, RECIPE, command="run pages")
+        add_pages(engine, run_id, pages)
+        return Run(engine, chosen, run_id, tmp_path / "read.log")
+
+    return make
+
+
+@contextmanager
+def program(arguments: Sequence[str], settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
+    """tests/simple_launcher.py with these arguments, killed at the end if it still runs."""
+    command = [sys.executable, "-m", "tests.simple_launcher", *arguments]
+    environment = os.environ | settings.to_environment()
+    with subprocess.Popen(command, env=environment, cwd=Path(__file__).parents[1]) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def children(pid: int | None = None) -> list[psutil.Process]:
+    """Worker processes that a launcher has now; None means this process."""
+    return [child for child in psutil.Process(pid).children() if child.status() != psutil.STATUS_ZOMBIE]
+
+
+def wait_until(condition: Callable[[], bool], *, timeout_s: float = 30.0) -> None:
+    deadline_s = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < deadline_s, "waited in vain"
+        time.sleep(0.05)
+
+
+def test_a_run_ends_when_all_is_read_and_leaves_nothing_behind(
+    tmp_path: Path, make_run: Callable[..., Run]
+) -> None:
+    run = make_run(draw_pages(tmp_path / "book", 10))
+    seen: list[RunSummary] = []
+
+    run.read(on_progress=seen.append)
+
+    assert seen[-1] == run.summary
+    assert (run.summary.done, run.summary.characters) == (10, 20)
+    assert set(run.times_read.values()) == {1}
+    assert children() == []
+    assert list(tmp_path.glob("fumikura-run-*")) == []
+
+
+def test_when_a_worker_is_killed_half_way_the_run_goes_on_to_its_end(
+    tmp_path: Path, make_run: Callable[..., Run]
+) -> None:
+    run = make_run(draw_pages(tmp_path / "book", 48), page_s=0.05, workers=2)
+    victims: list[int] = []
+
+    def kill_one_half_way(summary: RunSummary) -> None:
+        if summary.done >= 24 and not victims:
+            victims.append(children()[0].pid)
+            os.kill(victims[0], signal.SIGKILL)
+
+    started_s = time.monotonic()
+    run.read(on_progress=kill_one_half_way)
+
+    assert len(victims) == 1
+    assert (run.summary.done, run.summary.characters) == (48, 96)
+    # Were the victim's pages not returned at once, they would wait for their leases to run out.
+    assert time.monotonic() - started_s < run.settings.lease_s / 2
+    assert sum(run.times_read.values()) <= 48 + run.settings.chunk_size
+
+
+def test_when_the_whole_run_is_killed_no_process_stays_and_the_next_one_resumes(
+    tmp_path: Path, make_run: Callable[..., Run]
+) -> None:
+    run = make_run(draw_pages(tmp_path / "book", 48), page_s=0.1, workers=2)
+    with program(["run", str(run.run_id)], run.settings) as process:
+        wait_until(lambda: run.summary.done >= 8)
+        orphans = children(process.pid)
+        process.kill()
+
+    wait_until(lambda: not any(orphan.is_running() for orphan in orphans), timeout_s=10)
+    done_before = widths_of_done_pages(run.engine)
+    started_s = time.monotonic()
+    run.read()
+
+    assert len(orphans) == 2
+    assert 8 <= len(done_before) < 48
+    assert time.monotonic() - started_s < 30
+    assert (run.summary.done, run.summary.characters) == (48, 96)
+    assert {run.times_read[width] for width in done_before} == {1}
+    assert list(tmp_path.glob("fumikura-run-*")) == []
+
+
+def test_a_page_that_kills_its_worker_ends_in_quarantine_and_its_neighbours_are_read(
+    tmp_path: Path, make_run: Callable[..., Run]
+) -> None:
+    run = make_run(draw_pages(tmp_path / "book", 6, page_2=KILLS), chunk_size=4)
+
+    run.read()
+
+    assert (run.summary.done, run.summary.quarantined) == (5, 1)
+    (failure,) = failures(run.engine, run_id=run.run_id)
+    assert (failure.name, failure.attempts) == ("page_2", 3)
+
+
+def test_a_page_that_takes_too_long_ends_its_worker(tmp_path: Path, make_run: Callable[..., Run]) -> None:
+    pages = draw_pages(tmp_path / "book", 3, page_0=HANGS)
+    run = make_run(pages, page_time_limit_s=0.5, max_attempts=1)
+
+    run.read()
+
+    assert (run.summary.done, run.summary.quarantined) == (2, 1)
+
+
+def test_a_stopped_run_hands_back_its_pages_even_amid_a_slow_one(
+    tmp_path: Path, make_run: Callable[..., Run]
+) -> None:
+    run = make_run(draw_pages(tmp_path / "book", 4), page_s=60.0)
+    stop = threading.Event()
+    stopped_s: list[float] = []
+
+    def stop_when_claimed(summary: RunSummary) -> None:
+        if summary.leased and not stop.is_set():
+            stopped_s.append(time.monotonic())
+            stop.set()
+
+    run.read(on_progress=stop_when_claimed, stop=stop)
+
+    assert time.monotonic() - stopped_s[0] < 8
+    assert (run.summary.queued, run.summary.leased) == (4, 0)
+    assert attempts(run.engine) == {0}
+    assert children() == []
+
+
+def test_a_worker_program_told_to_end_hands_back_its_pages(
+    tmp_path: Path, make_run: Callable[..., Run]
+) -> None:
+    (tmp_path / "queue").mkdir()
+    queue = folder_url(tmp_path / "queue")
+    run = make_run(draw_pages(tmp_path / "book", 30), page_s=0.2, broker_url=queue)
+
+    with program(["work"], run.settings) as process:
+        wait_until(lambda: run.summary.done >= 2)
+        orphans = children(process.pid)
+        process.terminate()
+        exit_code = process.wait(timeout=8)
+
+    assert exit_code == 0
+    assert run.summary.leased == 0
+    assert run.summary.done + run.summary.queued == 30
+    assert attempts(run.engine) == {0}
+    assert not any(orphan.is_running() for orphan in orphans)
+
+
+def test_weights_that_changed_meanwhile_end_the_run_with_one_line(
+    tmp_path: Path, make_run: Callable[..., Run]
+) -> None:
+    run = make_run(draw_pages(tmp_path / "book", 1))
+    other = replace(RECIPE, classifier_digest="3" * 64)
+
+    with pytest.raises(FumikuraError, match=r"^the weights files have changed[^\n]*$"):
+        run.read(recipe=other)
+
+    assert children() == []
+
+
+def test_workers_that_crash_before_they_read_end_the_run_with_their_last_words(
+    tmp_path: Path, make_run: Callable[..., Run]
+) -> None:
+    run = make_run(draw_pages(tmp_path / "book", 1))
+    crash = (sys.executable, "-c", "raise SystemExit('a library is missing')")
+
+    with pytest.raises(FumikuraError, match="no worker can start.*exit code 1: a library is missing"):
+        run.read(command=crash)
+
+    assert run.summary.queued == 1
+
+
+def test_a_worker_program_needs_a_broker() -> None:
+    with pytest.raises(UsageError, match="needs a queue"):
+        work(Settings(), RECIPE)
+
+
+def widths_of_done_pages(engine: Engine) -> set[str]:
+    with engine.connect() as connection:
+        statement = "SELECT width FROM page JOIN reading ON page.id = page_id WHERE status = 'done'"
+        return {str(width) for width in connection.exec_driver_sql(statement).scalars()}
+
+
+def attempts(engine: Engine) -> set[int]:
+    with engine.connect() as connection:
+        return set(connection.exec_driver_sql("SELECT attempts FROM reading").scalars())

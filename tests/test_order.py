@@ -1,0 +1,55 @@
+"""Reading order: columns from the right, each from the top."""
+
+from __future__ import annotations
+
+import random
+
+from core.order import reading_order
+from core.page import Box
+
+
+def column(x: int, *tops: int, side: int = 40) -> list[Box]:
+    return [Box(x, top, side, side) for top in tops]
+
+
+def test_columns_go_from_right_to_left_and_down() -> None:
+    boxes = column(100, 0, 50, 100) + column(300, 0, 50, 100) + column(200, 0, 50, 100)
+
+    assert reading_order(boxes) == [(3, 0), (4, 0), (5, 0), (6, 1), (7, 1), (8, 1), (0, 2), (1, 2), (2, 2)]
+
+
+def test_the_order_of_the_boxes_given_does_not_matter() -> None:
+    boxes = [box for x in (100, 180, 260) for box in column(x, *range(0, 500, 50))]
+    wanted = [boxes[index] for index, _ in reading_order(boxes)]
+    random.Random(1).shuffle(boxes)
+
+    assert [boxes[index] for index, _ in reading_order(boxes)] == wanted
+
+
+def test_a_column_may_waver_and_lean() -> None:
+    leaning = [Box(300 - 6 * number, 50 * number, 40, 40) for number in range(12)]
+    beside = [Box(230 - 6 * number, 50 * number, 40, 40) for number in range(12)]
+
+    order = reading_order(beside + leaning)
+
+    assert [index for index, _ in order] == [*range(12, 24), *range(12)]
+
+
+def test_a_gap_does_not_end_a_column() -> None:
+    boxes = column(300, 0, 50, 600, 650) + column(200, 0, 50, 100)
+
+    assert reading_order(boxes) == [(0, 0), (1, 0), (2, 0), (3, 0), (4, 1), (5, 1), (6, 1)]
+
+
+def test_a_page_without_boxes_has_no_order() -> None:
+    assert reading_order([]) == []
+
+
+def test_every_box_is_read_once() -> None:
+    chance = random.Random(3)
+    boxes = [
+        Box(chance.randrange(2000), chance.randrange(3000), chance.randrange(1, 200), chance.randrange(1, 200))
+        for _ in range(400)
+    ]
+
+    assert sorted(index for index, _ in reading_order(boxes)) == list(range(400))

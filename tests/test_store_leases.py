@@ -1,0 +1,320 @@
+"""Who reads which page, and what becomes of pages whose worker is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
+
+import numpy as np
+import pytest
+from sqlalchemy import func, select, update
+
+from core.page import Reading, Scores
+from core.store import tables
+from core.store.feeding import announce
+from core.store.leases import (
+    GRACE_S,
+    OUTAGE_S,
+    Claim,
+    claim,
+    hand_back,
+    leaseholders,
+    renew,
+    return_expired,
+    return_leases,
+    save_failure,
+    save_reading,
+)
+from core.store.queries import failures, get_page, run_scores, run_summary
+from core.store.scores import load_reading
+from core.store.session import Engine
+from core.store.tables import Status
+from tests.simple_store import (
+    OTHER_RECIPE,
+    RECIPE,
+    WORKER,
+    claim_all,
+    make_pages,
+    make_reading,
+    make_truth,
+    start_run,
+)
+
+
+def claim_ids(engine: Engine, ids: Sequence[int], worker: str = WORKER, lease_s: float = 60) -> list[Claim]:
+    return claim(engine, ids, recipe_digest=RECIPE.digest, worker=worker, lease_s=lease_s)
+
+
+def row_of(engine: Engine, reading_id: int) -> dict[str, object]:
+    with engine.connect() as connection:
+        row = connection.execute(select(tables.reading).where(tables.reading.c.id == reading_id))
+        return dict(row.mappings().one())
+
+
+def pass_time(engine: Engine, seconds: float) -> None:
+    """Make all that the database noted so much older."""
+    with engine.begin() as connection:
+        for table, name in ((tables.reading, "lease_until"), (tables.gate, "next_at")):
+            column = table.c[name]
+            for time in connection.scalars(select(column).where(column.is_not(None)).distinct()).all():
+                earlier = {name: time - timedelta(seconds=seconds)}
+                connection.execute(update(table).where(column == time).values(earlier))
+
+
+def test_what_one_worker_claimed_another_does_not_get(engine: Engine) -> None:
+    start_run(engine, make_pages(3))
+
+    first = claim_ids(engine, [1, 2], "first")
+    second = claim_ids(engine, [1, 2, 3], "second")
+
+    assert [one.reading_id for one in first] == [1, 2]
+    assert [one.reading_id for one in second] == [3]
+    assert leaseholders(engine) == ["first", "second"]
+
+
+def test_a_claim_repeated_after_a_lost_answer_gives_the_same(engine: Engine) -> None:
+    start_run(engine, make_pages(2))
+
+    first, second = claim_ids(engine, [1, 2]), claim_ids(engine, [1, 2])
+
+    assert first == second
+
+
+def test_a_claim_on_nothing_is_empty(engine: Engine) -> None:
+    assert claim_ids(engine, []) == []
+    assert claim_ids(engine, [404]) == []
+
+
+def test_a_worker_claims_only_pages_of_its_recipe(engine: Engine) -> None:
+    start_run(engine, make_pages(1), recipe=OTHER_RECIPE)
+
+    assert claim_ids(engine, [1]) == []
+
+
+@pytest.mark.slow
+def test_of_many_claimers_each_page_has_one(engine: Engine) -> None:
+    start_run(engine, make_pages(60))
+    chunks = [list(range(start, start + 10)) for start in range(1, 60, 5)]
+
+    with ThreadPoolExecutor(8) as pool:
+        jobs = [
+            pool.submit(claim_ids, engine, chunk, f"worker {number}")
+            for number in range(8)
+            for chunk in (chunks if number % 2 else [one[::-1] for one in chunks[::-1]])
+        ]
+        claimed = [one.reading_id for job in jobs for one in job.result()]
+
+    # A worker's later chunk holds pages of its earlier one, which it is given again.
+    assert set(claimed) == set(range(1, 61))
+    with engine.connect() as connection:
+        leased = select(func.count()).where(tables.reading.c.status == Status.LEASED)
+        assert connection.scalar(leased) == 60
+
+
+@pytest.mark.slow
+def test_claiming_renewing_and_returning_at_once_do_not_lock_each_other(engine: Engine) -> None:
+    start_run(engine, make_pages(40))
+    ids = list(range(1, 41))
+
+    def work(number: int) -> None:
+        worker = f"worker {number % 3}"
+        for _ in range(10):
+            claim_ids(engine, ids[::-1] if number % 2 else ids, worker)
+            renew(engine, worker, 60)
+            return_leases(engine, f"worker {(number + 1) % 3}", max_attempts=1000)
+            hand_back(engine, worker)
+
+    with ThreadPoolExecutor(6) as pool:
+        for job in [pool.submit(work, number) for number in range(6)]:
+            job.result()
+
+    for worker in leaseholders(engine):
+        hand_back(engine, worker)
+    assert len(claim_ids(engine, ids)) == 40
+
+
+def test_a_reading_comes_back_as_it_was_saved(engine: Engine) -> None:
+    start_run(engine, make_pages(1))
+    (claimed,) = claim_all(engine)
+    reading = make_reading("いろは", "にほ")
+
+    assert save_reading(engine, claimed.reading_id, reading, worker=WORKER)
+
+    loaded, truth = load_reading(engine, claimed.reading_id)
+    assert truth is None
+    assert np.array_equal(loaded.mask, reading.mask)
+    assert loaded == replace(reading, mask=loaded.mask)
+    details = get_page(engine, "tale_001")
+    assert details.text == "いろは\nにほ"
+    assert (details.width, details.height) == (300, 200)
+
+
+def test_a_blank_page_is_done_with_no_characters(engine: Engine) -> None:
+    run_id, _ = start_run(engine, make_pages(1))
+    (claimed,) = claim_all(engine)
+    blank = Reading(np.zeros((4, 5), bool), (), 50, 40)
+
+    assert save_reading(engine, claimed.reading_id, blank, worker=WORKER)
+
+    summary = run_summary(engine, run_id)
+    assert (summary.done, summary.characters) == (1, 0)
+    assert get_page(engine, "tale_001").mean_confidence is None
+
+
+def test_saving_a_reading_twice_keeps_one_copy(engine: Engine) -> None:
+    run_id, _ = start_run(engine, make_pages(1))
+    (claimed,) = claim_all(engine)
+
+    saved = [save_reading(engine, claimed.reading_id, make_reading("いろ"), worker=WORKER) for _ in range(2)]
+
+    assert saved == [True, False]
+    assert run_summary(engine, run_id).characters == 2
+
+
+def test_a_worker_that_lost_its_lease_writes_nothing(engine: Engine) -> None:
+    start_run(engine, make_pages(1))
+    (claimed,) = claim_all(engine)
+    return_leases(engine, WORKER, max_attempts=3)
+
+    assert not save_reading(engine, claimed.reading_id, make_reading("い"), worker=WORKER)
+    assert not save_failure(engine, claimed.reading_id, "broken", worker=WORKER)
+    assert row_of(engine, claimed.reading_id)["status"] == Status.QUEUED
+
+
+def test_what_another_worker_has_done_stays(engine: Engine) -> None:
+    start_run(engine, make_pages(1))
+    claim_all(engine, worker="slow")
+    return_leases(engine, "slow", max_attempts=3)
+    claim_all(engine, worker="quick")
+    assert save_reading(engine, 1, make_reading("い"), worker="quick")
+
+    assert not save_reading(engine, 1, make_reading("ろは"), worker="slow")
+
+    assert get_page(engine, "tale_001").text == "い"
+
+
+def test_a_reading_that_cannot_be_saved_leaves_nothing_behind(engine: Engine) -> None:
+    start_run(engine, make_pages(1))
+    (claimed,) = claim_all(engine)
+    good = make_reading("いろ")
+    nameless = replace(good.characters[1], label=None)  # type: ignore[arg-type]
+
+    with pytest.raises(TypeError):
+        save_reading(
+            engine,
+            claimed.reading_id,
+            replace(good, characters=(good.characters[0], nameless)),
+            worker=WORKER,
+        )
+
+    assert row_of(engine, claimed.reading_id)["status"] == Status.LEASED
+    assert save_reading(engine, claimed.reading_id, good, worker=WORKER)
+
+
+def test_scores_are_saved_with_the_reading(engine: Engine) -> None:
+    run_id, _ = start_run(engine, make_pages(1))
+    (claimed,) = claim_all(engine)
+    scores = Scores(pixel_tp=3, pixel_fp=1, pixel_fn=0, pixel_tn=2, n_truth=2)
+
+    save_reading(
+        engine, claimed.reading_id, make_reading("い"), worker=WORKER, scores=scores, truth=make_truth("い")
+    )
+
+    assert run_scores(engine, run_id) == [scores]
+
+
+def test_scores_without_their_truth_are_refused(engine: Engine) -> None:
+    with pytest.raises(ValueError, match="truth"):
+        save_reading(engine, 1, make_reading("い"), worker=WORKER, scores=Scores(n_truth=1))
+
+
+def test_a_failure_keeps_its_reason(engine: Engine) -> None:
+    run_id, _ = start_run(engine, make_pages(1))
+    (claimed,) = claim_all(engine)
+
+    assert save_failure(engine, claimed.reading_id, "caf\udce9\0.jpg is empty", worker=WORKER)
+
+    (failure,) = failures(engine, run_id)
+    assert (failure.status, failure.attempts) == (Status.FAILED, 0)
+    assert failure.reason == "caf?\ufffd.jpg is empty"
+    assert leaseholders(engine) == []
+
+
+def test_a_clean_hand_back_counts_against_no_page(engine: Engine) -> None:
+    start_run(engine, make_pages(2))
+    before = row_of(engine, 1)
+    claim_ids(engine, [1])
+
+    assert hand_back(engine, WORKER) == 1
+    assert row_of(engine, 1) == before
+
+
+def test_pages_of_a_lost_worker_come_back_in_halves(engine: Engine) -> None:
+    start_run(engine, make_pages(5))
+    sizes = []
+
+    for _ in range(3):
+        chunk = announce(engine, recipe_digest=RECIPE.digest, window=1, chunk_size=5, announce_again_s=60)[0]
+        sizes.append(len(chunk))
+        claim_ids(engine, chunk)
+        return_leases(engine, WORKER, max_attempts=3)
+        with engine.begin() as connection:
+            others = tables.reading.c.id.not_in(chunk)
+            connection.execute(update(tables.reading).where(others).values(status=Status.DONE))
+
+    # Half of five is two, half of two is one.
+    assert sizes == [5, 2, 1]
+
+
+def test_only_a_page_that_was_alone_is_blamed(engine: Engine) -> None:
+    start_run(engine, make_pages(2))
+
+    for _ in range(5):
+        claim_ids(engine, [1, 2])
+        return_leases(engine, WORKER, max_attempts=3)
+
+    assert [row_of(engine, number)["attempts"] for number in (1, 2)] == [0, 0]
+
+
+def test_a_page_that_ends_three_workers_alone_is_quarantined(engine: Engine) -> None:
+    run_id, _ = start_run(engine, make_pages(1))
+    stands = []
+
+    for _ in range(3):
+        claim_ids(engine, [1])
+        assert return_leases(engine, WORKER, max_attempts=3) == 1
+        stands.append(row_of(engine, 1)["status"])
+
+    assert stands == [Status.QUEUED, Status.QUEUED, Status.QUARANTINED]
+    (failure,) = failures(engine, run_id)
+    assert failure.attempts == 3
+    assert "3 workers ended" in failure.reason
+    assert claim_ids(engine, [1]) == []
+
+
+def test_a_lease_that_is_renewed_does_not_expire(engine: Engine) -> None:
+    start_run(engine, make_pages(2))
+    claim_ids(engine, [1], "alive", lease_s=5)
+    claim_ids(engine, [2], "lost", lease_s=5)
+    pass_time(engine, 6)
+
+    assert renew(engine, "alive", 60) == 1
+    assert return_expired(engine, max_attempts=3) == 1
+
+    assert leaseholders(engine) == ["alive"]
+    assert row_of(engine, 2)["attempts"] == 1
+
+
+def test_leases_that_ran_out_in_an_outage_count_against_no_page(engine: Engine) -> None:
+    start_run(engine, make_pages(1))
+    claim_ids(engine, [1], lease_s=5)
+    return_expired(engine, max_attempts=3)
+
+    pass_time(engine, OUTAGE_S + 1)
+
+    assert return_expired(engine, max_attempts=3) == 0
+    assert leaseholders(engine) == [WORKER]
+    pass_time(engine, GRACE_S + 1)
+    assert return_expired(engine, max_attempts=3) == 1

@@ -1,0 +1,200 @@
+"""Training: targets, losses, crops that look as the reader cuts them, and going on after an end."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageDraw
+from torch import Tensor, nn
+
+from core.errors import TruthError
+from core.models.unet import UNetConfig
+from core.training.crop_bank import BANK_SIDE, CROP_SIDE, bank_of_crops
+from core.training.distort import FOR_CROPS, FOR_GLYPHS, distort
+from core.training.loop import Run, fit
+from core.training.pages import RandomPatches, load_training_pages, read_transcripts
+from core.training.segmenter import SegmenterTraining, focal_loss, train_segmenter
+from core.training.targets import draw_targets
+from core.vocabulary import Vocabulary
+
+BOXES = [(300, 100, 80, 80), (300, 200, 80, 80), (150, 100, 80, 80)]
+
+
+@pytest.fixture
+def book(tmp_path: Path) -> Path:
+    """A folder with one page of three black squares, and its truth."""
+    page = Image.new("RGB", (480, 640), "ivory")
+    draw = ImageDraw.Draw(page)
+    with (tmp_path / "coordinate.csv").open("w", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(["Unicode", "Image", "X", "Y", "Width", "Height"])
+        for x, y, width, height in BOXES:
+            draw.rectangle((x, y, x + width - 1, y + height - 1), fill="black")
+            rows.writerow(["U+306E", "1_1", x, y, width, height])
+    page.save(tmp_path / "1_1.png")
+    return tmp_path
+
+
+def test_the_centre_is_the_only_peak_of_a_box() -> None:
+    targets = draw_targets(np.array([[10, 20, 20, 30]], np.float32), 64)
+
+    mask, centre, log_width, log_height, near = targets
+    assert mask.sum() == 20 * 30
+    assert np.argwhere(centre == 1).tolist() == [[35, 20]]
+    assert np.exp(log_width[near == 1]) == pytest.approx(20)
+    assert np.exp(log_height[near == 1]) == pytest.approx(30)
+    assert not near[mask == 0].any()
+
+
+def test_a_box_over_the_edge_has_mask_but_no_peak() -> None:
+    targets = draw_targets(np.array([[-15, 0, 20, 20], [-50, 0, 20, 20]], np.float32), 64)
+
+    assert targets[0].sum() == 5 * 20
+    assert targets[1].max() < 1
+
+
+def test_focal_loss_is_small_only_for_the_right_answer() -> None:
+    target = torch.zeros(1, 4, 4)
+    target[0, 1, 2] = 1
+    right = torch.where(target == 1, 8.0, -8.0)
+
+    assert focal_loss(right, target, torch.ones(1, 4, 4)) < 1e-3
+    assert focal_loss(-right, target, torch.ones(1, 4, 4)) > 100
+
+
+def test_what_is_unknown_costs_nothing() -> None:
+    target = torch.zeros(1, 4, 4)
+    wrong = torch.full((1, 4, 4), 8.0)
+
+    assert focal_loss(wrong, target, torch.zeros(1, 4, 4)) == 0
+
+
+def test_pages_come_with_their_boxes_at_working_resolution(book: Path) -> None:
+    (page,) = load_training_pages([str(book)], [book / "coordinate.csv"])
+
+    # 640 pixels become 1280: everything doubles.
+    assert page.pixels.shape == (3, 1280, 960)
+    assert page.boxes.tolist() == [[2.0 * side for side in box] for box in BOXES]
+    assert page.labels == ("の", "の", "の")
+    assert not page.ignored.any()
+
+
+def test_unlabelled_ink_of_a_partial_page_is_ignored(book: Path) -> None:
+    lines = (book / "coordinate.csv").read_text().splitlines()
+    (book / "coordinate.csv").write_text("\n".join(lines[:-1]))
+
+    (page,) = load_training_pages([str(book)], [], [book / "coordinate.csv"])
+
+    assert page.ignored[200:250, 300:330].any()  # the edge of the third square has no box now
+    assert not page.ignored[200:360, 600:760].any()  # the first has
+    assert not page.ignored[1000:].any()  # paper is known to be paper
+
+
+def test_a_book_can_be_kept_out(book: Path) -> None:
+    with pytest.raises(TruthError, match="no page of these archives has boxes"):
+        load_training_pages([str(book)], [book / "coordinate.csv"], without_books=["1"])
+
+
+def test_transcripts_leave_out_books_and_page_names(tmp_path: Path) -> None:
+    (tmp_path / "t.txt").write_text("# 1_1\n人の\n# 22_1\n心\n", encoding="utf-8")
+
+    assert read_transcripts(tmp_path / "t.txt", without_books=["22"]) == ["人の"]
+
+
+def test_patches_and_targets_stay_in_step(book: Path) -> None:
+    pages = load_training_pages([str(book)], [book / "coordinate.csv"])
+
+    for patch, targets, weights in RandomPatches(pages, side=128, n_patches=6, seed=4):
+        grey = patch.mean(dim=0)
+        if 0.05 < targets[0].mean() < 0.95:
+            assert grey[targets[0] == 1].mean() + 0.3 < grey[targets[0] == 0].mean()
+        assert weights.min() == 1
+
+
+def test_patch_n_is_always_the_same(book: Path) -> None:
+    pages = load_training_pages([str(book)], [book / "coordinate.csv"])
+
+    first, second = (RandomPatches(pages, side=64, n_patches=9, seed=4)[7] for _ in range(2))
+
+    assert all(torch.equal(one, other) for one, other in zip(first, second, strict=True))
+
+
+def test_the_middle_of_a_banked_crop_is_what_the_reader_cuts(book: Path) -> None:
+    pages = load_training_pages([str(book)], [book / "coordinate.csv"])
+
+    bank = bank_of_crops(pages, Vocabulary(["人", "の"]))
+
+    assert bank.numbers.tolist() == [1, 1, 1]
+    # The box is 64 / 1.15 of the middle 64 pixels: ink from about 20 to about 76.
+    rows = torch.nonzero(bank.images[2, 0, :, BANK_SIDE // 2] > 128).flatten()
+    assert (rows[0], rows[-1]) == (pytest.approx(20, abs=1), pytest.approx(75, abs=1))
+
+
+@pytest.mark.parametrize("strength", [FOR_CROPS, FOR_GLYPHS])
+def test_distorted_ink_is_dark_on_light_and_stays_in_the_crop(strength: object) -> None:
+    darkness = torch.zeros(32, 1, BANK_SIDE, BANK_SIDE)
+    darkness[..., 30:66, 30:66] = 1
+
+    crops = distort(darkness, strength, torch.Generator().manual_seed(1))  # type: ignore[arg-type]
+
+    assert crops.shape == (32, 1, CROP_SIDE, CROP_SIDE)
+    assert crops.min() >= 0
+    assert crops.max() <= 1
+    middle = crops[..., 28:36, 28:36].mean(dim=(1, 2, 3))
+    assert torch.all(middle + 0.1 < crops.amax(dim=(1, 2, 3)))
+
+
+def train_line(folder: Path, *, stop_after: int | None = None) -> tuple[Tensor, list[int]]:
+    """Fit a line for 250 steps; the weights and the steps that were seen."""
+    torch.manual_seed(0)
+    model = nn.Linear(2, 1)
+    seen: list[int] = []
+
+    def batches_from(first: int) -> Iterator[Sequence[Tensor]]:
+        for step in range(first, 250):
+            if step == stop_after:
+                raise KeyboardInterrupt
+            seen.append(step)
+            inputs = torch.randn(8, 2, generator=torch.Generator().manual_seed(step))
+            yield inputs, inputs.sum(dim=1, keepdim=True)
+
+    def losses(model: nn.Module, batch: Sequence[Tensor]) -> dict[str, Tensor]:
+        return {"square": (model(batch[0]).float() - batch[1]).square().mean()}
+
+    fit(Run(folder, model, 250, 0.05, "cpu"), batches_from, losses, progress=lambda *_: None)
+    return model.weight.detach(), seen
+
+
+def test_training_goes_on_where_it_was_cut_off(tmp_path: Path) -> None:
+    straight, _ = train_line(tmp_path / "straight")
+    with pytest.raises(KeyboardInterrupt):
+        train_line(tmp_path / "cut", stop_after=130)
+
+    resumed, seen = train_line(tmp_path / "cut")
+
+    assert seen[0] == 100  # the last saved state
+    assert torch.equal(resumed, straight)
+    assert straight == pytest.approx(torch.ones(1, 2), abs=0.05)
+
+
+@pytest.mark.slow
+def test_a_segmenter_learns_to_find_squares(book: Path, tmp_path: Path) -> None:
+    pages = load_training_pages([str(book)], [book / "coordinate.csv"])
+    losses: list[dict[str, float]] = []
+
+    path = train_segmenter(
+        pages,
+        tmp_path / "run",
+        model_config=UNetConfig(widths=(4, 8), bottleneck=8),
+        training=SegmenterTraining(patch_side=64, batch_size=4, steps=120, learning_rate=1e-2),
+        device="cpu",
+        progress=lambda step, steps, means: losses.append(dict(means)),
+    )
+
+    assert path.is_file()
+    assert losses[-1]["mask"] < 0.6 * losses[0]["mask"]

@@ -1,0 +1,207 @@
+"""A chunk's way through a worker, with a real store and a reader that does what colours say."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.errors import DatabaseError
+from core.page import Box, LabelledBox, PageImage, PageReference, Reading, Truth
+from core.settings import Settings
+from core.store import leases
+from core.store.leases import claim
+from core.store.pages import add_pages, add_run
+from core.store.queries import RunSummary, failures, run_scores, run_summary
+from core.store.session import Engine, open_database
+from tests.simple_reader import BREAKS_DEVICE, FILLS_MEMORY, RAISES, RECIPE, SimpleReader, draw_pages
+from worker.patience import Stopped
+from worker.stream import Stream
+
+
+@dataclass
+class Desk:
+    """A run of some pages, and one worker's stream to read them with."""
+
+    engine: Engine
+    run_id: int
+    reading_ids: list[int]
+    reader: SimpleReader
+    stream: Stream
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    @property
+    def summary(self) -> RunSummary:
+        return run_summary(self.engine, self.run_id)
+
+    @property
+    def reasons(self) -> dict[str, str]:
+        return {failure.name: failure.reason or "" for failure in failures(self.engine, run_id=self.run_id)}
+
+
+def make_desk(
+    tmp_path: Path,
+    pages: Sequence[PageReference],
+    *,
+    reader: SimpleReader | None = None,
+    **settings: Any,
+) -> Desk:
+    engine = open_database(f"sqlite:///{tmp_path / 'test.db'}")
+    run_id = add_run(engine, RECIPE, command="run pages")
+    truths = settings.pop("truths", {})
+    add_pages(engine, run_id, pages, truths=truths)
+    reader, stop = reader or SimpleReader(), threading.Event()
+    chosen = Settings().overridden(pages_per_batch=2, threads=2, **settings)
+    new = Stream(engine, reader, settings=chosen, worker="here", stop=stop)
+    return Desk(engine, run_id, list(range(1, len(pages) + 1)), reader, new, stop)
+
+
+def test_a_chunk_is_read_in_groups_and_saved(tmp_path: Path) -> None:
+    desk = make_desk(tmp_path, draw_pages(tmp_path / "book", 5))
+
+    desk.stream.read(desk.reading_ids)
+
+    assert (desk.summary.done, desk.summary.characters) == (5, 10)
+    assert desk.reader.group_sizes == [2, 2, 1]
+
+
+def test_a_message_that_comes_twice_is_read_once(tmp_path: Path) -> None:
+    desk = make_desk(tmp_path, draw_pages(tmp_path / "book", 2))
+    desk.stream.read(desk.reading_ids)
+
+    desk.stream.read(desk.reading_ids)
+
+    assert desk.reader.group_sizes == [2]
+    assert desk.summary.characters == 4
+
+
+def test_a_page_that_cannot_be_decoded_fails_with_its_reason_and_the_others_are_read(tmp_path: Path) -> None:
+    pages = draw_pages(tmp_path / "book", 4)
+    (tmp_path / "book" / "page_1.png").unlink()
+    (tmp_path / "book" / "page_2.png").write_bytes(b"another image")
+    desk = make_desk(tmp_path, pages)
+
+    desk.stream.read(desk.reading_ids)
+
+    assert (desk.summary.done, desk.summary.failed) == (2, 2)
+    assert set(desk.reasons) == {"page_1", "page_2"}
+    assert "no longer the image that was added" in desk.reasons["page_2"]
+
+
+@pytest.mark.parametrize(
+    ("colour", "reason"), [(RAISES, "RuntimeError: blue pages cannot be read"), (FILLS_MEMORY, "memory")]
+)
+def test_a_group_that_cannot_be_read_is_read_page_by_page(
+    tmp_path: Path, colour: tuple[int, int, int], reason: str
+) -> None:
+    desk = make_desk(tmp_path, draw_pages(tmp_path / "book", 4, page_1=colour))
+
+    desk.stream.read(desk.reading_ids)
+
+    assert desk.summary.done == 3
+    assert list(desk.reasons) == ["page_1"]
+    assert reason in desk.reasons["page_1"]
+    assert desk.reader.group_sizes == [2, 1, 1, 2]
+
+
+def test_pages_with_truth_get_scores(tmp_path: Path) -> None:
+    pages = draw_pages(tmp_path / "book", 2)
+    # SimpleReader finds 人 and 口, their centres at (5, 7) and (13, 7).
+    boxes = (LabelledBox(Box(4, 2, 6, 6), "人"), LabelledBox(Box(4, 10, 6, 6), "日"))
+    desk = make_desk(tmp_path, pages, truths={pages[0].digest: Truth(boxes=boxes)})
+
+    desk.stream.read(desk.reading_ids)
+
+    (scores,) = run_scores(desk.engine, desk.run_id)
+    assert (scores.n_truth, scores.n_matched, scores.n_right) == (2, 2, 1)
+
+
+class StoppingReader(SimpleReader):
+    """Tells its worker to stop while it reads."""
+
+    stop: threading.Event
+
+    def read(self, pages: Sequence[PageImage]) -> list[Reading]:
+        self.stop.set()
+        return super().read(pages)
+
+
+def test_a_worker_told_to_stop_saves_what_it_read_and_hands_back_the_rest(tmp_path: Path) -> None:
+    reader = StoppingReader()
+    desk = make_desk(tmp_path, draw_pages(tmp_path / "book", 5), reader=reader)
+    reader.stop = desk.stop
+
+    with pytest.raises(Stopped):
+        desk.stream.read(desk.reading_ids)
+
+    assert (desk.summary.done, desk.summary.queued, desk.summary.leased) == (2, 3, 0)
+
+
+def test_a_stopped_worker_claims_nothing(tmp_path: Path) -> None:
+    desk = make_desk(tmp_path, draw_pages(tmp_path / "book", 2))
+    desk.stop.set()
+
+    with pytest.raises(Stopped):
+        desk.stream.read(desk.reading_ids)
+
+    assert desk.summary.queued == 2
+    assert desk.reader.group_sizes == []
+
+
+def test_pages_of_another_worker_are_left_to_it(tmp_path: Path) -> None:
+    desk = make_desk(tmp_path, draw_pages(tmp_path / "book", 3))
+    claim(desk.engine, [1, 2], recipe_digest=RECIPE.digest, worker="other", lease_s=60)
+
+    desk.stream.read(desk.reading_ids)
+
+    assert (desk.summary.done, desk.summary.leased) == (1, 2)
+
+
+def test_an_outage_of_the_database_is_waited_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    desk = make_desk(tmp_path, draw_pages(tmp_path / "book", 2))
+    outages = iter([DatabaseError("away"), DatabaseError("away")])
+    save = leases.save_reading
+
+    def save_after_outages(*arguments: Any, **more: Any) -> bool:
+        for outage in outages:
+            raise outage
+        return save(*arguments, **more)
+
+    monkeypatch.setattr("worker.stream.save_reading", save_after_outages)
+    monkeypatch.setattr("worker.patience.pause_s", lambda _n: 0.01)
+
+    desk.stream.read(desk.reading_ids)
+
+    assert desk.summary.done == 2
+    assert desk.reader.group_sizes == [2]
+
+
+def test_a_broken_device_ends_the_process_and_fails_no_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Ended(BaseException):
+        pass
+
+    def end(_code: int) -> None:
+        raise Ended
+
+    monkeypatch.setattr("worker.emergency.os._exit", end)
+    desk = make_desk(tmp_path, draw_pages(tmp_path / "book", 2, page_0=BREAKS_DEVICE))
+
+    with pytest.raises(Ended):
+        desk.stream.read(desk.reading_ids)
+
+    assert (desk.summary.failed, desk.summary.leased) == (0, 2)
+
+
+def test_giving_up_brings_the_chunk_back_in_halves(tmp_path: Path) -> None:
+    desk = make_desk(tmp_path, draw_pages(tmp_path / "book", 4))
+    claim(desk.engine, desk.reading_ids, recipe_digest=RECIPE.digest, worker="here", lease_s=60)
+
+    desk.stream.give_up()
+
+    assert (desk.summary.queued, desk.summary.leased) == (4, 0)

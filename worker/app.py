@@ -1,0 +1,123 @@
+"""Every setting of Celery, and the few words that are spoken to a broker outside of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from celery import Celery
+from kombu.connection import Connection
+from kombu.exceptions import OperationalError
+
+from core.errors import BrokerError
+from core.recipe import Recipe
+from core.settings import Settings
+from worker import folder
+from worker.patience import one_line
+
+READ_CHUNK = "fumikura.read_chunk"
+
+#: Seconds in which a broker must answer whoever cannot wait for it.
+ANSWER_S = 4.0
+
+
+def make_app(settings: Settings, recipe: Recipe) -> Celery:
+    """The Celery application through which the pages of one recipe are read."""
+    url = settings.broker_url or ""
+    path = folder.folder_of(url)
+    folder.register()
+    app = Celery("fumikura", broker=url, set_as_current=False)
+    app.conf.update(
+        accept_content=["json"],
+        task_serializer="json",
+        result_serializer="json",
+        task_ignore_result=True,  # the row in the database is the result
+        # A queue for each recipe: a worker gets only what its weights can read.
+        task_default_queue=f"fumikura.{recipe.digest[:12]}",
+        # A message is confirmed after the work, and nobody hoards: pages go to whoever is free.
+        task_acks_late=True,
+        task_reject_on_worker_lost=True,
+        worker_prefetch_multiplier=1,
+        worker_hijack_root_logger=False,
+        worker_redirect_stdouts=False,
+        # With a server, remote control stays on: without it a worker can sleep for ever after
+        # the broker was started anew. A folder has no such trouble, and no broadcasts either.
+        worker_enable_remote_control=path is None,
+        worker_send_task_events=path is None,
+        broker_connection_retry_on_startup=True,
+        broker_connection_max_retries=None,
+        broker_connection_timeout=ANSWER_S,
+        broker_transport_options=_transport_options(url, path),
+    )
+    return app
+
+
+def _transport_options(url: str, path: Path | None) -> dict[str, Any]:
+    if path is not None:
+        return {"folder": str(path), "polling_interval": 0.1}
+    if url.startswith(("redis", "sentinel")):
+        return {"socket_connect_timeout": ANSWER_S, "socket_keepalive": True}
+    return {}
+
+
+@contextmanager
+def reached(app: Celery) -> Iterator[Connection]:
+    """A fresh connection to the broker, so that none is ever left over from before an outage.
+
+    Raises:
+        BrokerError: the broker does not answer, or its URL cannot be understood.
+    """
+    shown = _without_password(app.conf.broker_url)
+    try:
+        connection: Connection = app.connection_for_write()
+        failures = (OperationalError, OSError, *connection.connection_errors)
+    except (LookupError, ValueError, ImportError) as error:
+        raise BrokerError(f"{shown} is no queue; set --broker, such as redis://host/0") from error
+    try:
+        with connection:
+            connection.ensure_connection(  # type: ignore[no-untyped-call]
+                max_retries=1, interval_start=0.1, timeout=ANSWER_S
+            )
+            yield connection
+    except failures as error:
+        raise BrokerError(
+            f"the queue {shown} does not answer ({one_line(error)}); start its server, or correct --broker"
+        ) from error
+
+
+def n_waiting(app: Celery, connection: Connection) -> int:
+    """Messages that no worker has taken yet."""
+    try:
+        with connection.channel() as channel:  # type: ignore[no-untyped-call]
+            queue = channel.queue_declare(app.conf.task_default_queue, passive=True)
+    except connection.channel_errors:
+        return 0  # nobody has sent anything to this queue yet
+    return int(queue.message_count)
+
+
+def send(app: Celery, connection: Connection, reading_ids: Sequence[int]) -> None:
+    """Wake a worker for these readings."""
+    app.send_task(READ_CHUNK, args=[list(reading_ids)], connection=connection, retry=False)
+
+
+def check_broker(settings: Settings) -> str:
+    """What to tell a person about the broker.
+
+    Raises:
+        BrokerError: it does not answer.
+    """
+    if settings.broker_url is None:
+        return "none set; `fumikura run` brings its own queue"
+    with reached(make_app(settings, Recipe("", ""))):
+        return f"{_without_password(settings.broker_url)} answers"
+
+
+def _without_password(urls: str) -> str:
+    """Broker URLs, separated by semicolons, as people may see them."""
+    return ";".join(
+        parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
+        for parts in map(urlsplit, urls.split(";"))
+    )

@@ -1,0 +1,147 @@
+"""One worker process: a reader on one device, fed by Celery. The launcher starts it.
+
+Its settings come from FUMIKURA_* variables, and it lives no longer than the process that holds the
+other end of its standard input.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from core.errors import BrokerError, CheckpointError, DatabaseError, FumikuraError
+from core.settings import Settings, read_settings
+
+if TYPE_CHECKING:
+    from celery import Celery
+
+    from core.store.session import Engine
+    from worker.stream import Reader
+
+log = logging.getLogger(__name__)
+
+#: Exit codes by which a launcher knows what does not get better by starting it again, and
+#: what is worth waiting for.
+UNFIT = 78
+AWAY = 75
+
+#: From the order to end until the pages in hand are given up.
+STOP_GRACE_S = 3.0
+#: From the death of the parent until this process ends, whatever it is doing.
+ORPHAN_GRACE_S = 8.0
+
+
+def main(load_reader: Callable[[Settings, str], Reader] | None = None) -> int:
+    """Read what stands in the queue until told to end; returns the exit code.
+
+    Args:
+        load_reader: makes the reader for a device; None means `core.reader.load_reader`.
+    """
+    # First of all: importing torch takes seconds in which the parent may die.
+    threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--device", required=True)
+    parser.add_argument("--recipe", required=True, help="digest of the recipe that the launcher serves")
+    parser.add_argument("--log-level", default="WARNING")
+    arguments = parser.parse_args()
+    logging.basicConfig(level=arguments.log_level, format="%(asctime)s %(name)s: %(message)s")
+    try:
+        return _serve(arguments.device, recipe_digest=arguments.recipe, load_reader=load_reader)
+    except FumikuraError as error:
+        print(error, file=sys.stderr)
+        return AWAY if isinstance(error, BrokerError | DatabaseError) else UNFIT
+
+
+def _serve(device: str, *, recipe_digest: str, load_reader: Callable[[Settings, str], Reader] | None) -> int:
+    from core.store.session import open_database
+    from worker.app import make_app
+    from worker.host import worker_name
+    from worker.stream import Stream
+    from worker.tasks import add_tasks
+
+    settings = read_settings()
+    engine = open_database(settings.database_url)
+    reader = (load_reader or _load_reader)(settings, device)
+    if reader.recipe.digest != recipe_digest:
+        raise CheckpointError("the weights files have changed since the program started; start it again")
+    name, stop = worker_name(), threading.Event()
+    app = make_app(settings, reader.recipe)
+    add_tasks(app, Stream(engine, reader, settings=settings, worker=name, stop=stop))
+    keeper = threading.Thread(target=_keep_leases, args=(engine, name, settings.lease_s), daemon=True)
+    keeper.start()
+    return _work(app, stop, leave=lambda: _leave(engine, name))
+
+
+def _load_reader(settings: Settings, device: str) -> Reader:
+    from core.reader import load_reader
+
+    return load_reader(settings, device)
+
+
+def _work(app: Celery, stop: threading.Event, *, leave: Callable[[], None]) -> int:
+    """Take chunks until a signal comes."""
+    from celery.signals import worker_shutting_down
+
+    def begin_to_stop(**_: Any) -> None:
+        stop.set()
+        timer = threading.Timer(STOP_GRACE_S, leave)
+        timer.daemon = True
+        timer.start()
+
+    worker_shutting_down.connect(begin_to_stop, weak=False)
+    # Threads, because CUDA does not survive a fork; one, because a device reads one group at a time.
+    worker = app.Worker(
+        hostname=f"fumikura-{os.getpid()}@{socket.gethostname()}",
+        pool="threads",
+        concurrency=1,
+        loglevel=logging.getLevelName(logging.getLogger().level),
+        quiet=True,
+        without_gossip=True,
+        without_mingle=True,
+    )
+    worker.start()
+    return int(worker.exitcode or 0)
+
+
+def _keep_leases(engine: Engine, name: str, lease_s: float) -> None:
+    from core.store.leases import renew
+
+    while True:
+        time.sleep(lease_s / 3)
+        try:
+            renew(engine, name, lease_s=lease_s)
+        except DatabaseError as error:
+            log.warning("leases are not renewed: %s", error)
+
+
+def _leave(engine: Engine, name: str) -> None:
+    """End although pages are in hand: these go back to the queue."""
+    from core.store.leases import hand_back
+
+    try:
+        hand_back(engine, name)
+    finally:
+        os._exit(0)
+
+
+def _end_with_parent() -> None:
+    try:
+        while os.read(0, 1024):
+            pass
+    except OSError:
+        pass  # no standard input is as good as a closed one
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(ORPHAN_GRACE_S)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

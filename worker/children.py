@@ -1,0 +1,187 @@
+"""The worker processes of one launcher: started, watched, replaced, and ended together."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from core.errors import DatabaseError, FumikuraError
+from core.recipe import Recipe
+from core.settings import Settings
+from core.store.leases import hand_back, return_leases
+from core.store.session import Engine
+from worker.child import AWAY, UNFIT
+from worker.devices import child_environment, device_within, find_devices
+from worker.host import worker_name
+from worker.patience import pause_s
+
+log = logging.getLogger(__name__)
+
+#: Safe path (-P): a folder named `core` or `worker` where the user happens to stand is not ours.
+COMMAND = (sys.executable, "-P", "-m", "worker.child")
+
+#: From the order to end until a child is killed.
+GRACE_S = 10.0
+#: A child that lived so long has proved that it can start.
+LIVED_S = 60.0
+#: A child that ended so often in a row without having had a page in hand will not do better.
+MAX_FAILURES = 3
+
+
+@dataclass
+class Child:
+    """One place for a worker process, and the process that fills it now, if any.
+
+    Attributes:
+        name: under which its pages are leased.
+        start_at_s: monotonic time before which no process is started.
+        n_failures: ends in a row for which no page can be blamed.
+        exit_code: of the last process that ended.
+    """
+
+    number: int
+    device: str
+    process: subprocess.Popen[bytes] | None = None
+    name: str = ""
+    started_s: float = 0.0
+    start_at_s: float = 0.0
+    n_failures: int = 0
+    exit_code: int | None = None
+
+    @property
+    def is_hopeless(self) -> bool:
+        return self.exit_code == UNFIT or (self.n_failures >= MAX_FAILURES and self.exit_code != AWAY)
+
+
+class Children:
+    """One worker process a device, times `settings.workers`.
+
+    Args:
+        logs: folder for what the children write to standard error; None passes it on to ours.
+        command: what starts a child.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        settings: Settings,
+        recipe: Recipe,
+        *,
+        logs: Path | None = None,
+        command: Sequence[str] = COMMAND,
+    ) -> None:
+        self._engine = engine
+        self._settings = settings
+        self._recipe = recipe
+        self._logs = logs
+        self._command = command
+        devices = [device for device in find_devices(settings.devices) for _ in range(settings.workers)]
+        self._children = [Child(number, device) for number, device in enumerate(devices)]
+
+    def look_after(self) -> None:
+        """Clear away what ended and start what is missing; to be called a few times a second.
+
+        Raises:
+            FumikuraError: no child can start, and why.
+        """
+        for child in self._children:
+            if child.process is not None and (code := child.process.poll()) is not None:
+                self._clear_away(child, code)
+            is_due = child.exit_code != UNFIT and time.monotonic() >= child.start_at_s
+            if child.process is None and is_due:
+                self._start(child)
+        if all(child.process is None and child.is_hopeless for child in self._children):
+            raise FumikuraError(self._last_words(self._children[-1]))
+
+    def stop(self) -> None:
+        """End all children, which hand back what they have not read; by force after GRACE_S."""
+        processes = {child.name: child.process for child in self._children if child.process is not None}
+        try:
+            for process in processes.values():
+                process.terminate()
+            deadline_s = time.monotonic() + GRACE_S
+            with suppress(subprocess.TimeoutExpired):
+                for process in processes.values():
+                    process.wait(max(0.0, deadline_s - time.monotonic()))
+        finally:
+            for name, process in processes.items():
+                process.kill()
+                process.wait()
+                with suppress(DatabaseError):  # leases run out by themselves
+                    hand_back(self._engine, name)
+
+    def _start(self, child: Child) -> None:
+        arguments = ("--device", device_within(child.device), "--recipe", self._recipe.digest)
+        level = logging.getLevelName(log.getEffectiveLevel())
+        environment = child_environment(self._settings, child.device, len(self._children))
+        with self._open_log(child) as errors:
+            child.process = subprocess.Popen(
+                [*self._command, *arguments, "--log-level", level],
+                env=environment,
+                stdin=subprocess.PIPE,  # never written to: that it closes tells the child of our end
+                stdout=subprocess.DEVNULL,
+                stderr=errors,
+                start_new_session=True,  # Ctrl-C is for us alone
+            )
+        child.name = worker_name(child.process.pid)
+        child.started_s = time.monotonic()
+        log.info("worker %d on %s is process %d", child.number, child.device, child.process.pid)
+
+    def _clear_away(self, child: Child, code: int) -> None:
+        """Return the pages of a child that ended, and say when the next one starts."""
+        _close_input(child)
+        child.process, child.exit_code = None, code
+        n_returned = self._return_leases(child)
+        if n_returned or time.monotonic() - child.started_s >= LIVED_S:
+            child.n_failures = 0
+        else:
+            child.n_failures += 1
+        wait_s = pause_s(child.n_failures) if child.n_failures else 0.0
+        child.start_at_s = time.monotonic() + wait_s
+        log.warning(
+            "worker %d on %s ended with %s; %d pages go back to the queue",
+            child.number,
+            child.device,
+            _describe(code),
+            n_returned,
+        )
+
+    def _return_leases(self, child: Child) -> int:
+        try:
+            return return_leases(self._engine, child.name, self._settings.max_attempts)
+        except DatabaseError as error:
+            log.warning("%s; the feeder will return the pages of worker %d", error, child.number)
+            return 0
+
+    def _open_log(self, child: Child) -> AbstractContextManager[IO[bytes] | None]:
+        if self._logs is None:
+            return nullcontext()
+        return (self._logs / f"worker-{child.number}.log").open("ab")
+
+    def _last_words(self, child: Child) -> str:
+        if self._logs is None:
+            return f"no worker can start ({_describe(child.exit_code)}); what it said stands above"
+        lines = (self._logs / f"worker-{child.number}.log").read_text(errors="replace").split("\n")
+        last = next((line for line in reversed(lines) if line.strip()), "")
+        if child.exit_code == UNFIT:
+            return last
+        return f"no worker can start; the last one ended with {_describe(child.exit_code)}: {last}"
+
+
+def _close_input(child: Child) -> None:
+    if child.process is not None and child.process.stdin is not None:
+        child.process.stdin.close()
+
+
+def _describe(code: int | None) -> str:
+    if code is not None and code < 0:
+        return signal.Signals(-code).name
+    return f"exit code {code}"

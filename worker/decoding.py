@@ -1,0 +1,66 @@
+"""Pages decoded ahead of the device, by a few threads."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+
+from core.archive import read_member
+from core.errors import PageError
+from core.images import decode
+from core.page import PageImage
+from core.store.leases import Claim
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedPage:
+    claim: Claim
+    image: PageImage
+    decode_s: float
+
+
+def decode_page(claimed: Claim, *, long_side: int, max_pixels: int) -> DecodedPage:
+    """Fetch a page from its archive and decode it.
+
+    Raises:
+        PageError: the page is gone, is no longer the one that was added, or is no image.
+    """
+    started_s = time.perf_counter()
+    data = read_member(claimed.archive, claimed.member)
+    if hashlib.sha256(data).hexdigest() != claimed.digest:
+        raise PageError(
+            f"{claimed.member} in {claimed.archive} is no longer the image that was added; add it again"
+        )
+    image = decode(data, long_side=long_side, max_pixels=max_pixels)
+    return DecodedPage(claimed, image, time.perf_counter() - started_s)
+
+
+def ahead(
+    claims: Sequence[Claim],
+    work: Callable[[Claim], DecodedPage],
+    *,
+    threads: ThreadPoolExecutor,
+    n_ahead: int,
+) -> Iterator[tuple[Claim, Future[DecodedPage]]]:
+    """Claims in order, each with its decoding, of which at most `n_ahead` are begun or wait.
+
+    What is not asked for any more is not begun.
+    """
+    rest = iter(claims)
+    begun: deque[tuple[Claim, Future[DecodedPage]]] = deque()
+    try:
+        while True:
+            begun += [
+                (claimed, threads.submit(work, claimed)) for claimed in islice(rest, n_ahead - len(begun))
+            ]
+            if not begun:
+                return
+            yield begun.popleft()
+    finally:
+        for _, decoding in begun:
+            decoding.cancel()

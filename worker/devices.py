@@ -1,0 +1,89 @@
+"""On which devices to read, found out without loading torch into this process."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from core.errors import UsageError
+from core.settings import Settings
+
+#: Libraries that each start as many threads as there are cores, in every process.
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+_COUNT_CUDA = "import torch; print(torch.cuda.device_count())"
+
+
+def find_devices(wanted: str) -> list[str]:
+    """The devices that "auto" or a list stands for; "cuda" alone means all of them.
+
+    Raises:
+        UsageError: a word of the list is no device.
+    """
+    if wanted == "auto":
+        return _cuda_devices() or ["cpu"]
+    devices: list[str] = []
+    for word in wanted.split(","):
+        device = word.strip().lower()
+        if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", device):
+            raise UsageError(f"{word!r} is no device; write auto, cpu, or a list such as cuda:0,cuda:1")
+        devices += (_cuda_devices() or ["cuda:0"]) if device == "cuda" else [device]
+    return devices
+
+
+def child_environment(settings: Settings, device: str, n_children: int) -> dict[str, str]:
+    """Environment of a worker process that is to see one device and its share of the cores."""
+    threads = settings.threads or max(1, n_cores() // n_children)
+    return {
+        **os.environ,
+        **settings.overridden(threads=threads).to_environment(),
+        **dict.fromkeys(_THREAD_VARIABLES, str(threads)),
+        # A worker that sees only its own device cannot take memory on another by mistake.
+        "CUDA_VISIBLE_DEVICES": _visible(device, os.environ),
+    }
+
+
+def device_within(device: str) -> str:
+    """What a worker process itself calls the one device that it sees."""
+    return "cuda:0" if device.startswith("cuda") else device
+
+
+def n_cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _visible(device: str, environment: Mapping[str, str]) -> str:
+    if not device.startswith("cuda"):
+        return ""
+    number = int(device.partition(":")[2])
+    visible = [name for name in environment.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
+    if not visible:
+        return str(number)
+    if number >= len(visible):
+        raise UsageError(
+            f"{device} does not exist: CUDA_VISIBLE_DEVICES={','.join(visible)} leaves {len(visible)} devices"
+        )
+    return visible[number]
+
+
+def _cuda_devices() -> list[str]:
+    """All that torch can use. Asks another process: CUDA, once begun, is of no use to children."""
+    if not _has_driver():
+        return []
+    answer = subprocess.run(
+        [sys.executable, "-P", "-c", _COUNT_CUDA], capture_output=True, text=True, check=False
+    )
+    count = answer.stdout.strip()
+    return [f"cuda:{number}" for number in range(int(count))] if count.isdigit() else []
+
+
+def _has_driver() -> bool:
+    return shutil.which("nvidia-smi") is not None or Path("/dev/nvidiactl").exists()

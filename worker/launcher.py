@@ -1,0 +1,130 @@
+"""Reading on this machine: worker processes and a feeder, until a run is read or somebody says stop."""
+
+from __future__ import annotations
+
+import logging
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import replace
+from types import FrameType
+
+from core.errors import UsageError
+from core.recipe import Recipe
+from core.settings import Settings
+from core.store.queries import RunSummary, run_summary
+from core.store.session import Engine, open_database
+from worker.app import check_broker, make_app
+from worker.children import COMMAND, Children
+from worker.feeder import Feed, keep_feeding
+from worker.folder import folder_url
+from worker.patience import Stopped, patiently
+from worker.private import private_folder
+
+log = logging.getLogger(__name__)
+
+POLL_S = 0.2
+
+
+def run_locally(
+    settings: Settings,
+    engine: Engine,
+    run_id: int,
+    recipe: Recipe,
+    *,
+    on_progress: Callable[[RunSummary], None],
+    stop: threading.Event,
+    command: Sequence[str] = COMMAND,
+) -> None:
+    """Read a run with workers of its own, until nothing of it waits or `stop` is set.
+
+    Without a broker it brings its own queue, in a folder that is gone afterwards.
+
+    Args:
+        command: what starts a worker process.
+
+    Raises:
+        FumikuraError: no worker can start, and why.
+        BrokerError: a broker is set and does not answer.
+    """
+    check_broker(settings)
+    with ExitStack() as stack:
+        folder = stack.enter_context(private_folder())
+        if settings.broker_url is None:
+            settings = replace(settings, broker_url=folder_url(folder))
+        children = Children(engine, settings, recipe, logs=folder, command=command)
+        feed = Feed(engine, make_app(settings, recipe), recipe, settings, run_id=run_id)
+        stack.callback(children.stop)
+        stack.enter_context(feeding(feed))
+        while not stop.is_set():
+            children.look_after()
+            started_s = time.monotonic()
+            try:
+                summary = patiently(lambda: run_summary(engine, run_id), stop)
+            except Stopped:
+                return
+            on_progress(summary)
+            if summary.is_finished:
+                return
+            # Counting a million pages takes a while, and is to stay a small share of the work.
+            stop.wait(max(POLL_S, 5 * (time.monotonic() - started_s)))
+
+
+def work(settings: Settings, recipe: Recipe, *, command: Sequence[str] = COMMAND) -> int:
+    """Read what a cluster's queue holds until SIGTERM or SIGINT; returns the exit code.
+
+    Raises:
+        UsageError: no broker is set.
+        BrokerError, DatabaseError: one of them does not answer at the start.
+        FumikuraError: no worker process can start.
+    """
+    if settings.broker_url is None:
+        raise UsageError(
+            "a worker needs a queue that the machines share; set --broker, such as redis://host/0"
+            " (on one machine `fumikura run` needs none)"
+        )
+    check_broker(settings)
+    engine = open_database(settings.database_url)
+    feed = Feed(engine, make_app(settings, recipe), recipe, settings)
+    with ExitStack() as stack:
+        stop = stack.enter_context(_stopped_by_signals())
+        children = Children(engine, settings, recipe, command=command)
+        stack.callback(children.stop)
+        stack.enter_context(feeding(feed))
+        while not stop.wait(POLL_S):
+            children.look_after()
+    return 0
+
+
+@contextmanager
+def feeding(feed: Feed) -> Iterator[None]:
+    """A feeder in a thread of its own, for as long as the block lasts."""
+    stop = threading.Event()
+    thread = threading.Thread(target=keep_feeding, args=(feed, stop), name="feeder", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(timeout=5.0)
+
+
+@contextmanager
+def _stopped_by_signals() -> Iterator[threading.Event]:
+    """An event that the first SIGTERM or SIGINT sets; the second one interrupts whatever goes on."""
+    stop = threading.Event()
+
+    def on_signal(number: int, _frame: FrameType | None) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        log.info("%s: handing back what is unfinished", signal.Signals(number).name)
+        stop.set()
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,204 @@
+"""A chunk's way through a worker: claim, decode ahead, read in groups, write behind.
+
+While the device reads one group of pages, the next is decoded and the last is written.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import replace
+from functools import partial
+from itertools import islice
+from typing import Protocol, TypeVar
+
+from core.errors import FumikuraError, PageError
+from core.metrics import score
+from core.page import PageImage, Reading, Scores
+from core.recipe import Recipe
+from core.settings import Settings
+from core.store.leases import Claim, claim, hand_back, return_leases, save_failure, save_reading
+from core.store.session import Engine
+from worker.decoding import DecodedPage, ahead, decode_page
+from worker.emergency import end_if_device_broke, time_limit
+from worker.patience import OUTAGES, Stopped, one_line, patiently
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class Reader(Protocol):
+    """What a worker asks of `core.reader.PageReader`."""
+
+    @property
+    def recipe(self) -> Recipe: ...
+
+    def read(self, pages: Sequence[PageImage]) -> list[Reading]: ...
+
+
+class Stream:
+    """Reads chunks for one worker process.
+
+    Args:
+        worker: the name under which pages are leased.
+        stop: set from outside when the worker is to end; looked at between groups.
+    """
+
+    def __init__(
+        self, engine: Engine, reader: Reader, *, settings: Settings, worker: str, stop: threading.Event
+    ) -> None:
+        self._engine = engine
+        self._reader = reader
+        self._settings = settings
+        self._worker = worker
+        self._stop = stop
+        # Pillow lets go of the interpreter's lock, so that threads are enough; more of them than
+        # the worker has cores would only take time from what the device is waiting for.
+        self._decoders = ThreadPoolExecutor(max(1, min(4, settings.threads)), "decode")
+        self._writer = ThreadPoolExecutor(1, "write")
+
+    def read(self, reading_ids: Sequence[int]) -> None:
+        """Read those of a chunk that are still to be read; each becomes a row, done or failed.
+
+        Raises:
+            Stopped: the worker is to end; what it has not read stands in the queue again.
+        """
+        self._check_stop()
+        started_s = time.monotonic()
+        claims = self._patiently(lambda: self._claim(reading_ids))
+        writes: deque[Future[None]] = deque()
+        try:
+            pages = self._decoded_ahead(claims)
+            while group := list(islice(pages, self._settings.pages_per_batch)):
+                for claimed, reading in self._read_group(group):
+                    writes.append(self._submit_write(claimed, reading))
+                # A database slower than the device must not fill the memory with readings.
+                self._finish(writes, n_left=2 * self._settings.pages_per_batch)
+                self._check_stop()
+        except Stopped:
+            self._finish(writes)
+            self._patiently(lambda: hand_back(self._engine, self._worker))
+            raise
+        self._finish(writes)
+        seconds = time.monotonic() - started_s
+        log.info("chunk of %d: %d pages in %.2f s", len(reading_ids), len(claims), seconds)
+
+    def give_up(self) -> None:
+        """Treat the chunk in hand as that of a lost worker: it comes back in halves."""
+        self._patiently(
+            lambda: return_leases(self._engine, self._worker, max_attempts=self._settings.max_attempts)
+        )
+
+    def _claim(self, reading_ids: Sequence[int]) -> list[Claim]:
+        return claim(
+            self._engine,
+            reading_ids,
+            recipe_digest=self._reader.recipe.digest,
+            worker=self._worker,
+            lease_s=self._settings.lease_s,
+        )
+
+    def _decoded_ahead(self, claims: Sequence[Claim]) -> Iterator[DecodedPage]:
+        """The pages in order, but for those that cannot be decoded: these are failed rows already."""
+        work = partial(
+            decode_page,
+            long_side=self._reader.recipe.parameters.long_side,
+            max_pixels=self._settings.max_pixels,
+        )
+        n_ahead = 2 * self._settings.pages_per_batch
+        for claimed, decoding in ahead(claims, work, threads=self._decoders, n_ahead=n_ahead):
+            with time_limit(self._settings.page_time_limit_s):
+                wait([decoding])
+            page = self._or_failed(claimed, decoding.result)
+            if page is not None:
+                yield page
+
+    def _read_group(self, group: Sequence[DecodedPage]) -> list[tuple[Claim, Reading]]:
+        """The readings of a group; where it cannot be read as a whole, page by page."""
+        if len(group) == 1:
+            readings = self._or_failed(group[0].claim, lambda: self._read_pages(group))
+            return readings or []
+        try:
+            return self._read_pages(group)
+        except Exception as error:
+            end_if_device_broke(error)
+            log.warning("%d pages cannot be read together, so one by one: %r", len(group), error)
+            return [reading for page in group for reading in self._read_group([page])]
+
+    def _read_pages(self, group: Sequence[DecodedPage]) -> list[tuple[Claim, Reading]]:
+        with time_limit(self._settings.page_time_limit_s * len(group)):
+            readings = self._reader.read([page.image for page in group])
+        return [
+            (page.claim, replace(reading, timings_s={"decode": page.decode_s, **reading.timings_s}))
+            for page, reading in zip(group, readings, strict=True)
+        ]
+
+    def _submit_write(self, claimed: Claim, reading: Reading) -> Future[None]:
+        return self._writer.submit(self._or_failed, claimed, lambda: self._write(claimed, reading))
+
+    def _write(self, claimed: Claim, reading: Reading) -> None:
+        scores = _score(claimed, reading)
+        was_ours = self._patiently(
+            lambda: save_reading(
+                self._engine,
+                claimed.reading_id,
+                reading,
+                worker=self._worker,
+                scores=scores,
+                truth=claimed.truth,
+            )
+        )
+        if not was_ours:
+            log.info("page %d: another worker has it by now", claimed.page_id)
+        log.debug("page %d: %d characters", claimed.page_id, len(reading.characters))
+
+    def _or_failed(self, claimed: Claim, work: Callable[[], T]) -> T | None:
+        """What the work on one page returns; None if it cannot be done, which is then a row."""
+        try:
+            return work()
+        except (Stopped, *OUTAGES):
+            raise  # the page is not to blame
+        except Exception as error:
+            end_if_device_broke(error)
+            is_expected = isinstance(error, PageError)
+            log.warning("page %d: %s", claimed.page_id, error, exc_info=None if is_expected else error)
+            reason = _reason(error)
+            self._patiently(
+                lambda: save_failure(self._engine, claimed.reading_id, reason, worker=self._worker)
+            )
+            return None
+
+    def _finish(self, writes: deque[Future[None]], *, n_left: int = 0) -> None:
+        while len(writes) > n_left:
+            writes.popleft().result()
+
+    def _check_stop(self) -> None:
+        if self._stop.is_set():
+            raise Stopped
+
+    def _patiently(self, action: Callable[[], T]) -> T:
+        return patiently(action, self._stop)
+
+
+def _score(claimed: Claim, reading: Reading) -> Scores | None:
+    if claimed.truth is None:
+        return None
+    try:
+        return score(reading, claimed.truth)
+    except FumikuraError as error:
+        log.warning("page %d is saved without scores: %s", claimed.page_id, error)
+        return None
+
+
+def _reason(error: Exception) -> str:
+    """Why a page failed, for whoever asks `fumikura failed`."""
+    if isinstance(error, PageError):
+        return str(error)
+    if isinstance(error, MemoryError):
+        return "reading the page takes more memory than there is; make the image smaller, or free memory"
+    return f"the program failed on this page, please report it: {type(error).__name__}: {one_line(error)}"
