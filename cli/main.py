@@ -40,7 +40,9 @@ class Commands(click.Group):
         for title, names in SECTIONS.items():
             commands = [(name, self.get_command(ctx, name)) for name in names]
             with formatter.section(title):
-                formatter.write_dl([(name, found.get_short_help_str()) for name, found in commands if found])
+                formatter.write_dl(
+                    [(name, found.get_short_help_str(formatter.width)) for name, found in commands if found]
+                )
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

@@ -9,6 +9,8 @@ from typing import Any, TypeVar
 
 import click
 
+from core.errors import UsageError
+
 Function = TypeVar("Function", bound=Callable[..., Any])
 _folder = click.Path(path_type=Path, file_okay=False)
 _given = click.Path(path_type=Path, exists=True)
@@ -50,6 +52,15 @@ def _shared(function: Function) -> Function:
 
 @command.command()
 @_shared
+@click.option(
+    "--drawn-pages",
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Also learn from N pages that are drawn from --fonts and --transcripts.",
+)
+@click.option("--fonts", type=_given, multiple=True, metavar="PATH", help="Fonts, or folders of fonts.")
+@click.option("--transcripts", type=_given, metavar="FILE", help="Text of books, '# PAGE' before each page.")
 def segmenter(
     archives: tuple[str, ...],
     truth: tuple[Path, ...],
@@ -59,6 +70,9 @@ def segmenter(
     steps: int | None,
     device: str,
     seed: int,
+    drawn_pages: int,
+    fonts: tuple[Path, ...],
+    transcripts: Path | None,
 ) -> None:
     """Train the U-Net that finds characters.
 
@@ -67,10 +81,16 @@ def segmenter(
       fumikura train segmenter pages/ --truth coordinate.csv --without-book 200010454 --out runs/segmenter
     """
     from core.models.unet import UNetConfig
-    from core.training.pages import load_training_pages
+    from core.training.glyphs import load_fonts
+    from core.training.pages import draw_training_pages, load_training_pages, read_transcripts
     from core.training.segmenter import SegmenterTraining, train_segmenter
 
     pages = load_training_pages(archives, truth, partial_truth, without_books=without_book)
+    if drawn_pages:
+        if not fonts or transcripts is None:
+            raise UsageError("--drawn-pages needs --fonts and --transcripts, to draw the pages from")
+        texts = read_transcripts(transcripts, without_books=without_book)
+        pages += draw_training_pages(drawn_pages, out / "drawn", texts, load_fonts(fonts), seed=seed)
     training = SegmenterTraining(seed=seed) if steps is None else SegmenterTraining(seed=seed, steps=steps)
     click.echo(f"{len(pages)} pages of {len({page.book for page in pages})} books", err=True)
     with _shown_progress() as progress:

@@ -190,9 +190,11 @@ def _book(archive: Path, member: PurePosixPath) -> str:
     """The work: as CODH names its pages, else the innermost folder that is not just called `images`."""
     if match := _CODH_NAME.fullmatch(member.stem):
         return match[1]
-    name = archive.name.split(".")[0] if archive.suffix.lower() in _CONTAINER_SUFFIXES else archive.name
-    folders = (*archive.parent.parts, name, *member.parent.parts)
-    return next((folder for folder in reversed(folders) if folder.lower() not in _KINDS_OF_FILE), name)
+    if archive.suffix.lower() in _CONTAINER_SUFFIXES:
+        folders: tuple[str, ...] = (archive.name.split(".")[0], *member.parent.parts)
+    else:
+        folders = (*archive.parts, *member.parent.parts)
+    return next((name for name in reversed(folders) if name.lower() not in _KINDS_OF_FILE), folders[0])
 
 
 def _natural(name: str) -> list[str | int]:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from core.errors import ArchiveError
 from core.member import DAMAGES, Container, Member, check_size
-from core.tars import CompressedTar, Tar
+from core.tars import open_tar
 
 
 def open_container(path: Path) -> Container:
@@ -33,7 +33,7 @@ def open_container(path: Path) -> Container:
     except PermissionError:
         raise
     except DAMAGES as error:
-        raise ArchiveError(f"{path} is damaged ({error}); copy it again from its source") from error
+        raise ArchiveError(f"{path} is damaged or cut off ({error}); copy it again from its source") from error
 
 
 @lru_cache(maxsize=8)
@@ -44,9 +44,7 @@ def _open_unchanged(path: Path, _mtime_ns: int, _size_bytes: int) -> Container:
         return Zip(path)
     if not tarfile.is_tarfile(path):
         raise ArchiveError(f"{path} is no zip or tar file, or damaged; copy it again from its source")
-    with suppress(tarfile.ReadError):
-        return Tar(path)
-    return CompressedTar(path)
+    return open_tar(path)
 
 
 class Folder:
@@ -101,7 +99,7 @@ class Zip:
 
     def members(self) -> Iterator[Member]:
         for name, info in self._infos.items():
-            if not info.is_dir():
+            if not name.endswith("/"):
                 kind = stat.S_IFMT(info.external_attr >> 16)  # 0 where the file was made on Windows
                 is_file = kind in (0, stat.S_IFREG)
                 yield Member(name, info.file_size, partial(self._zip.open, info) if is_file else None)

@@ -46,10 +46,14 @@ def cut_crops(pages: Sequence[Tensor], boxes: Sequence[Tensor], *, side: int) ->
     width = max(page.shape[2] for page in pages)
     # The red channel alone: vermilion seals nearly vanish in it, ink is as dark as in the others.
     stack = torch.stack(
-        [functional.pad(page[:1].float(), (0, width - page.shape[2], 0, height - page.shape[1])) for page in pages]
+        [
+            functional.pad(page[:1].float(), (0, width - page.shape[2], 0, height - page.shape[1]))
+            for page in pages
+        ]
     )
     rois = [crop_corners(page_boxes) for page_boxes in boxes]
-    return roi_align(stack, rois, output_size=side, sampling_ratio=2, aligned=True)
+    crops: Tensor = roi_align(stack, rois, output_size=side, sampling_ratio=2, aligned=True)
+    return crops
 
 
 def crop_corners(boxes: Tensor) -> Tensor:

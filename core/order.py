@@ -76,7 +76,8 @@ def _join_chains(chains: list[list[int]], array: NDArray[np.float64]) -> list[li
         above = [
             (shift, column)
             for column in columns
-            if (shift := abs(float(middle[column].mean() - middle[chain].mean()))) <= MAX_COLUMN_SHIFT * median_width
+            if (shift := abs(float(middle[column].mean() - middle[chain].mean())))
+            <= MAX_COLUMN_SHIFT * median_width
             and bottom[column[-1]] <= top[chain[0]] + 0.5 * (bottom - top)[chain[0]]
         ]
         if above:

@@ -31,7 +31,9 @@ class PageReader:
         pixels = [torch.from_numpy(page.pixels).permute(2, 0, 1) for page in pages]  # (3, H, W) each
         with clock.time("segment"):
             maps = self._segment(pixels)  # (4, H, W) each
-            masks = [(page_maps[0] > self._segmenter.config.mask_threshold).cpu().numpy() for page_maps in maps]
+            masks = [
+                (page_maps[0] > self._segmenter.config.mask_threshold).cpu().numpy() for page_maps in maps
+            ]
         with clock.time("crop"):
             threshold = self._segmenter.config.peak_threshold
             boxes = [crops.find_boxes(page_maps, peak_threshold=threshold).cpu() for page_maps in maps]
@@ -51,10 +53,11 @@ class PageReader:
     def _segment(self, pixels: Sequence[Tensor]) -> list[Tensor]:
         parameters = self.recipe.parameters
         grids = [
-            patches.Grid(page.shape[1], page.shape[2], parameters.patch_side, parameters.halo) for page in pixels
+            patches.Grid(page.shape[1], page.shape[2], parameters.patch_side, parameters.halo)
+            for page in pixels
         ]
         cut = [patches.cut(page, grid) for page, grid in zip(pixels, grids, strict=True)]
-        maps = self._segmenter.maps(torch.cat(cut)).split([len(page_patches) for page_patches in cut])
+        maps = torch.split(self._segmenter.maps(torch.cat(cut)), [len(page_patches) for page_patches in cut])
         return [patches.join(page_maps, grid) for page_maps, grid in zip(maps, grids, strict=True)]
 
     def _label(self, cut: Tensor) -> list[tuple[tuple[str, float], ...]]:
@@ -83,7 +86,10 @@ def load_reader(settings: Settings, device: str) -> PageReader:
             patches_per_batch=settings.patches_per_batch,
         ),
         Classifier(
-            classifier_path, device=device, precision=settings.precision, crops_per_batch=settings.crops_per_batch
+            classifier_path,
+            device=device,
+            precision=settings.precision,
+            crops_per_batch=settings.crops_per_batch,
         ),
         make_recipe(segmenter_path, classifier_path),
     )
@@ -94,9 +100,7 @@ def _on_page(boxes: Tensor, page: PageImage) -> list[Box]:
     corners = torch.cat([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], dim=1) / page.scale
     limits = torch.tensor([page.width, page.height] * 2, dtype=corners.dtype)
     whole = torch.minimum(corners.round().clamp(min=0), limits).int().tolist()
-    return [
-        Box(left, top, max(1, right - left), max(1, bottom - top)) for left, top, right, bottom in whole
-    ]
+    return [Box(left, top, max(1, right - left), max(1, bottom - top)) for left, top, right, bottom in whole]
 
 
 def _in_order(boxes: Sequence[Box], labels: Sequence[tuple[tuple[str, float], ...]]) -> tuple[Character, ...]:

@@ -24,17 +24,25 @@ class _TarInfo(tarfile.TarInfo):
         try:
             return super().frombuf(buf, encoding, errors)
         except tarfile.HeaderError as error:
-            if not buf.strip(b"\0"):
-                raise
-            raise tarfile.ReadError(f"{error} in the middle") from error
+            if buf and not buf.strip(b"\0"):
+                raise  # zeros mark the end
+            raise tarfile.ReadError(f"{error} before its end mark") from error
+
+
+def open_tar(path: Path) -> Tar | CompressedTar:
+    try:
+        tar = tarfile.open(path, "r:", tarinfo=_TarInfo)  # noqa: SIM115, closed by __del__
+    except tarfile.ReadError:
+        return CompressedTar(path)
+    return Tar(tar)
 
 
 class Tar:
     """A tar file that is not compressed: every member is one seek away."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, tar: tarfile.TarFile) -> None:
         self._lock = threading.Lock()
-        self._tar = tarfile.open(path, "r:", tarinfo=_TarInfo)  # noqa: SIM115, closed by __del__
+        self._tar = tar
         self._infos: dict[str, tarfile.TarInfo] = {}
         for info in self._tar:
             self._infos.setdefault(info.name, info)
@@ -89,7 +97,8 @@ class CompressedTar:
             return self._kept[name]
 
     def _read_on_to(self, name: str) -> bool:
-        for info in self._stream:
+        # Not `for info in`, which would begin again with the first member.
+        while (info := self._stream.next()) is not None:
             if _is_plain(info) and (info.name == name or info.size <= _KEPT_BYTES):
                 self._keep(info.name, _read_tar(self._stream, info))
             if info.name == name:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -34,9 +34,16 @@ def load_truth(paths: Sequence[Path], *, partial: bool = False) -> dict[str, Tru
     Raises:
         TruthError: names the file and the line.
     """
+    try:
+        return _merge(_truth_files(paths), partial=partial)
+    except OSError as error:
+        raise TruthError(f"{error.filename} cannot be read ({error.strerror}); correct that") from error
+
+
+def _merge(files: Iterable[Path], *, partial: bool) -> dict[str, Truth]:
     truths: dict[str, Truth] = {}
     sources: dict[tuple[str, str], Path] = {}
-    for path in _truth_files(paths):
+    for path in files:
         for name, truth in _read_file(path):
             kind = "mask" if truth.boxes is None else "boxes"
             first = sources.setdefault((name, kind), path)

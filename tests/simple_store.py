@@ -59,13 +59,11 @@ def start_run(
     return run_id, add_pages(engine, run_id, pages)
 
 
-def claim_all(
-    engine: Engine, *, worker: str = WORKER, recipe: Recipe = RECIPE, lease_s: float = 60
-) -> list[Claim]:
+def claim_all(engine: Engine, *, worker: str = WORKER, recipe: Recipe = RECIPE) -> list[Claim]:
     """Claims on all that waits, as one chunk."""
     chunks = announce(engine, recipe_digest=recipe.digest, window=1, chunk_size=1000, announce_again_s=0)
     ids = [reading_id for chunk in chunks for reading_id in chunk]
-    return claim(engine, ids, recipe_digest=recipe.digest, worker=worker, lease_s=lease_s)
+    return claim(engine, ids, recipe_digest=recipe.digest, worker=worker, lease_s=60)
 
 
 def read_all(engine: Engine, *readings: Reading, recipe: Recipe = RECIPE) -> list[int]:

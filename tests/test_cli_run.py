@@ -8,13 +8,12 @@ import signal
 import subprocess
 import sys
 import time
-import zipfile
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image, ImageDraw
+
+from tests.handmade import BLOTS_PER_PAGE, page_png, write_truth, write_weights, write_zip
 
 ROOT = Path(__file__).parent.parent
 FIGURES = "run, pages, done, failed, skipped, characters, seconds, pages_per_second, steady_pages_per_second, scores"
@@ -23,23 +22,8 @@ SCORES = "dice, iou, accuracy, precision, recall, f1, detection_f1, character_f1
 
 @pytest.fixture(scope="session")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Variables that name small networks which nobody trained."""
-    import torch
-
-    from core.models.checkpoint import save_classifier, save_segmenter
-    from core.models.glyph_net import GlyphNet, GlyphNetConfig
-    from core.models.unet import UNet, UNetConfig
-
-    torch.manual_seed(1)
-    folder = tmp_path_factory.mktemp("weights")
-    unet = UNetConfig(widths=(4, 4), bottleneck=4)
-    glyphs = GlyphNetConfig(n_classes=3, stem=4, widths=(4, 4), blocks=(1, 1), embedding=4)
-    save_segmenter(folder / "segmenter.safetensors", UNet(unet), unet)
-    save_classifier(folder / "classifier.safetensors", GlyphNet(glyphs), glyphs, ["一", "二", "三"])
-    return {
-        "FUMIKURA_SEGMENTER_PATH": str(folder / "segmenter.safetensors"),
-        "FUMIKURA_CLASSIFIER_PATH": str(folder / "classifier.safetensors"),
-    }
+    segmenter, classifier = write_weights(tmp_path_factory.mktemp("weights"))
+    return {"FUMIKURA_SEGMENTER_PATH": str(segmenter), "FUMIKURA_CLASSIFIER_PATH": str(classifier)}
 
 
 @pytest.fixture
@@ -59,21 +43,6 @@ def fumikura(*arguments: str, timeout_s: float = 120) -> subprocess.CompletedPro
 
 def command(*arguments: str) -> list[str]:
     return [sys.executable, "-c", "from cli.main import main; main()", *arguments]
-
-
-def page_png(number: int) -> bytes:
-    """A page with a black square in its own place."""
-    page = Image.new("L", (120, 160), 255)
-    ImageDraw.Draw(page).rectangle((40, 20 + number, 79, 59 + number), fill=0)
-    out = BytesIO()
-    page.save(out, "PNG")
-    return out.getvalue()
-
-
-def write_zip(path: Path, n_pages: int) -> None:
-    with zipfile.ZipFile(path, "w") as archive:
-        for number in range(n_pages):
-            archive.writestr(f"book_{number:05}_1.png", page_png(number))
 
 
 def last_object(result: subprocess.CompletedProcess[str]) -> dict[str, Any]:
@@ -104,6 +73,7 @@ def test_a_run_reads_all_pages_and_a_second_one_skips_them(folder: Path) -> None
         0,
     )
     assert figures["pages_per_second"] == pytest.approx(3 / figures["seconds"], rel=0.05)
+    assert figures["characters"] == 3 * BLOTS_PER_PAGE
     assert figures["scores"] is None
     assert second.returncode == 0, second.stderr
     again = last_object(second)
@@ -113,19 +83,21 @@ def test_a_run_reads_all_pages_and_a_second_one_skips_them(folder: Path) -> None
 
 
 @pytest.mark.slow
-def test_a_run_with_truth_ends_with_scores_also_for_pages_read_before(folder: Path) -> None:
+def test_truth_scores_pages_also_when_they_were_read_before(folder: Path) -> None:
     write_zip(folder / "book.zip", 2)
-    header, row = "Unicode,Image,X,Y,Width,Height", "U+4E00,book_00000_1,40,20,40,40"
-    (folder / "truth.csv").write_text(f"{header}\n{row}\n", encoding="utf-8")
+    write_truth(folder / "truth.csv", 1)
 
     before = fumikura("run", "book.zip", "--json")
     after = fumikura("run", "book.zip", "--truth", "truth.csv", "--json")
     table = fumikura("run", "book.zip")
 
     assert last_object(before)["scores"] is None
-    assert ", ".join(last_object(after)["scores"]) == SCORES
-    assert last_object(after)["skipped"] == 2
     assert "truth is known for 1 of 2 pages" in after.stderr
+    assert last_object(after)["skipped"] == 2
+    scores = last_object(after)["scores"]
+    assert ", ".join(scores) == SCORES
+    assert scores["detection_f1"] == 1.0  # a box around each blot, and a blot in each box
+    assert 0 < scores["dice"] < 1
     for heading in ("Dice", "IoU", "precision", "detection F1", "character accuracy"):
         assert heading in table.stdout
 

@@ -84,4 +84,9 @@ def test_red_seals_vanish_and_ink_stays() -> None:
 
 
 def test_a_page_without_boxes_gives_no_crops() -> None:
-    assert cut_crops([torch.zeros(3, 20, 20, dtype=torch.uint8)], [torch.empty(0, 4)], side=8).shape == (0, 1, 8, 8)
+    assert cut_crops([torch.zeros(3, 20, 20, dtype=torch.uint8)], [torch.empty(0, 4)], side=8).shape == (
+        0,
+        1,
+        8,
+        8,
+    )

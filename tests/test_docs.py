@@ -13,8 +13,9 @@ from cli.main import main
 
 ROOT = Path(__file__).parents[1]
 
-#: A command at the start of a line of code, or of code within a line.
-COMMAND = re.compile(r"(?:^|`)(?:\S*/)?fumikura ([a-z][^`\n]*)", re.MULTILINE)
+#: A block of code, or code within a line.
+CODE = re.compile(r"^```.*?^```|`[^`\n]+`", re.MULTILINE | re.DOTALL)
+COMMAND = re.compile(r"^`?(?:\S*/)?fumikura ([a-z][^`\n]*)", re.MULTILINE)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 HEADING = re.compile(r"^#+ +(.+)$", re.MULTILINE)
 
@@ -72,7 +73,7 @@ def _documents() -> list[Path]:
 
 
 def _commands(document: Path) -> list[str]:
-    return COMMAND.findall(document.read_text())
+    return [command for code in CODE.findall(document.read_text()) for command in COMMAND.findall(code)]
 
 
 def _leads_somewhere(document: Path, target: str) -> bool:

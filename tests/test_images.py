@@ -78,12 +78,22 @@ def test_the_long_side_is_exact_whether_made_smaller_or_larger(kind: str, width:
     assert (result.width, result.height) == (width, height)
 
 
-@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "CMYK", "YCbCr"])
-@pytest.mark.parametrize("kind", ["TIFF", "PNG", "JPEG"])
-def test_colours_survive_every_mode(mode: str, kind: str) -> None:
-    if (kind, mode) in {("PNG", "CMYK"), ("PNG", "YCbCr"), ("JPEG", "RGBA"), ("JPEG", "P")}:
-        pytest.skip(f"{kind} has no {mode}")
-
+@pytest.mark.parametrize(
+    ("kind", "mode"),
+    [
+        ("JPEG", "RGB"),
+        ("JPEG", "CMYK"),
+        ("PNG", "RGB"),
+        ("PNG", "RGBA"),
+        ("PNG", "P"),
+        ("TIFF", "RGB"),
+        ("TIFF", "RGBA"),
+        ("TIFF", "P"),
+        ("TIFF", "CMYK"),
+        ("TIFF", "YCbCr"),
+    ],
+)
+def test_colours_survive_every_mode(kind: str, mode: str) -> None:
     pixels = read(encode(page(mode=mode), kind)).pixels
 
     assert red_corners(pixels) == ["top left"]
@@ -97,7 +107,8 @@ def test_grey_pages_come_out_in_three_equal_channels(mode: str) -> None:
 
     assert pixels.shape == (40, 60, 3)
     assert (pixels == pixels[..., :1]).all()
-    assert pixels[2, 2, 0] < 130 < pixels[-3, -3, 0]
+    assert pixels[:18, :28].mean() < 100  # red is a dark grey, in mode 1 a pattern of dots
+    assert pixels[22:, 32:].mean() > 250
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
@@ -137,15 +148,13 @@ def test_the_pixels_can_be_written_to() -> None:
 
 
 def test_a_jpeg_decoded_at_a_fraction_looks_like_the_whole_one() -> None:
-    rng = np.random.default_rng(0)
-    blots = np.kron(rng.integers(0, 2, (40, 60)) * 255, np.ones((20, 20))).astype(np.uint8)
-    image = Image.fromarray(blots)  # 1200 × 800, decoded at an eighth
+    blots = np.random.default_rng(0).integers(0, 2, (20, 30)) * 255
+    image = Image.fromarray(np.kron(blots, np.ones((40, 40))).astype(np.uint8))  # 1200 × 800
 
     whole = read(encode(image), long_side=120)
-    fraction = read(encode(image, "JPEG", quality=95), long_side=120)
+    fraction = read(encode(image, "JPEG", quality=95), long_side=120)  # decoded at an eighth
 
-    difference = np.abs(whole.pixels.astype(int) - fraction.pixels)
-    assert difference.mean() < 5
+    assert np.corrcoef(whole.pixels.ravel(), fraction.pixels.ravel())[0, 1] > 0.98
 
 
 def test_an_empty_file_says_so() -> None:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from core.errors import FumikuraError, UsageError
@@ -25,6 +22,7 @@ from core.settings import Settings
 from core.store.pages import add_pages, add_run
 from core.store.queries import RunSummary, failures, run_summary
 from core.store.session import Engine, open_database
+from tests.simple_launcher import children, program, wait_until
 from tests.simple_reader import COMMAND, HANGS, KILLS, RECIPE, draw_pages
 from worker.folder import folder_url
 from worker.launcher import run_locally, work
@@ -86,30 +84,6 @@ def make_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., R
         return Run(engine, chosen, run_id, tmp_path / "read.log")
 
     return make
-
-
-@contextmanager
-def program(arguments: Sequence[str], settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
-    """tests/simple_launcher.py with these arguments, killed at the end if it still runs."""
-    command = [sys.executable, "-m", "tests.simple_launcher", *arguments]
-    environment = os.environ | settings.to_environment()
-    with subprocess.Popen(command, env=environment, cwd=Path(__file__).parents[1]) as process:
-        try:
-            yield process
-        finally:
-            process.kill()
-
-
-def children(pid: int | None = None) -> list[psutil.Process]:
-    """Worker processes that a launcher has now; None means this process."""
-    return [child for child in psutil.Process(pid).children() if child.status() != psutil.STATUS_ZOMBIE]
-
-
-def wait_until(condition: Callable[[], bool], *, timeout_s: float = 30.0) -> None:
-    deadline_s = time.monotonic() + timeout_s
-    while not condition():
-        assert time.monotonic() < deadline_s, "waited in vain"
-        time.sleep(0.05)
 
 
 def test_a_run_ends_when_all_is_read_and_leaves_nothing_behind(
@@ -249,7 +223,7 @@ def test_workers_that_crash_before_they_read_end_the_run_with_their_last_words(
     run = make_run(draw_pages(tmp_path / "book", 1))
     crash = (sys.executable, "-c", "raise SystemExit('a library is missing')")
 
-    with pytest.raises(FumikuraError, match="no worker can start.*exit code 1: a library is missing"):
+    with pytest.raises(FumikuraError, match=r"no worker can start.*exit code 1: a library is missing"):
         run.read(command=crash)
 
     assert run.summary.queued == 1

@@ -19,18 +19,14 @@ SMALL_GLYPH_NET = GlyphNetConfig(n_classes=3, stem=4, widths=(4, 4, 4, 4), embed
 
 
 def test_the_network_of_the_report_has_its_shape() -> None:
-    model = UNet(
-        UNetConfig(widths=(64, 128, 256), bottleneck=512, out_channels=1, is_normalised=False)
-    )
+    model = UNet(UNetConfig(widths=(64, 128, 256), bottleneck=512, out_channels=1, is_normalised=False))
 
     # Worked by hand: 3x3 convolutions with bias, transposed 2x2 convolutions with bias, a 1x1 head.
     def convolutions(before: int, width: int) -> int:
         return (9 * before + 1) * width + (9 * width + 1) * width
 
     wanted = sum(convolutions(*pair) for pair in ((3, 64), (64, 128), (128, 256), (256, 512)))
-    wanted += sum(
-        (4 * 2 * width + 1) * width + convolutions(2 * width, width) for width in (64, 128, 256)
-    )
+    wanted += sum((4 * 2 * width + 1) * width + convolutions(2 * width, width) for width in (64, 128, 256))
     wanted += 64 + 1
     assert sum(parameter.numel() for parameter in model.parameters()) == wanted
     assert model(torch.zeros(1, 3, 64, 32)).shape == (1, 1, 64, 32)
@@ -58,7 +54,9 @@ def test_weights_come_back_as_they_were_saved(tmp_path: Path) -> None:
 
 
 def test_labels_travel_with_the_classifier(tmp_path: Path) -> None:
-    save_classifier(tmp_path / "c.safetensors", GlyphNet(SMALL_GLYPH_NET), SMALL_GLYPH_NET, ["の", "人", "〱"])
+    save_classifier(
+        tmp_path / "c.safetensors", GlyphNet(SMALL_GLYPH_NET), SMALL_GLYPH_NET, ["の", "人", "〱"]
+    )
 
     _, _, vocabulary = load_classifier(tmp_path / "c.safetensors")
 
@@ -118,7 +116,9 @@ def test_the_batch_shrinks_when_memory_is_short(tmp_path: Path) -> None:
 
 
 def test_the_best_labels_come_first_and_are_probabilities(tmp_path: Path) -> None:
-    save_classifier(tmp_path / "c.safetensors", GlyphNet(SMALL_GLYPH_NET), SMALL_GLYPH_NET, ["の", "人", "〱"])
+    save_classifier(
+        tmp_path / "c.safetensors", GlyphNet(SMALL_GLYPH_NET), SMALL_GLYPH_NET, ["の", "人", "〱"]
+    )
     classifier = Classifier(tmp_path / "c.safetensors", device="cpu", precision="fp32", crops_per_batch=2)
 
     probabilities, numbers = classifier.best(torch.rand(5, 1, 64, 64), 3)
@@ -129,7 +129,9 @@ def test_the_best_labels_come_first_and_are_probabilities(tmp_path: Path) -> Non
 
 
 def test_no_crops_give_no_labels(tmp_path: Path) -> None:
-    save_classifier(tmp_path / "c.safetensors", GlyphNet(SMALL_GLYPH_NET), SMALL_GLYPH_NET, ["の", "人", "〱"])
+    save_classifier(
+        tmp_path / "c.safetensors", GlyphNet(SMALL_GLYPH_NET), SMALL_GLYPH_NET, ["の", "人", "〱"]
+    )
     classifier = Classifier(tmp_path / "c.safetensors", device="cpu", precision="fp32", crops_per_batch=2)
 
     probabilities, numbers = classifier.best(torch.empty(0, 1, 64, 64), 5)

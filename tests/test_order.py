@@ -48,7 +48,9 @@ def test_a_page_without_boxes_has_no_order() -> None:
 def test_every_box_is_read_once() -> None:
     chance = random.Random(3)
     boxes = [
-        Box(chance.randrange(2000), chance.randrange(3000), chance.randrange(1, 200), chance.randrange(1, 200))
+        Box(
+            chance.randrange(2000), chance.randrange(3000), chance.randrange(1, 200), chance.randrange(1, 200)
+        )
         for _ in range(400)
     ]
 

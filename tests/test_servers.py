@@ -58,4 +58,3 @@ def test_servers_end_when_the_tests_are_killed() -> None:
 
     assert len(gone) == 2
     assert not alive
-

@@ -10,6 +10,7 @@ from datetime import timedelta
 import numpy as np
 import pytest
 from sqlalchemy import func, select, update
+from sqlalchemy.exc import IntegrityError
 
 from core.page import Reading, Scores
 from core.store import tables
@@ -199,15 +200,11 @@ def test_a_reading_that_cannot_be_saved_leaves_nothing_behind(engine: Engine) ->
     start_run(engine, make_pages(1))
     (claimed,) = claim_all(engine)
     good = make_reading("いろ")
-    nameless = replace(good.characters[1], label=None)  # type: ignore[arg-type]
+    nowhere = replace(good.characters[1], column_number=None)  # type: ignore[arg-type]
+    broken = replace(good, characters=(good.characters[0], nowhere))
 
-    with pytest.raises(TypeError):
-        save_reading(
-            engine,
-            claimed.reading_id,
-            replace(good, characters=(good.characters[0], nameless)),
-            worker=WORKER,
-        )
+    with pytest.raises(IntegrityError):
+        save_reading(engine, claimed.reading_id, broken, worker=WORKER)
 
     assert row_of(engine, claimed.reading_id)["status"] == Status.LEASED
     assert save_reading(engine, claimed.reading_id, good, worker=WORKER)

@@ -114,7 +114,7 @@ class Children:
         finally:
             for name, process in processes.items():
                 process.kill()
-                process.wait()
+                _close(process)
                 with suppress(DatabaseError):  # leases run out by themselves
                     hand_back(self._engine, name)
 
@@ -137,7 +137,8 @@ class Children:
 
     def _clear_away(self, child: Child, code: int) -> None:
         """Return the pages of a child that ended, and say when the next one starts."""
-        _close_input(child)
+        if child.process is not None:
+            _close(child.process)
         child.process, child.exit_code = None, code
         n_returned = self._return_leases(child)
         if n_returned or time.monotonic() - child.started_s >= LIVED_S:
@@ -176,9 +177,10 @@ class Children:
         return f"no worker can start; the last one ended with {_describe(child.exit_code)}: {last}"
 
 
-def _close_input(child: Child) -> None:
-    if child.process is not None and child.process.stdin is not None:
-        child.process.stdin.close()
+def _close(process: subprocess.Popen[bytes]) -> None:
+    process.wait()
+    if process.stdin is not None:
+        process.stdin.close()
 
 
 def _describe(code: int | None) -> str:

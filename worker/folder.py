@@ -18,6 +18,7 @@ from typing import Any
 from kombu.transport import TRANSPORT_ALIASES, virtual
 
 SCHEME = "folder"
+LONGEST_WAIT_S = 0.2
 
 
 def register() -> None:
@@ -79,6 +80,11 @@ class Transport(virtual.Transport):
 
     Channel = Channel
     driver_type = driver_name = SCHEME
+
+    def drain_events(self, connection: Any, timeout: float | None = None) -> None:  # type: ignore[override]
+        # Celery waits two seconds here, and looks only in between whether it is to stop.
+        shorter = min(timeout, LONGEST_WAIT_S) if timeout else timeout
+        super().drain_events(connection, timeout=shorter)  # type: ignore[no-untyped-call]
 
     def driver_version(self) -> str:
         return "-"

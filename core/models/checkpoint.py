@@ -70,6 +70,7 @@ def _save(path: Path, model: nn.Module, header: dict[str, str]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".unfinished")
     save_file(tensors, unfinished, metadata=header)
+    unfinished.chmod(0o644)  # the library writes files that only their owner can read
     unfinished.replace(path)
 
 
@@ -79,7 +80,9 @@ def _load(path: Path, kind: str) -> tuple[dict[str, str], dict[str, Tensor]]:
             header = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (OSError, SafetensorError) as error:
-        raise CheckpointError(f"{path} is no readable safetensors file ({error}); fetch or train it again") from error
+        raise CheckpointError(
+            f"{path} is no readable safetensors file ({error}); fetch or train it again"
+        ) from error
     if header.get("kind") != kind:
         raise CheckpointError(
             f"{path} holds {header.get('kind', 'something else than fumikura weights')}, not a {kind};"
@@ -92,8 +95,12 @@ def _filled(model: M, tensors: dict[str, Tensor], path: Path) -> M:
     wanted = {name: value.shape for name, value in model.state_dict().items()}
     if wanted != {name: value.shape for name, value in tensors.items()}:
         raise CheckpointError(f"{path} does not fit the model that its own header describes; train it again")
-    model.load_state_dict({name: value.to(torch.float32) if value.is_floating_point() else value
-                           for name, value in tensors.items()})
+    model.load_state_dict(
+        {
+            name: value.to(torch.float32) if value.is_floating_point() else value
+            for name, value in tensors.items()
+        }
+    )
     return model.eval()
 
 

@@ -70,10 +70,14 @@ class _Residual(nn.Module):
             *_convolution(width, width, stride=1),
         )
         is_same = before == width and stride == 1
-        self.shortcut = nn.Identity() if is_same else nn.Sequential(
-            nn.AvgPool2d(stride) if stride > 1 else nn.Identity(),
-            nn.Conv2d(before, width, kernel_size=1, bias=False),
-            nn.BatchNorm2d(width),
+        self.shortcut = (
+            nn.Identity()
+            if is_same
+            else nn.Sequential(
+                nn.AvgPool2d(stride) if stride > 1 else nn.Identity(),
+                nn.Conv2d(before, width, kernel_size=1, bias=False),
+                nn.BatchNorm2d(width),
+            )
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -81,4 +85,6 @@ class _Residual(nn.Module):
 
 
 def _convolution(before: int, width: int, *, stride: int) -> tuple[nn.Module, nn.Module]:
-    return nn.Conv2d(before, width, kernel_size=3, stride=stride, padding=1, bias=False), nn.BatchNorm2d(width)
+    return nn.Conv2d(before, width, kernel_size=3, stride=stride, padding=1, bias=False), nn.BatchNorm2d(
+        width
+    )

@@ -63,26 +63,31 @@ class _Batches:
 
     def __init__(self, model: nn.Module, *, device: str, precision: str, batch_size: int) -> None:
         self._device = torch.device(device)
-        self._model: nn.Module = model.to(self._device, memory_format=torch.channels_last)
+        self._model: nn.Module = model.to(self._device).to(memory_format=torch.channels_last)
         self._in_bf16 = precision == "bf16" or (precision == "auto" and _is_bf16_fast(self._device))
         self._batch_size = batch_size
 
     def __call__(self, inputs: Tensor, run: Callable[[nn.Module, Tensor], Tensor]) -> Tensor:
         outputs = []
         start = 0
-        with torch.inference_mode(), torch.autocast(
-            self._device.type, dtype=torch.bfloat16, enabled=self._in_bf16
+        with (
+            torch.inference_mode(),
+            torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._in_bf16),
         ):
             while start < len(inputs):
                 batch = inputs[start : start + self._batch_size]
                 try:
-                    outputs.append(run(self._model, batch.to(self._device, memory_format=torch.channels_last)))
+                    outputs.append(
+                        run(self._model, batch.to(self._device, memory_format=torch.channels_last))
+                    )
                 except (MemoryError, torch.OutOfMemoryError):
                     if self._batch_size == 1:
                         raise
                     # Remembered: what did not fit once will not fit the next time.
                     self._batch_size = max(1, len(batch) // 2)
-                    log.warning("out of memory with %d at once; going on with %d", len(batch), self._batch_size)
+                    log.warning(
+                        "out of memory with %d at once; going on with %d", len(batch), self._batch_size
+                    )
                     continue
                 start += len(batch)
         return torch.cat(outputs)
@@ -90,7 +95,7 @@ class _Batches:
 
 def _is_bf16_fast(device: torch.device) -> bool:
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
+        return bool(torch.cuda.is_bf16_supported())
     if device.type == "cpu":
         # Without the instructions bf16 is emulated, and slower than fp32.
         return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())

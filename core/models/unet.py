@@ -33,7 +33,7 @@ class UNetConfig:
     @property
     def stride(self) -> int:
         """Sides of the input must be multiples of this."""
-        return 2 ** len(self.widths)
+        return 1 << len(self.widths)
 
 
 class UNet(nn.Module):

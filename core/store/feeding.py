@@ -68,7 +68,7 @@ def announce(
             .order_by(reading.id)
             .limit(free * chunk_size)
             .with_for_update(skip_locked=True)
-        ).tuples()
+        )
         chunks = _make_chunks(rows, chunk_size)[:free]
         _note_announced(connection, chunks, time)
         return chunks
@@ -83,7 +83,7 @@ def _is_wanted(recipe_digest: str, run_id: int | None) -> ColumnElement[bool]:
 def _n_outstanding(connection: Connection, announced: ColumnElement[bool], chunk_size: int) -> int:
     """Chunks that so many unclaimed pages make, to the next whole one."""
     limit = tables.reading.c.chunk_limit
-    counts = connection.execute(select(limit, func.count()).where(announced).group_by(limit)).tuples()
+    counts = connection.execute(select(limit, func.count()).where(announced).group_by(limit))
     n_chunks: float = sum(n_pages / min(size or chunk_size, chunk_size) for size, n_pages in counts)
     return math.ceil(n_chunks)
 

@@ -92,10 +92,10 @@ def _add_pages(connection: Connection, groups: Sequence[Sequence[PageReference]]
     wanted = select(tables.page.c.digest, tables.page.c.id).where(
         tables.page.c.digest.in_([group[0].digest for group in groups])
     )
-    known = dict(connection.execute(wanted).tuples().all())
+    known = dict(connection.execute(wanted).all())
     if new := [_page_row(group[0], time) for group in groups if group[0].digest not in known]:
         connection.execute(insert(tables.page), new)
-        known = dict(connection.execute(wanted).tuples().all())
+        known = dict(connection.execute(wanted).all())
     sources = {(known[page.digest], page.archive, page.member): None for group in groups for page in group}
     statement = upsert(connection, tables.page_source)
     connection.execute(
@@ -150,7 +150,7 @@ def _add_readings(connection: Connection, run_id: int, page_ids: Sequence[int]) 
             reading.recipe_id == recipe_id, reading.page_id.in_(page_ids)
         )
     )
-    found = dict(rows.tuples().all())
+    found = dict(rows.all())
     new = [page_id for page_id in page_ids if page_id not in found]
     if new:
         row = {"recipe_id": recipe_id, "status": Status.QUEUED, "attempts": 0}

@@ -188,7 +188,7 @@ def overview(engine: Engine) -> Overview:
     )
     with read_transaction(engine) as connection:
         by_status = select(reading.status, func.count()).group_by(reading.status)
-        counted: dict[Status, int] = dict(connection.execute(by_status).tuples().all())
+        counted: dict[Status, int] = dict(connection.execute(by_status).all())
         return Overview(
             n_pages=connection.execute(select(func.count()).select_from(tables.page)).scalar_one(),
             n_runs=connection.execute(select(func.count()).select_from(tables.run)).scalar_one(),

@@ -85,7 +85,7 @@ def _with_surroundings(boxes: Tensor) -> Tensor:
 
 def _margin() -> float:
     left, _, right, _ = crop_corners(torch.tensor([[0.0, 0.0, 1.0, 1.0]]))[0].tolist()
-    return right - left
+    return float(right - left)
 
 
 def _as_cut(ink: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -74,12 +74,16 @@ def _grid(n: int, strength: Strength, generator: torch.Generator) -> Tensor:
         dim=1,
     )
     shift = torch.randn(n, 2, 1, generator=generator) * strength.shift * CROP_SIDE / BANK_SIDE
-    grid = functional.affine_grid(torch.cat([affine, shift], dim=2), [n, 1, CROP_SIDE, CROP_SIDE], align_corners=False)
+    grid = functional.affine_grid(
+        torch.cat([affine, shift], dim=2), [n, 1, CROP_SIDE, CROP_SIDE], align_corners=False
+    )
     bends = _smooth_noise(n, 2, cells=5, generator=generator) * strength.elastic
     return grid + bends.permute(0, 2, 3, 1)
 
 
-def _neighbour(others: Tensor, grid: Tensor, direction: float, chance: float, generator: torch.Generator) -> Tensor:
+def _neighbour(
+    others: Tensor, grid: Tensor, direction: float, chance: float, generator: torch.Generator
+) -> Tensor:
     """Ink of other characters that reaches in from above (-1) or below (1)."""
     n = len(others)
     away = torch.empty(n).uniform_(0.72, 1.1, generator=generator) * 2 * CROP_SIDE / BANK_SIDE
@@ -93,7 +97,9 @@ def _stroke_width(darkness: Tensor, stroke: float, generator: torch.Generator) -
     thick = functional.max_pool2d(darkness, kernel_size=3, stride=1, padding=1)
     thin = -functional.max_pool2d(-darkness, kernel_size=3, stride=1, padding=1)
     change = torch.empty(len(darkness), 1, 1, 1).uniform_(-stroke, stroke, generator=generator)
-    return torch.where(change > 0, torch.lerp(darkness, thick, change), torch.lerp(darkness, thin, -0.5 * change))
+    return torch.where(
+        change > 0, torch.lerp(darkness, thick, change), torch.lerp(darkness, thin, -0.5 * change)
+    )
 
 
 def _on_paper(drawn: Tensor, generator: torch.Generator) -> Tensor:
@@ -104,7 +110,9 @@ def _on_paper(drawn: Tensor, generator: torch.Generator) -> Tensor:
     noise = torch.empty(n, 1, 1, 1).uniform_(0, 0.04, generator=generator)
     page = 0.9 + stains - contrast * (drawn * fading).clamp(0, 1)
     page = page + noise * torch.randn(page.shape, generator=generator)
-    blurred = functional.avg_pool2d(functional.pad(page, (1, 1, 1, 1), mode="replicate"), kernel_size=3, stride=1)
+    blurred = functional.avg_pool2d(
+        functional.pad(page, (1, 1, 1, 1), mode="replicate"), kernel_size=3, stride=1
+    )
     blur = torch.empty(n, 1, 1, 1).uniform_(-1, 1, generator=generator).clamp(min=0)
     return torch.lerp(page, blurred, blur).clamp(0, 1)
 

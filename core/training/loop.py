@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,14 @@ from torch import Tensor, nn
 Progress = Callable[[int, int, dict[str, float]], None]
 #: Steps between two saved states.
 SAVE_EVERY = 100
+
+
+class Stateful(Protocol):
+    """What can be saved and gone on with: a model, an optimizer, a schedule."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state_dict: dict[str, Any], /) -> Any: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,12 +52,12 @@ def fit(
         progress: told every 20 steps.
     """
     device = torch.device(run.device)
-    run.model.to(device, memory_format=torch.channels_last).train()
+    run.model.to(device).to(memory_format=torch.channels_last).train()
     optimizer = torch.optim.AdamW(run.model.parameters(), lr=run.learning_rate, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer, run.learning_rate, total_steps=run.steps + 1, pct_start=0.1
     )
-    state = {"model": run.model, "optimizer": optimizer, "schedule": schedule}
+    state: dict[str, Stateful] = {"model": run.model, "optimizer": optimizer, "schedule": schedule}
     first = _resume(run.folder, state)
     means: dict[str, float] = {}
     for step, batch in enumerate(batches_from(first), start=first + 1):
@@ -56,7 +65,7 @@ def fit(
         with torch.autocast(device.type, dtype=torch.bfloat16):
             losses = losses_of(run.model, batch)
         optimizer.zero_grad(set_to_none=True)
-        torch.stack(list(losses.values())).sum().backward()
+        torch.autograd.backward(torch.stack(list(losses.values())).sum())
         nn.utils.clip_grad_norm_(run.model.parameters(), 1.0)
         optimizer.step()
         schedule.step()
@@ -72,7 +81,7 @@ def fit(
     run.model.eval()
 
 
-def _resume(folder: Path, state: dict[str, nn.Module | torch.optim.Optimizer]) -> int:
+def _resume(folder: Path, state: Mapping[str, Stateful]) -> int:
     path = folder / "state.pt"
     if not path.exists():
         return 0
@@ -82,7 +91,7 @@ def _resume(folder: Path, state: dict[str, nn.Module | torch.optim.Optimizer]) -
     return int(saved["step"])
 
 
-def _save(folder: Path, step: int, state: dict[str, nn.Module | torch.optim.Optimizer]) -> None:
+def _save(folder: Path, step: int, state: Mapping[str, Stateful]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     unfinished = folder / "state.unfinished"
     torch.save({"step": step, **{name: part.state_dict() for name, part in state.items()}}, unfinished)
@@ -92,4 +101,6 @@ def _save(folder: Path, step: int, state: dict[str, nn.Module | torch.optim.Opti
 def _note(folder: Path, step: int, means: dict[str, float]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "metrics.jsonl").open("a", encoding="utf-8") as file:
-        file.write(json.dumps({"step": step, **{name: round(mean, 5) for name, mean in means.items()}}) + "\n")
+        file.write(
+            json.dumps({"step": step, **{name: round(mean, 5) for name, mean in means.items()}}) + "\n"
+        )

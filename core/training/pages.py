@@ -21,8 +21,11 @@ from core.images import decode
 from core.page import PageReference, Truth
 from core.recipe import Parameters
 from core.settings import Settings
+from core.training.glyphs import GlyphFont
+from core.training.synthetic import render_many
 from core.training.targets import draw_targets
 from core.truth import load_truth
+from core.vocabulary import clean_text
 
 #: A page is enlarged or shrunk by up to this factor before a patch is cut.
 ZOOM = 1.6
@@ -74,6 +77,16 @@ def load_training_pages(
     return pages
 
 
+def draw_training_pages(
+    n_pages: int, folder: Path, texts: Sequence[str], fonts: Sequence[GlyphFont], *, seed: int
+) -> list[TrainingPage]:
+    """Pages of a book that never was, drawn into a folder if they are not there yet."""
+    truth = folder / "coordinate.csv"
+    if not truth.exists():
+        render_many(n_pages, folder, [clean_text(text) for text in texts], fonts=fonts, seed=seed)
+    return load_training_pages([str(folder)], [truth])
+
+
 def read_transcripts(path: Path, *, without_books: Iterable[str] = ()) -> list[str]:
     """The texts of a transcripts file, '# PAGE' before each page, without those of some books."""
     excluded = set(without_books)
@@ -99,18 +112,23 @@ def _load_page(reference: PageReference, truth: Truth) -> TrainingPage:
         pixels=torch.from_numpy(image.pixels).permute(2, 0, 1).contiguous(),
         boxes=boxes,
         labels=tuple(item.label for item in labelled),
-        ignored=_unlabelled_ink(image.pixels, boxes) if truth.is_partial else np.zeros(image.pixels.shape[:2], bool),
+        ignored=_unlabelled_ink(image.pixels, boxes)
+        if truth.is_partial
+        else np.zeros(image.pixels.shape[:2], bool),
     )
 
 
 class RandomPatches(Dataset[tuple[Tensor, Tensor, Tensor]]):
     """Patches from random places of random pages, zoomed, stretched and recoloured.
 
-    Item n is always the same patch, so that a resumed training goes on where it was cut off.
+    Each book is seen as often as every other, however many pages it has. Item n is always the
+    same patch, so that a resumed training goes on where it was cut off.
     """
 
     def __init__(self, pages: Sequence[TrainingPage], *, side: int, n_patches: int, seed: int) -> None:
-        self._pages = pages
+        self._books = [
+            [page for page in pages if page.book == book] for book in sorted({page.book for page in pages})
+        ]
         self._side = side
         self._n_patches = n_patches
         self._seed = seed
@@ -130,7 +148,8 @@ class RandomPatches(Dataset[tuple[Tensor, Tensor, Tensor]]):
     def __getitem__(self, number: int) -> tuple[Tensor, Tensor, Tensor]:
         """Patch float (3, P, P), targets (5, P, P) and weights (P, P) in {0, 1}."""
         rng = np.random.default_rng((self._seed, number))
-        page = self._pages[int(rng.integers(len(self._pages)))]
+        book = self._books[int(rng.integers(len(self._books)))]
+        page = book[int(rng.integers(len(book)))]
         zoom = ZOOM ** rng.uniform(-1, 1)
         zoom_x, zoom_y = zoom * STRETCH ** rng.uniform(-0.5, 0.5), zoom * STRETCH ** rng.uniform(-0.5, 0.5)
         top, left, height, width = self._window(page, rng, zoom_y, zoom_x)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -52,7 +53,7 @@ def train_segmenter(
     model = UNet(model_config)
     with torch.no_grad():
         # Centres are one pixel in thousands: without this the first steps only learn to say no.
-        model.head.bias[1] = -4.0
+        cast(Tensor, model.head.bias)[1] = -4.0
     patches = RandomPatches(
         pages, side=training.patch_side, n_patches=training.steps * training.batch_size, seed=training.seed
     )

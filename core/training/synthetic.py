@@ -145,7 +145,8 @@ def render_many(
         raise ValueError("there is no text to draw; give at least one character")
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "coordinate.csv"
-    with path.open("w", encoding="utf-8", newline="") as file:
+    unfinished = path.with_suffix(".unfinished")
+    with unfinished.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(CSV_HEADER)
         for number in range(1, n_pages + 1):
@@ -157,6 +158,7 @@ def render_many(
             name = f"drawn_{number:05d}"
             image.save(folder / f"{name}.jpg", quality=int(rng.integers(72, 94)))
             rows.writerows(truth_rows(name, boxes))
+    unfinished.replace(path)
     return path
 
 

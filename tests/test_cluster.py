@@ -1,0 +1,163 @@
+"""Workers that share a Redis and a PostgreSQL, as on several machines."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+import redis
+
+from core.errors import BrokerError, DatabaseError
+from core.settings import Settings
+from core.store.pages import add_pages, add_run
+from core.store.queries import RunSummary, run_summary
+from core.store.session import Engine, open_database
+from tests.servers import running_redis
+from tests.simple_launcher import children, program, wait_until
+from tests.simple_reader import RECIPE, draw_pages
+from worker.feeder import announce_now
+from worker.launcher import work
+
+pytestmark = pytest.mark.slow
+
+N_PAGES = 48
+
+
+@dataclass
+class Cluster:
+    """48 pages that stand in the queue, and how to reach them."""
+
+    settings: Settings
+    engine: Engine
+    run_id: int
+    read_log: Path
+
+    @property
+    def summary(self) -> RunSummary:
+        return run_summary(self.engine, self.run_id)
+
+    @property
+    def times_read(self) -> Counter[str]:
+        return Counter(self.read_log.read_text().split())
+
+    def wait_for(self, n_done: int) -> None:
+        wait_until(lambda: self.summary.done >= n_done, timeout_s=60)
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
+def cluster(
+    tmp_path: Path, postgres_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Cluster]:
+    monkeypatch.setenv("SIMPLE_PAGE_S", "0.1")
+    monkeypatch.setenv("SIMPLE_READ_LOG", str(tmp_path / "read.log"))
+    settings = Settings().overridden(
+        database_url=postgres_url,
+        broker_url=redis_url,
+        devices="cpu",
+        chunk_size=4,
+        pages_per_batch=2,
+        announce_again_s=2.0,
+    )
+    engine = open_database(postgres_url)
+    run_id = add_run(engine, RECIPE, command="enqueue book")
+    add_pages(engine, run_id, draw_pages(tmp_path / "book", N_PAGES))
+    yield Cluster(settings, engine, run_id, tmp_path / "read.log")
+    engine.dispose()
+
+
+def test_two_workers_share_the_pages_and_read_each_once(cluster: Cluster, stack: ExitStack) -> None:
+    announce_now(cluster.settings, cluster.engine, RECIPE)
+    programs = [stack.enter_context(program(["work"], cluster.settings)) for _ in range(2)]
+
+    cluster.wait_for(N_PAGES)
+    for process in programs:
+        process.terminate()
+
+    assert [process.wait(timeout=10) for process in programs] == [0, 0]
+    assert cluster.summary.characters == 2 * N_PAGES
+    assert set(cluster.times_read.values()) == {1}
+    shares = readings_by_worker(cluster.engine)
+    assert len(shares) == 2
+    assert min(shares.values()) >= 8
+
+
+def test_a_worker_that_ends_hands_its_pages_to_the_other(cluster: Cluster, stack: ExitStack) -> None:
+    first, second = (stack.enter_context(program(["work"], cluster.settings)) for _ in range(2))
+    cluster.wait_for(8)
+
+    first.terminate()
+
+    assert first.wait(timeout=8) == 0
+    cluster.wait_for(N_PAGES)
+    second.terminate()
+    assert second.wait(timeout=8) == 0
+    assert cluster.summary.characters == 2 * N_PAGES
+
+
+def test_when_a_worker_is_killed_with_its_launcher_the_others_go_on(
+    cluster: Cluster, stack: ExitStack
+) -> None:
+    first, _second = (stack.enter_context(program(["work"], cluster.settings)) for _ in range(2))
+    cluster.wait_for(8)
+    (child,) = children(first.pid)
+
+    first.kill()
+    child.kill()
+
+    # Were the pages not taken back from the dead, they would wait until their leases run out.
+    wait_until(lambda: cluster.summary.is_finished, timeout_s=cluster.settings.lease_s / 2)
+    assert (cluster.summary.done, cluster.summary.characters) == (N_PAGES, 2 * N_PAGES)
+
+
+def test_a_broker_that_loses_all_messages_costs_no_page(
+    cluster: Cluster, stack: ExitStack, redis_url: str
+) -> None:
+    stack.enter_context(program(["work"], cluster.settings))
+    cluster.wait_for(4)
+
+    redis.Redis.from_url(redis_url).flushall()
+
+    cluster.wait_for(N_PAGES)
+    assert set(cluster.times_read.values()) == {1}
+
+
+def test_a_broker_that_dies_and_comes_back_costs_no_page(cluster: Cluster, stack: ExitStack) -> None:
+    broker = stack.enter_context(running_redis())
+    settings = cluster.settings.overridden(broker_url=broker.url)
+    worker = stack.enter_context(program(["work"], settings))
+    cluster.wait_for(4)
+
+    broker.kill()
+    stack.enter_context(running_redis(urlsplit(broker.url).port))
+
+    cluster.wait_for(N_PAGES)
+    worker.terminate()
+    assert worker.wait(timeout=10) == 0
+    assert set(cluster.times_read.values()) == {1}
+
+
+def test_a_worker_without_its_broker_ends_with_one_line(cluster: Cluster) -> None:
+    with pytest.raises(BrokerError, match="does not answer"):
+        work(cluster.settings.overridden(broker_url="redis://localhost:9/0"), RECIPE)
+
+
+def test_a_worker_without_its_database_ends_with_one_line(cluster: Cluster) -> None:
+    with pytest.raises(DatabaseError):
+        work(cluster.settings.overridden(database_url="postgresql://nobody@localhost:9/none"), RECIPE)
+
+
+def readings_by_worker(engine: Engine) -> dict[str, int]:
+    with engine.connect() as connection:
+        rows = connection.exec_driver_sql("SELECT worker, count(*) FROM reading GROUP BY worker")
+        return {str(worker): int(count) for worker, count in rows}
