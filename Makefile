@@ -23,11 +23,10 @@ help:
 run: $(VENV)/installed
 	$(BIN)/fumikura run samples --truth samples/coordinate.csv
 	@echo
-	@echo 'These pages were drawn by a program. What to try next:'
-	@echo '  $(BIN)/fumikura query characters の        where a character or a word stands'
-	@echo '  $(BIN)/fumikura show drawn_001             a page with its mask, boxes and labels, as PNG'
-	@echo '  $(BIN)/fumikura run your/scans             a folder, a zip or a tar of your own'
-	@echo 'How real books are read stands in docs/benchmarks.md.'
+	@echo 'And then, with the command of this environment:'
+	@echo '  $(BIN)/fumikura show drawn_001    a page with its mask, boxes and labels, as PNG'
+	@echo '  $(BIN)/fumikura run your/scans    a folder, a zip or a tar of your own'
+	@echo 'The sample pages were drawn by a program; how real books are read stands in docs/benchmarks.md.'
 
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest $(TESTS)

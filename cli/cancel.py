@@ -6,7 +6,7 @@ import click
 
 from cli import options
 from cli.database import open_existing
-from cli.output import print_json, say
+from cli.output import counted, print_json, say
 from core.settings import Settings
 from core.store.queries import cancel
 
@@ -28,4 +28,4 @@ def command(settings: Settings, run: int, as_json: bool) -> None:
     n_pages = cancel(open_existing(settings), run)
     if as_json:
         print_json({"run": run, "cancelled": n_pages})
-    say(f"run {run}: {n_pages} waiting pages cancelled")
+    say(f"run {run}: {counted(n_pages, 'waiting page')} cancelled")

@@ -35,7 +35,7 @@ def command(
 
     \b
     Example:
-      fumikura enqueue genji.zip --broker redis://queue/0 --db postgresql://db/scans
+      fumikura enqueue a.zip --broker redis://queue/0 --db postgresql://db/scans
     """
     from worker.feeder import announce_now  # loads Celery, which --help does not need
 

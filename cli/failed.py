@@ -6,7 +6,7 @@ import click
 
 from cli import options
 from cli.database import open_existing
-from cli.output import make_table, print_json, print_tables, say
+from cli.output import counted, make_table, print_json, print_tables, say
 from core.settings import Settings
 from core.store.queries import failures
 
@@ -20,7 +20,7 @@ def command(settings: Settings, run_id: int | None, as_json: bool) -> None:
 
     A `failed` page has something wrong with its image; mend it and run the archive again.
     A `quarantined` page ended the program that read it several times (the attempts);
-    only `fumikura retry` tries it again.
+    only `fumikura retry` tries it again. --json also tells archive and file.
 
     \b
     Example:
@@ -32,8 +32,8 @@ def command(settings: Settings, run_id: int | None, as_json: bool) -> None:
         for failure in found:
             print_json(failure)
     elif found:
-        rows = [(one.name, one.status, one.attempts, one.reason, one.member) for one in found]
-        print_tables(make_table("page", "status", "attempts", "reason", "file", rows=rows, numbers=[2]))
-        say(f"{len(found)} pages; `fumikura retry` or the same `fumikura run` tries them again")
+        rows = [(one.name, one.book, one.status, one.attempts, one.reason) for one in found]
+        print_tables(make_table("page", "book", "status", "attempts", "reason", rows=rows, numbers=[3]))
+        say(f"{counted(len(found), 'page')}; `fumikura retry` or the same `fumikura run` tries again")
     else:
         say("no page failed")

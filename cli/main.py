@@ -18,9 +18,9 @@ from core.errors import FumikuraError, UsageError
 #: Titles of `fumikura --help` and the commands below them; each is `command` in cli/<name>.py.
 SECTIONS = {
     "Read": ("run", "failed", "retry", "cancel"),
-    "Look": ("query", "status"),
+    "Look": ("query", "show", "status"),
     "Share the work among machines": ("enqueue", "worker"),
-    "Keep it going": ("doctor", "db"),
+    "Keep it going": ("doctor", "db", "train"),
 }
 
 
@@ -43,6 +43,10 @@ class Commands(click.Group):
                 formatter.write_dl(
                     [(name, found.get_short_help_str(formatter.width)) for name, found in commands if found]
                 )
+
+    def _in_short(self, ctx: click.Context, name: str) -> str:
+        command = self.get_command(ctx, name)
+        return command.get_short_help_str(limit=100) if command else ""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

@@ -80,7 +80,8 @@ def settings(*groups: str) -> Callable[[Function], Function]:
     def decorate(function: Function) -> Function:
         @functools.wraps(function)
         def call(*positional: Any, **arguments: Any) -> Any:
-            given = {name: arguments.pop(name) for name in Settings.__slots__ if name in arguments}
+            # An empty option is none, as an empty variable is.
+            given = {name: arguments.pop(name) or None for name in Settings.__slots__ if name in arguments}
             return function(*positional, settings=read_settings().overridden(**given), **arguments)
 
         return functools.reduce(lambda wrapped, option: option(wrapped), reversed(added), call)

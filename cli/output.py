@@ -50,7 +50,9 @@ def make_table(
         title_justify="left",
         title_style="bold",
         show_header=header,
+        show_edge=False,
         pad_edge=False,
+        collapse_padding=True,
     )
     right = set(numbers)
     for place, column in enumerate(columns):
@@ -80,6 +82,11 @@ def as_text(value: Any) -> Any:
     if isinstance(value, float):
         return f"{value:.3f}"
     return value
+
+
+def counted(number: int, noun: str) -> str:
+    """1 page, 2 pages."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def as_duration(seconds: float) -> str:

@@ -6,38 +6,15 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from cli.output import as_duration, console_for, say
+from cli.pace import Pace
 from core.store.queries import RunSummary
 
 #: Seconds between two lines where there is no terminal to draw a bar in.
 _QUIET_S = 10.0
-
-
-@dataclass(slots=True)
-class Pace:
-    """Pages a second since the first pages were finished, so without the start of the workers.
-
-    The pages that finish first come in one batch; they and the time before them are left out.
-    """
-
-    first: tuple[float, int] | None = None
-    last: tuple[float, int] | None = None
-
-    def note(self, now_s: float, n_done: int) -> None:
-        if n_done > (self.last[1] if self.last else 0):
-            self.last = (now_s, n_done)
-            self.first = self.first or self.last
-
-    @property
-    def pages_per_second(self) -> float | None:
-        """None until a second batch has finished."""
-        if self.first is None or self.last is None or self.last[0] <= self.first[0]:
-            return None
-        return (self.last[1] - self.first[1]) / (self.last[0] - self.first[0])
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import click
 
 from cli import options
 from cli.database import open_existing
-from cli.output import print_json, say
+from cli.output import counted, print_json, say
 from core.settings import Settings
 from core.store.queries import retry
 
@@ -32,4 +32,5 @@ def command(settings: Settings, page: str | None, run_id: int | None, as_json: b
     n_pages = retry(open_existing(settings), run_id=run_id, page=page)
     if as_json:
         print_json({"queued": n_pages})
-    say(f"{n_pages} pages queued again" + ("; `fumikura run` or a worker reads them" if n_pages else ""))
+    after = "; `fumikura run` or a worker reads them" if n_pages else ""
+    say(f"{counted(n_pages, 'page')} queued again{after}")

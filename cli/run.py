@@ -11,7 +11,8 @@ import click
 from cli import options, summary
 from cli.interruption import stopped_by_signals
 from cli.output import print_json, print_tables, say
-from cli.progress import Pace, shown_progress
+from cli.pace import Pace
+from cli.progress import shown_progress
 from cli.submission import submit_archives
 from core.intake import score_readings
 from core.recipe import recipe_of

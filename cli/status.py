@@ -11,8 +11,8 @@ from rich.table import Table
 
 from cli import options
 from cli.database import open_existing
-from cli.output import as_duration, make_table, print_json, print_tables
-from cli.progress import Pace
+from cli.output import as_duration, counted, make_table, print_json, print_tables
+from cli.pace import Pace
 from core.settings import Settings
 from core.store.queries import Overview, RunSummary, list_runs, overview, run_summary
 from core.store.tables import Status
@@ -32,9 +32,12 @@ def command(settings: Settings, run_id: int | None, watch: bool, limit: int, as_
     """Show the runs, how far they are, and which workers are reading.
 
     \b
-    queued     waits for a worker          failed     could not be read (quarantined ones too)
-    leased     a worker is reading it      skipped    was read before the run began
-    done       read for this run           cancelled  taken out of the queue
+    done       read for this run
+    failed     could not be read (see `fumikura failed`)
+    skipped    was read before the run began
+    queued     waits for a worker
+    leased     a worker is reading it
+    cancelled  taken out of the queue
 
     \b
     Example:
@@ -60,23 +63,20 @@ def command(settings: Settings, run_id: int | None, watch: bool, limit: int, as_
 
 
 def _tables(state: Overview, runs: list[RunSummary]) -> list[Table]:
-    columns = ("run", "begun", "what", "pages", "done", "failed", "skipped", "queued", "leased", "cancelled")
+    counts = ["pages", "done", "failed", "skipped", "queued", "leased"]
+    if any(run.cancelled for run in runs):
+        counts.append("cancelled")
     rows = [
         (
             run.run,
-            f"{run.created_at.astimezone():%Y-%m-%d %H:%M}",
+            f"{run.created_at.astimezone():%m-%d %H:%M}",
+            *(getattr(run, count) for count in counts),
             run.command,
-            run.pages,
-            run.done,
-            run.failed,
-            run.skipped,
-            run.queued,
-            run.leased,
-            run.cancelled,
         )
         for run in runs
     ]
-    shown = [make_table(*columns, rows=rows, numbers=[0, *range(3, len(columns))])]
+    numbers = [0, *range(2, 2 + len(counts))]
+    shown = [make_table("run", "begun", *counts, "what", rows=rows, numbers=numbers)]
     if state.workers:
         now = datetime.now(UTC)
         holders = [
@@ -89,7 +89,7 @@ def _tables(state: Overview, runs: list[RunSummary]) -> list[Table]:
 
 def _last_line(state: Overview, pace: Pace) -> str:
     counts = ", ".join(f"{count:,} {status}" for status, count in state.readings.items() if count)
-    line = f"{state.n_pages:,} pages: {counts or 'nothing asked for yet'}"
+    line = f"{counted(state.n_pages, 'page')}: {counts or 'nothing asked for yet'}"
     speed = pace.pages_per_second
     if speed is None:
         return line

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from cli.output import console_for, say
+from cli.output import console_for, counted, say
 from core.intake import Submitted, submit
 from core.recipe import Recipe
 from core.store.session import Engine
@@ -42,16 +42,17 @@ def submit_archives(
 
 def _findings(submitted: Submitted, *, is_truth_given: bool) -> list[str]:
     added = submitted.added
-    found = f"run {submitted.run_id}: {added.n_pages:,} pages"
+    found = f"run {submitted.run_id}: {counted(added.n_pages, 'page')}"
     if added.n_done:
         found += f", {added.n_done:,} of them read before"
     if submitted.n_ignored:
-        found += f"; {submitted.n_ignored:,} other files ignored"
+        found += f"; {counted(submitted.n_ignored, 'other file')} ignored"
     lines = [found]
     if added.n_quarantined:
-        lines.append(f"{added.n_quarantined:,} pages are quarantined; `fumikura retry` queues them again")
+        left = counted(added.n_quarantined, "page")
+        lines.append(f"{left} quarantined and left alone; `fumikura retry` queues such pages again")
     if is_truth_given:
-        lines.append(f"truth is known for {submitted.n_with_truth:,} of {added.n_pages:,} pages")
+        lines.append(f"truth is known for {submitted.n_with_truth:,} of {counted(added.n_pages, 'page')}")
     if is_truth_given and not submitted.n_with_truth:
         lines.append(
             "no page has a name that the truth names: compare the file names with those in the truth"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,10 +21,13 @@ _given = click.Path(path_type=Path, exists=True)
 def command() -> None:
     """Train the networks on pages with truth.
 
-    A training that was cut off goes on when the same command is given again. The scores of a
+    Needs `pip install 'fumikura[training]'`. A training that was cut off goes on when the same command is given again. The scores of a
     book mean something only if the book was in no part of its training: name such books with
     --without-book.
     """
+    missing = [name for name in ("fontTools", "scipy") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UsageError(f"training needs {' and '.join(missing)}; pip install 'fumikura[training]'")
 
 
 def _shared(function: Function) -> Function:

@@ -33,7 +33,9 @@ def open_container(path: Path) -> Container:
     except PermissionError:
         raise
     except DAMAGES as error:
-        raise ArchiveError(f"{path} is damaged or cut off ({error}); copy it again from its source") from error
+        raise ArchiveError(
+            f"{path} is damaged or cut off ({error}); copy it again from its source"
+        ) from error
 
 
 @lru_cache(maxsize=8)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.errors import DatabaseError, FumikuraError
+from core.errors import FumikuraError
 from core.recipe import find_weights, make_recipe
 from core.settings import Settings
 from core.store.queries import overview
@@ -71,10 +71,14 @@ def look_at_database(settings: Settings) -> str:
 
 def look_at_disk(settings: Settings) -> str:
     folder = (_file(settings) or Path("fumikura.db")).absolute().parent
+    if not folder.is_dir():
+        raise FumikuraError(
+            f"there is no folder {folder}; make it, or name a database elsewhere with --db"
+        )
     free = shutil.disk_usage(folder).free
     room = f"{free / 1e9:,.1f} GB free in {folder}, room for about {free // PAGE_SIZE_BYTES:,} pages"
     if free < LOW_DISK_BYTES:
-        raise DatabaseError(f"only {room}; free some space, or name a database elsewhere with --db")
+        raise FumikuraError(f"only {room}; free some space, or name a database elsewhere with --db")
     return room
 
 

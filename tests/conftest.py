@@ -7,7 +7,7 @@ test asks for it. Every test gets a database with all tables and no rows.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from uuid import uuid4
 
@@ -42,12 +42,24 @@ def _migrated_sqlite(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def empty_postgres_url(postgres_server: Server) -> Iterator[str]:
+def make_postgres(postgres_server: Server) -> Iterator[Callable[[], str]]:
+    """A function that makes a PostgreSQL database without tables, and gives its URL."""
+    names: list[str] = []
+
+    def make() -> str:
+        names.append(f"test_{uuid4().hex}")
+        _execute(postgres_server, f"CREATE DATABASE {names[-1]}")
+        return make_url(postgres_server.url).set(database=names[-1]).render_as_string(hide_password=False)
+
+    yield make
+    for name in names:
+        _execute(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def empty_postgres_url(make_postgres: Callable[[], str]) -> str:
     """A PostgreSQL database without tables."""
-    name = f"test_{uuid4().hex}"
-    _execute(postgres_server, f"CREATE DATABASE {name}")
-    yield make_url(postgres_server.url).set(database=name).render_as_string(hide_password=False)
-    _execute(postgres_server, f"DROP DATABASE {name} WITH (FORCE)")
+    return make_postgres()
 
 
 @pytest.fixture

@@ -65,8 +65,8 @@ def write_weights(folder: Path) -> tuple[Path, Path]:
     config = UNetConfig(widths=(1,), bottleneck=1, is_normalised=False)
     unet = UNet(config)
     with torch.no_grad():
-        for weights in unet.parameters():
-            weights.zero_()
+        for parameter in unet.parameters():
+            parameter.zero_()
         weights = unet.state_dict()
         weights["encoders.0.0.weight"][0, 0, 1, 1] = -1  # 1 - red is darkness
         weights["encoders.0.0.bias"][0] = 1

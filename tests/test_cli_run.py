@@ -16,8 +16,8 @@ import pytest
 from tests.handmade import BLOTS_PER_PAGE, page_png, write_truth, write_weights, write_zip
 
 ROOT = Path(__file__).parent.parent
-FIGURES = "run, pages, done, failed, skipped, characters, seconds, pages_per_second, steady_pages_per_second, scores"
-SCORES = "dice, iou, accuracy, precision, recall, f1, detection_f1, character_f1, character_accuracy"
+FIGURES = "run pages done failed skipped characters seconds pages_per_second steady_pages_per_second scores"
+SCORES = "dice iou accuracy precision recall f1 detection_f1 character_f1 character_accuracy"
 
 
 @pytest.fixture(scope="session")
@@ -64,7 +64,7 @@ def test_a_run_reads_all_pages_and_a_second_one_skips_them(folder: Path) -> None
 
     assert first.returncode == 0, first.stderr
     figures = last_object(first)
-    assert ", ".join(figures) == FIGURES
+    assert " ".join(figures) == FIGURES
     assert (figures["run"], figures["pages"], figures["done"], figures["failed"], figures["skipped"]) == (
         1,
         3,
@@ -79,7 +79,7 @@ def test_a_run_reads_all_pages_and_a_second_one_skips_them(folder: Path) -> None
     again = last_object(second)
     assert counts(again) == {"run": 2, "pages": 3, "done": 0, "failed": 0, "skipped": 3}
     assert again["characters"] == figures["characters"]
-    assert again["seconds"] < 2
+    assert again["seconds"] < 5
 
 
 @pytest.mark.slow
@@ -95,7 +95,7 @@ def test_truth_scores_pages_also_when_they_were_read_before(folder: Path) -> Non
     assert "truth is known for 1 of 2 pages" in after.stderr
     assert last_object(after)["skipped"] == 2
     scores = last_object(after)["scores"]
-    assert ", ".join(scores) == SCORES
+    assert " ".join(scores) == SCORES
     assert scores["detection_f1"] == 1.0  # a box around each blot, and a blot in each box
     assert 0 < scores["dice"] < 1
     for heading in ("Dice", "IoU", "precision", "detection F1", "character accuracy"):
@@ -123,7 +123,7 @@ def test_pages_that_cannot_be_read_end_a_run_with_exit_code_3(folder: Path) -> N
 
 @pytest.mark.slow
 def test_ctrl_c_hands_pages_back_and_the_same_command_goes_on(folder: Path) -> None:
-    write_zip(folder / "book.zip", 60)
+    write_zip(folder / "book.zip", 24)
     run = subprocess.Popen(
         command("run", "book.zip", "--json"), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     )
@@ -137,9 +137,9 @@ def test_ctrl_c_hands_pages_back_and_the_same_command_goes_on(folder: Path) -> N
     assert run.returncode == 130, stderr
     assert "same command" in stderr
     assert state["workers"] == []
-    assert 0 < state["readings"]["done"] < 60
+    assert 0 < state["readings"]["done"] < 24
     assert last_object(resumed)["skipped"] == state["readings"]["done"]
-    assert last_object(resumed)["done"] == 60 - state["readings"]["done"]
+    assert last_object(resumed)["done"] == 24 - state["readings"]["done"]
 
 
 def wait_until_some_are_done() -> None:

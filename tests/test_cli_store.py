@@ -10,13 +10,16 @@ from typing import Any
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from PIL import Image
 
 from cli.main import main
+from core.archive import list_pages
 from core.page import Box, Character, PageReference, Reading
 from core.recipe import Recipe
 from core.store.leases import claim, save_failure, save_reading
 from core.store.pages import add_pages, add_run
 from core.store.session import open_database
+from tests.handmade import page_png, write_weights, write_zip
 
 RECIPE = Recipe("a" * 64, "b" * 64)
 
@@ -192,3 +195,83 @@ def test_the_database_comes_from_the_option_then_from_the_variable(folder: Path)
     assert named.exit_code == 0
     assert by_variable.exit_code == 1
     assert "none.db" in by_variable.stderr
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    ("page", "reason"), [("g_2", "the file is empty"), ("g_3", "queued"), ("g_4", "no page")]
+)
+def test_a_page_that_was_not_read_cannot_be_shown(page: str, reason: str) -> None:
+    result = invoke("show", page)
+
+    assert result.exit_code == 1
+    assert reason in result.stderr
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_page_whose_scan_is_gone_cannot_be_shown() -> None:
+    result = invoke("show", "g_1")
+
+    assert result.exit_code == 1
+    assert "/scans.zip/g_1.png" in result.stderr
+
+
+def test_show_draws_the_page_from_the_place_that_still_holds_it(tmp_path: Path, folder: Path) -> None:
+    write_read_page(folder)
+
+    result = invoke("show", "g_9", "-o", "drawing.png", "--size", "480", "--json")
+
+    assert objects(result) == [{"page": "g_9", "path": "drawing.png", "characters": 3}]
+    with Image.open(tmp_path / "drawing.png") as drawing:
+        assert drawing.size == (360, 480)
+
+
+def test_show_never_overwrites_a_scan(folder: Path) -> None:
+    write_read_page(folder)
+    before = (folder / "g_9.png").read_bytes()
+
+    result = invoke("show", "g_9")
+
+    assert result.exit_code == 2
+    assert "-o" in result.stderr
+    assert (folder / "g_9.png").read_bytes() == before
+
+
+def write_read_page(folder: Path) -> None:
+    """Page g_9, whose image lies in the folder; it says 一二三."""
+    (folder / "g_9.png").write_bytes(page_png(0))
+    engine = open_database("sqlite:///fumikura.db")
+    run_id = add_run(engine, RECIPE, command="run g_9.png")
+    add_pages(engine, run_id, list_pages([str(folder / "g_9.png")]).pages)
+    (claimed,) = claim(engine, [4], recipe_digest=RECIPE.digest, worker="host/1/1.0", lease_s=60)
+    save_reading(engine, claimed.reading_id, reading_of("一二三"), worker="host/1/1.0")
+    engine.dispose()
+
+
+@pytest.mark.usefixtures("folder")
+def test_doctor_has_a_line_for_each_part_and_fails_if_one_is_red(tmp_path: Path) -> None:
+    segmenter, classifier = write_weights(tmp_path)
+    weights = ("--segmenter", str(segmenter), "--classifier", str(classifier), "--devices", "cpu")
+
+    well = invoke("doctor", *weights)
+    ill = invoke("doctor", *weights, "--json", "--broker", "redis://127.0.0.1:1/0")
+
+    assert well.exit_code == 0, well.output
+    parts = ["device", "weights", "database", "broker", "disk"]
+    assert [line.split()[1] for line in well.stdout.splitlines()] == parts
+    assert ill.exit_code == 1
+    checks = [json.loads(line) for line in ill.stdout.splitlines()]
+    assert [check["subject"] for check in checks if not check["is_good"]] == ["broker"]
+
+
+@pytest.mark.usefixtures("folder")
+def test_enqueue_asks_for_pages_and_returns(tmp_path: Path) -> None:
+    segmenter, classifier = write_weights(tmp_path)
+    write_zip(tmp_path / "book.zip", 3)
+    weights = ("--segmenter", str(segmenter), "--classifier", str(classifier))
+
+    (added,) = objects(invoke("enqueue", "book.zip", *weights, "--json"))
+    (state,) = objects(invoke("status", "--run", "2", "--json"))
+
+    assert added == {"run": 2, "n_pages": 3, "n_queued": 3, "n_done": 0, "n_quarantined": 0}
+    assert state["runs"][0]["queued"] == 3

@@ -147,6 +147,20 @@ def test_a_broker_that_dies_and_comes_back_costs_no_page(cluster: Cluster, stack
     assert set(cluster.times_read.values()) == {1}
 
 
+def test_connections_that_the_database_cuts_cost_no_page(cluster: Cluster, stack: ExitStack) -> None:
+    worker = stack.enter_context(program(["work"], cluster.settings))
+
+    for n_done in (4, 12, 20):
+        cluster.wait_for(n_done)
+        cut_connections(cluster.engine)
+
+    cluster.wait_for(N_PAGES)
+    worker.terminate()
+    assert worker.wait(timeout=10) == 0
+    assert (cluster.summary.failed, cluster.summary.characters) == (0, 2 * N_PAGES)
+    assert set(cluster.times_read.values()) == {1}
+
+
 def test_a_worker_without_its_broker_ends_with_one_line(cluster: Cluster) -> None:
     with pytest.raises(BrokerError, match="does not answer"):
         work(cluster.settings.overridden(broker_url="redis://localhost:9/0"), RECIPE)
@@ -155,6 +169,13 @@ def test_a_worker_without_its_broker_ends_with_one_line(cluster: Cluster) -> Non
 def test_a_worker_without_its_database_ends_with_one_line(cluster: Cluster) -> None:
     with pytest.raises(DatabaseError):
         work(cluster.settings.overridden(database_url="postgresql://nobody@localhost:9/none"), RECIPE)
+
+
+def cut_connections(engine: Engine) -> None:
+    """End every connection to the database but our own, as its restart would."""
+    others = "backend_type = 'client backend' AND pid != pg_backend_pid()"
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")
 
 
 def readings_by_worker(engine: Engine) -> dict[str, int]:

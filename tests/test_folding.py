@@ -15,7 +15,15 @@ PAIRS = [tuple(line.split("\t")) for line in TABLE.read_text(encoding="utf-8").s
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [("國學", "国学"), ("氣", "気"), ("假名遣", "仮名遣"), ("劔", "剣"), ("嶋", "島"), ("躰", "体"), ("㝡", "最")],
+    [
+        ("國學", "国学"),
+        ("氣", "気"),
+        ("假名遣", "仮名遣"),
+        ("劔", "剣"),
+        ("嶋", "島"),
+        ("躰", "体"),
+        ("㝡", "最"),
+    ],
 )
 def test_old_kanji_and_variants_take_their_usual_form(old: str, new: str) -> None:
     assert fold(old) == new

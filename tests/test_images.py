@@ -198,7 +198,9 @@ def test_a_gigantic_page_fails_by_its_header_alone() -> None:
     header = struct.pack(">IIBBBBB", 40_000, 40_000, 8, 2, 0, 0, 0)
     data = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
 
-    with pytest.raises(PageError, match=r"40000 × 40000 pixels, more than 400,000,000 .* FUMIKURA_MAX_PIXELS"):
+    with pytest.raises(
+        PageError, match=r"40000 × 40000 pixels, more than 400,000,000 .* FUMIKURA_MAX_PIXELS"
+    ):
         read(data, max_pixels=400_000_000)
 
 
@@ -223,7 +225,12 @@ def test_32_bit_pixels_say_what_to_do() -> None:
 
 
 NOISE = Image.fromarray(np.random.default_rng(1).integers(0, 255, (20, 30, 3), dtype=np.uint8))
-SOUND = [encode(NOISE, "JPEG"), encode(NOISE), encode(NOISE, "TIFF"), encode(NOISE, "TIFF", compression="tiff_lzw")]
+SOUND = [
+    encode(NOISE, "JPEG"),
+    encode(NOISE),
+    encode(NOISE, "TIFF"),
+    encode(NOISE, "TIFF", compression="tiff_lzw"),
+]
 
 
 @pytest.mark.filterwarnings("ignore")  # Pillow warns of damaged metadata before it gives up
@@ -241,7 +248,6 @@ def test_damage_anywhere_gives_a_page_or_a_page_error(
 
     try:
         result = read(bytes(damaged[: len(data) - cut % len(data)]))
-    except PageError as error:
-        assert str(error)
-    else:
-        assert max(result.pixels.shape) == 60
+    except PageError:
+        return
+    assert max(result.pixels.shape) == 60

@@ -55,7 +55,9 @@ def test_overlapping_truth_boxes_count_each_pixel_once() -> None:
 
 
 def test_a_truth_box_beyond_the_edge_is_cut_and_one_outside_counts_no_pixel() -> None:
-    truth = make_truth((Box(-20, -20, 40, 40), "あ"), (Box(90, 90, 50, 50), "い"), (Box(-50, 0, 20, 20), "う"))
+    truth = make_truth(
+        (Box(-20, -20, 40, 40), "あ"), (Box(90, 90, 50, 50), "い"), (Box(-50, 0, 20, 20), "う")
+    )
 
     mask = truth_mask(truth, shape=(10, 10), width=100, height=100)
 
@@ -135,7 +137,7 @@ def test_a_box_with_a_choice_gives_way_to_one_without() -> None:
     assert match([between, far_left], [left, right]) == [(0, 1), (1, 0)]
 
 
-@given(st.lists(BOXES, max_size=4), st.lists(BOXES, max_size=4))
+@given(st.lists(BOXES, max_size=3), st.lists(BOXES, max_size=4))
 def test_there_are_as_many_pairs_as_there_can_be(found: list[Box], truth: list[Box]) -> None:
     def is_inside(mine: Box, its: Box) -> bool:
         y, x = mine.centre
@@ -205,7 +207,11 @@ def test_nothing_found_where_something_is_has_no_precision_and_no_recall_of_it()
 
     assert ratios is not None
     assert (ratios["precision"], ratios["recall"], ratios["dice"]) == (None, 0, 0)
-    assert (ratios["detection_precision"], ratios["detection_f1"], ratios["character_accuracy"]) == (None, 0, None)
+    assert (ratios["detection_precision"], ratios["detection_f1"], ratios["character_accuracy"]) == (
+        None,
+        0,
+        None,
+    )
 
 
 def test_no_scores_pool_to_nothing() -> None:

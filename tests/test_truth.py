@@ -57,7 +57,9 @@ def test_a_byte_order_mark_windows_lines_and_image_endings_do_not_matter(table: 
 
 
 def test_labels_are_in_nfc_and_editorial_marks_are_dropped(table: Path) -> None:
-    table.write_text(BARE + "U+FA19,p,0,0,9,9\nU+25CB,p,0,9,9,9\nU+25B2,p,0,18,9,9\n")  # compatibility 神, ○, ▲
+    table.write_text(
+        BARE + "U+FA19,p,0,0,9,9\nU+25CB,p,0,9,9,9\nU+25B2,p,0,18,9,9\n"
+    )  # compatibility 神, ○, ▲
 
     assert labels(load_truth([table])["p"]) == "\u795e▲"
 
@@ -112,7 +114,10 @@ def test_in_a_folder_as_codh_publishes_it_the_page_images_are_no_masks(tmp_path:
 
     truths = load_truth([tmp_path])
 
-    assert {name: labels(truth) for name, truth in truths.items()} == {"111_00002_1": "い", "222_00002_1": "い"}
+    assert {name: labels(truth) for name, truth in truths.items()} == {
+        "111_00002_1": "い",
+        "222_00002_1": "い",
+    }
 
 
 def test_boxes_and_a_mask_of_one_page_make_one_truth(tmp_path: Path, table: Path) -> None:

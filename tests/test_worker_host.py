@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 
 import pytest
 
@@ -54,8 +55,6 @@ def test_a_host_that_was_started_anew_does_not_vouch_for_its_old_processes(
 
 
 def _becomes_dead(name: str) -> bool:
-    import time
-
     deadline_s = time.monotonic() + 5
     while not is_dead(name) and time.monotonic() < deadline_s:
         time.sleep(0.01)

@@ -14,6 +14,7 @@ import socket
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -97,6 +98,10 @@ def _work(app: Celery, stop: threading.Event, *, leave: Callable[[], None]) -> i
         timer.start()
 
     worker_shutting_down.connect(begin_to_stop, weak=False)
+    # Celery warns of what does not concern us: root and pickles, which are not accepted, and
+    # late messages that come twice. A chunk handed back is no error.
+    warnings.filterwarnings("ignore", module=r"celery\.")
+    logging.getLogger("celery.app.trace").setLevel(logging.ERROR)
     # Threads, because CUDA does not survive a fork; one, because a device reads one group at a time.
     worker = app.Worker(
         hostname=f"fumikura-{os.getpid()}@{socket.gethostname()}",

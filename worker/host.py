@@ -7,7 +7,7 @@ from pathlib import Path
 
 import psutil
 
-#: Both clocks behind a process's age are read with whole seconds.
+#: The time of boot is known in whole seconds, and may round otherwise the next time.
 SAME_START_S = 2.0
 
 

@@ -54,7 +54,8 @@ def run_locally(
         folder = stack.enter_context(private_folder())
         if settings.broker_url is None:
             settings = replace(settings, broker_url=folder_url(folder))
-        children = Children(engine, settings, recipe, logs=folder, command=command)
+        logs = None if log.isEnabledFor(logging.INFO) else folder
+        children = Children(engine, settings, recipe, logs=logs, command=command)
         feed = Feed(engine, make_app(settings, recipe), recipe, settings, run_id=run_id)
         stack.callback(children.stop)
         stack.enter_context(feeding(feed))

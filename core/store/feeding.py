@@ -29,9 +29,9 @@ def take_turn(engine: Engine, period_s: float, *, recipe_digest: str = "") -> bo
                 index_elements=["name"],
                 set_={"next_at": statement.excluded.next_at},
                 where=tables.gate.c.next_at <= time,
-            )
+            ).returning(tables.gate.c.name)
         )
-        return bool(taken.rowcount)
+        return taken.first() is not None
 
 
 def announce(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, ScalarSelect, and_, case, select
+from sqlalchemy import ColumnElement, ScalarSelect, Select, and_, case, exists, not_, select, tuple_
 
 from core.store.tables import Status, page, page_source, reading, recipe, run, run_page
 
@@ -31,6 +31,29 @@ def newest_source() -> ScalarSelect[int]:
     )
 
 
+def is_newest_done(*, recipe_prefix: str | None = None, run_id: int | None = None) -> ColumnElement[bool]:
+    """That no reading of the page was done after this one; only of a recipe or of a run, if given.
+
+    `shown_reading` says the same of pages. But PostgreSQL takes an equality with a subquery
+    for very selective, and would begin a search with all pages instead of with the label.
+    """
+    newer = reading.alias("newer")
+    is_newer = and_(
+        newer.c.page_id == reading.c.page_id,
+        newer.c.status == Status.DONE,
+        tuple_(newer.c.finished_at, newer.c.id) > tuple_(reading.c.finished_at, reading.c.id),
+    )
+    is_done = reading.c.status == Status.DONE
+    if run_id is not None:
+        is_done = and_(is_done, asked_by(run_id))
+        is_newer = and_(is_newer, newer.c.recipe_id == reading.c.recipe_id)
+    if recipe_prefix is not None:
+        wanted = _recipes(recipe_prefix)
+        is_done = and_(is_done, reading.c.recipe_id.in_(wanted))
+        is_newer = and_(is_newer, newer.c.recipe_id.in_(wanted))
+    return and_(is_done, not_(exists(select(newer.c.id).where(is_newer).correlate(reading))))
+
+
 def shown_reading(*, recipe_prefix: str | None = None, run_id: int | None = None) -> ScalarSelect[int]:
     """Id of the one reading by which the statement's page is known.
 
@@ -40,8 +63,11 @@ def shown_reading(*, recipe_prefix: str | None = None, run_id: int | None = None
     if run_id is not None:
         shown = shown.where(asked_by(run_id))
     if recipe_prefix is not None:
-        wanted = select(recipe.c.id).where(recipe.c.digest.startswith(recipe_prefix, autoescape=True))
-        shown = shown.where(reading.c.recipe_id.in_(wanted))
+        shown = shown.where(reading.c.recipe_id.in_(_recipes(recipe_prefix)))
     is_done = case((reading.c.status == Status.DONE, 1), else_=0)
     newest = shown.order_by(is_done.desc(), reading.c.finished_at.desc().nulls_last(), reading.c.id.desc())
     return newest.limit(1).correlate(page).scalar_subquery()
+
+
+def _recipes(prefix: str) -> Select[tuple[int]]:
+    return select(recipe.c.id).where(recipe.c.digest.startswith(prefix, autoescape=True))

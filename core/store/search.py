@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Engine, FromClause, Row, RowMapping, Subquery
 from core.errors import FumikuraError
 from core.page import Box
 from core.store import tables
-from core.store.relations import newest_source, shown_reading
+from core.store.relations import is_newest_done, newest_source
 from core.store.session import read_transaction
 from core.vocabulary import clean_text
 
@@ -101,7 +101,7 @@ def find_characters(
         .join(tables.reading, tables.reading.c.id == phrase.c.reading_id)
         .join(tables.page, page.id == tables.reading.c.page_id)
         .join(tables.page_source, source.id == newest_source())
-        .where(tables.reading.c.id == shown_reading(recipe_prefix=recipe, run_id=run_id))
+        .where(is_newest_done(recipe_prefix=recipe, run_id=run_id))
         # The order of the index, so that a common character costs no more than its first hits.
         .order_by(phrase.c.reading_id, phrase.c.position)
         .limit(limit)

@@ -1,0 +1,95 @@
+"""fumikura show: draw what was read over a page."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import click
+
+from cli import options
+from cli.database import open_existing
+from cli.output import print_json
+from core.archive import read_member
+from core.errors import ArchiveError, FumikuraError, PageError, UsageError
+from core.settings import Settings
+from core.store.lookup import PageDetails, get_page
+from core.store.tables import Status
+
+
+@click.command()
+@click.argument("page")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="The drawing. [default: PAGE.png in this folder]",
+)
+@click.option(
+    "--size",
+    type=click.IntRange(100, 20_000),
+    default=2400,
+    show_default=True,
+    metavar="PIXELS",
+    help="Long side of the drawing.",
+)
+@options.run_id
+@options.recipe
+@options.settings("database")
+@options.as_json
+def command(
+    settings: Settings,
+    page: str,
+    output: Path | None,
+    size: int,
+    run_id: int | None,
+    recipe: str | None,
+    as_json: bool,
+) -> None:
+    """Draw what was read over a page, as PNG.
+
+    PAGE is a name as `fumikura query pages` lists it, an id, or the beginning of the image's
+    SHA-256. The mask is tinted; a label stands beside each box, red where the reading is
+    unsure; a thin line follows the reading order through each column.
+
+    \b
+    Example:
+      fumikura show 200010454_00016_1
+      fumikura show 200010454_00016_1 -o drawing.png
+    """
+    found = get_page(open_existing(settings), page, run_id=run_id, recipe=recipe)
+    if found.status != Status.DONE or found.mask_png is None:
+        reason = f" ({found.error})" if found.error else ""
+        raise FumikuraError(f"page {found.name!r} is {found.status}{reason}: there is no reading to draw")
+    path = output or Path(f"{found.name}.png")
+    image = _image(found)
+    if path.exists() and path.read_bytes() == image:
+        raise UsageError(f"{path} is the scan itself, which is never overwritten; name another file with -o")
+
+    from core.drawing import draw  # loads numpy and Pillow, which --help does not need
+    from core.images import decode
+    from core.store.rows import png_to_mask
+
+    pixels = decode(image, long_side=size, max_pixels=settings.max_pixels)
+    draw(pixels, mask=png_to_mask(found.mask_png), characters=found.characters).save(path, "PNG")
+    if as_json:
+        print_json({"page": found.name, "path": str(path), "characters": len(found.characters)})
+    else:
+        click.echo(path)
+
+
+def _image(page: PageDetails) -> bytes:
+    """The page's image, from the first place that still holds it."""
+    for archive, member in page.sources:
+        try:
+            data = read_member(archive, member)
+        except PageError:
+            continue
+        if hashlib.sha256(data).hexdigest() == page.digest:
+            return data
+    places = ", ".join(f"{archive}/{member}" for archive, member in page.sources)
+    raise ArchiveError(
+        f"the image of page {page.name!r} is no longer at {places};"
+        " put it back, or run fumikura on the place where it is now"
+    )

@@ -1,0 +1,143 @@
+"""Drawing: everything that was read is seen where it stands, and no label is an empty box."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from core.drawing import _font, _glyphs, _is_drawn, draw
+from core.page import Box, Character, PageImage
+
+WHITE = np.full((400, 300, 3), 255, np.uint8)
+PAGE = PageImage(WHITE, width=600, height=800)  # half the original's size
+
+
+def pixels(picture: Image.Image) -> NDArray[np.int_]:
+    return np.asarray(picture).astype(int)
+
+
+def changed(picture: Image.Image) -> tuple[int, int, int, int]:
+    """Left, top, right and bottom of all that is not as it was."""
+    rows, columns = np.nonzero((pixels(picture) != WHITE).any(axis=2))
+    return int(columns.min()), int(rows.min()), int(columns.max()) + 1, int(rows.max()) + 1
+
+
+def is_reddish(area: NDArray[np.int_]) -> bool:
+    darkest = area.reshape(-1, 3)[area.sum(axis=2).argmin()]
+    return bool(darkest[0] > darkest[2])
+
+
+def test_a_page_on_which_nothing_was_read_stays_as_it_is() -> None:
+    picture = draw(PAGE, mask=None, characters=())
+
+    assert picture.size == (300, 400)
+    assert (pixels(picture) == WHITE).all()
+
+
+def test_the_page_s_own_pixels_are_not_drawn_upon() -> None:
+    before = PAGE.pixels.copy()
+
+    draw(PAGE, mask=np.ones((40, 30), bool), characters=[Character(Box(100, 100, 80, 80), "あ", 0.9)])
+
+    assert (PAGE.pixels == before).all()
+
+
+def test_boxes_of_the_original_page_are_drawn_at_the_picture_s_scale() -> None:
+    picture = draw(PAGE, mask=None, characters=[Character(Box(100, 200, 120, 160), "あ", 0.9)])
+
+    seen = pixels(picture)
+    edges = [seen[140, 50], seen[140, 110], seen[100, 80], seen[180, 80]]  # the middle of each side
+    assert all(edge[2] > edge[0] + 50 for edge in edges)  # blue
+    assert (seen[140, 80] == 255).all()  # and nothing inside
+
+
+def test_the_label_stands_right_of_its_box() -> None:
+    left, _, right, _ = changed(
+        draw(PAGE, mask=None, characters=[Character(Box(200, 200, 80, 80), "国", 0.9)])
+    )
+
+    assert right > 140 + 10
+    assert left >= 100 - 2
+
+
+def test_a_label_without_room_at_the_edge_of_the_page_stands_left() -> None:
+    left, _, right, _ = changed(
+        draw(PAGE, mask=None, characters=[Character(Box(510, 200, 80, 80), "国", 0.9)])
+    )
+
+    assert left < 255 - 10
+    assert right <= 296 + 1
+
+
+def test_doubtful_characters_are_red_and_others_blue() -> None:
+    doubtful, sure = Character(Box(100, 100, 60, 60), "あ", 0.49), Character(Box(100, 500, 60, 60), "あ", 0.5)
+
+    seen = pixels(draw(PAGE, mask=None, characters=[doubtful, sure], unsure_below=0.5))
+
+    assert is_reddish(seen[60:75, 45:110])
+    assert not is_reddish(seen[260:275, 45:110])
+
+
+def test_the_mask_tints_paper_and_leaves_ink_black() -> None:
+    page = PageImage(WHITE.copy(), 300, 400)
+    page.pixels[:, 100:110] = 0
+    mask = np.zeros((40, 30), bool)
+    mask[:20] = True
+
+    seen = pixels(draw(page, mask=mask, characters=()))
+
+    assert seen[50, 50, 0] < 240
+    assert seen[50, 105].tolist() == [0, 0, 0]
+    assert seen[350, 50].tolist() == [255, 255, 255]
+
+
+def test_a_line_joins_the_characters_of_one_column_only() -> None:
+    above, below = Box(200, 100, 60, 60), Box(200, 500, 60, 60)  # between them rows 80 to 250, column 115
+
+    one = pixels(draw(PAGE, mask=None, characters=[Character(above, "あ", 1), Character(below, "い", 1)]))
+    two = pixels(
+        draw(PAGE, mask=None, characters=[Character(above, "あ", 1), Character(below, "い", 1, (), 1)])
+    )
+
+    assert (one[150, 113:118] != 255).any()
+    assert (two[150, 113:118] == 255).all()
+
+
+@pytest.mark.parametrize("label", list("ゝゞヽヾ々〻〳〵あアー国氣躰嶋▲〇㝡"))
+def test_labels_that_the_font_has_are_set_as_they_are(label: str) -> None:
+    assert _glyphs(label) == label
+
+
+@pytest.mark.parametrize(
+    ("label", "glyphs"),
+    [
+        ("〱", "〳〵"),
+        ("〲", "〴〵"),
+        ("\N{HENTAIGANA LETTER KA-1}", "か"),
+        ("㑹", "会"),
+        ("\U0002ffff", "〓"),
+    ],
+)
+def test_labels_that_the_font_lacks_are_set_in_parts_or_in_their_usual_form(label: str, glyphs: str) -> None:
+    assert _glyphs(label) == glyphs
+
+
+def test_no_two_of_the_substitutes_look_alike_or_empty() -> None:
+    shapes = {bytes(_font(24).getmask(glyph)) for glyph in "〳〵〴〓か会"}
+
+    assert len(shapes) == 6
+    assert all(any(shape) for shape in shapes)
+    assert not _is_drawn("\uffff")
+
+
+def test_drawing_does_not_import_matplotlib() -> None:
+    code = "import sys; from core.drawing import _font; _font(20); print('matplotlib' in sys.modules)"
+
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+
+    assert shown.stdout == "False\n"

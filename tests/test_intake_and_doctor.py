@@ -1,0 +1,143 @@
+"""From a request to rows, and what a machine needs for reading."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sqlalchemy import text
+
+from core import doctor
+from core.errors import CheckpointError, DeviceError, TruthError
+from core.intake import submit
+from core.models.device import try_device
+from core.page import Box, Character, Reading
+from core.recipe import Recipe, recipe_of
+from core.settings import Settings
+from core.store.leases import claim, save_reading
+from core.store.queries import run_scores
+from core.store.session import Engine, open_database
+from tests.handmade import BOX_SIDE, blots, page_png, write_truth, write_weights, write_zip
+
+RECIPE = Recipe("a" * 64, "b" * 64)
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Engine:
+    return open_database(f"sqlite:///{tmp_path / 'fumikura.db'}")
+
+
+def test_what_is_no_page_is_counted(tmp_path: Path, engine: Engine) -> None:
+    (tmp_path / "scans").mkdir()
+    (tmp_path / "scans" / "page.png").write_bytes(page_png(0))
+    (tmp_path / "scans" / "copy.png").write_bytes(page_png(0))
+    (tmp_path / "scans" / "notes.txt").write_text("about the scans")
+
+    submitted = submit(engine, [str(tmp_path / "scans")], recipe=RECIPE, command="test")
+
+    assert (submitted.added.n_pages, submitted.added.n_queued, submitted.n_ignored) == (1, 1, 1)
+
+
+def test_new_truth_scores_a_reading_that_is_done(tmp_path: Path, engine: Engine) -> None:
+    write_zip(tmp_path / "book.zip", 1)
+    write_truth(tmp_path / "truth.csv", 1)
+    archives = [str(tmp_path / "book.zip")]
+    submit(engine, archives, recipe=RECIPE, command="test")
+    (claimed,) = claim(engine, [1], recipe_digest=RECIPE.digest, worker="w", lease_s=60)
+    y, x = blots(0)[0]
+    found = Character(Box(x - BOX_SIDE // 2, y - BOX_SIDE // 2, BOX_SIDE, BOX_SIDE), "一", 0.9)
+    save_reading(
+        engine, claimed.reading_id, Reading(np.zeros((160, 120), bool), (found,), 120, 160), worker="w"
+    )
+
+    submitted = submit(engine, archives, recipe=RECIPE, command="test", truth=[tmp_path / "truth.csv"])
+
+    (scores,) = run_scores(engine, submitted.run_id)
+    assert submitted.n_with_truth == 1
+    assert (scores.n_truth, scores.n_found, scores.n_matched, scores.n_right) == (3, 1, 1, 1)
+
+
+def test_truth_that_fits_two_pages_is_refused_and_nothing_stored(tmp_path: Path, engine: Engine) -> None:
+    write_truth(tmp_path / "truth.csv", 1)
+    for number, folder in enumerate(("one", "two")):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "book_00000_1.png").write_bytes(page_png(number))
+    archives = [str(tmp_path / "one"), str(tmp_path / "two")]
+
+    with pytest.raises(TruthError, match="two different pages"):
+        submit(engine, archives, recipe=RECIPE, command="test", truth=[tmp_path / "truth.csv"])
+
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM run")).scalar_one() == 0
+
+
+def test_complete_truth_goes_before_partial_truth(tmp_path: Path, engine: Engine) -> None:
+    write_zip(tmp_path / "book.zip", 2)
+    write_truth(tmp_path / "complete.csv", 1)
+    write_truth(tmp_path / "partial.csv", 2)
+
+    submit(
+        engine,
+        [str(tmp_path / "book.zip")],
+        recipe=RECIPE,
+        command="test",
+        truth=[tmp_path / "complete.csv"],
+        partial_truth=[tmp_path / "partial.csv"],
+    )
+
+    with engine.connect() as connection:
+        rows = connection.execute(text("SELECT is_partial FROM truth ORDER BY page_id")).scalars().all()
+    assert list(map(bool, rows)) == [False, True]
+
+
+def test_a_recipe_wants_weights_of_the_right_kind(tmp_path: Path) -> None:
+    segmenter, classifier = write_weights(tmp_path)
+
+    recipe_of(Settings(segmenter_path=segmenter, classifier_path=classifier))
+    with pytest.raises(CheckpointError, match="no classifier weights"):
+        recipe_of(Settings(segmenter_path=segmenter, classifier_path=segmenter))
+    (tmp_path / "text").write_text("no weights at all, but a text of some length")
+    with pytest.raises(CheckpointError, match="no segmenter weights"):
+        recipe_of(Settings(segmenter_path=tmp_path / "text", classifier_path=classifier))
+
+
+def test_the_processor_does_what_a_worker_will_ask_of_it() -> None:
+    assert try_device("cpu").startswith("cpu: ")
+
+
+@pytest.mark.parametrize("name", ["cuda:99", "abacus"])
+def test_a_device_that_does_not_exist_is_named_with_a_remedy(name: str) -> None:
+    with pytest.raises(DeviceError, match=f"{name} does not work .*--devices cpu"):
+        try_device(name)
+
+
+def test_what_is_wrong_becomes_a_finding(tmp_path: Path) -> None:
+    settings = Settings(database_url=f"sqlite:///{tmp_path / 'a.db'}", segmenter_path=tmp_path / "none")
+
+    weights = doctor.check("weights", lambda: doctor.look_at_weights(settings))
+    database = doctor.check("database", lambda: doctor.look_at_database(settings))
+
+    assert not weights.is_good
+    assert "none" in weights.finding
+    assert database.is_good
+    assert not (tmp_path / "a.db").exists()
+
+
+def test_a_database_is_looked_at_where_there_is_one(tmp_path: Path, engine: Engine) -> None:
+    write_zip(tmp_path / "book.zip", 2)
+    submit(engine, [str(tmp_path / "book.zip")], recipe=RECIPE, command="test")
+
+    found = doctor.look_at_database(Settings(database_url=f"sqlite:///{tmp_path / 'fumikura.db'}"))
+
+    assert found.endswith("2 pages, 1 runs")
+
+
+def test_a_full_disk_is_a_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "LOW_DISK_BYTES", 1 << 62)  # no disk has so much room
+    settings = Settings(database_url=f"sqlite:///{tmp_path / 'a.db'}")
+
+    found = doctor.check("disk", lambda: doctor.look_at_disk(settings))
+
+    assert not found.is_good
+    assert "--db" in found.finding

@@ -1,0 +1,149 @@
+"""The migrations build exactly the tables that the code knows, on both databases."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from alembic import command
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Engine, inspect
+from sqlalchemy.engine import Inspector
+
+import migrations
+from core.store.queries import run_summary
+from core.store.session import connect, open_database, upgrade
+from core.store.tables import SCHEMA_REVISION, metadata
+from tests.simple_store import make_pages, start_run
+
+_ROOT = Path(__file__).parents[1]
+
+
+def scripts() -> ScriptDirectory:
+    return ScriptDirectory(str(Path(migrations.__file__).parent))
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def urls(request: pytest.FixtureRequest, tmp_path: Path) -> dict[str, str]:
+    """An empty database, and beside it one whose tables come from the metadata alone."""
+    if request.param == "sqlite":
+        return {name: f"sqlite:///{tmp_path / name}.db" for name in ("migrated", "created")}
+    make_postgres: Callable[[], str] = request.getfixturevalue("make_postgres")
+    return {name: make_postgres() for name in ("migrated", "created")}
+
+
+def describe_tables(engine: Engine) -> dict[str, dict[str, Any]]:
+    """All that a database tells of its tables, in comparable form."""
+    inspector: Inspector = inspect(engine)
+    return {
+        table: {
+            "columns": [{**column, "type": repr(column["type"])} for column in inspector.get_columns(table)],
+            "primary key": inspector.get_pk_constraint(table),
+            "foreign keys": sorted(inspector.get_foreign_keys(table), key=str),
+            "unique": sorted(inspector.get_unique_constraints(table), key=str),
+            "checks": inspector.get_check_constraints(table),
+            "indexes": sorted(inspector.get_indexes(table), key=str),
+            "options": inspector.get_table_options(table),
+        }
+        for table in inspector.get_table_names()
+        if table != "alembic_version"
+    }
+
+
+def test_alembic_finds_no_difference(urls: dict[str, str]) -> None:
+    upgrade(urls["migrated"])
+
+    engine = connect(urls["migrated"])
+    with engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection, opts={"compare_type": True, "compare_server_default": True}
+        )
+        differences = compare_metadata(context, metadata)
+    engine.dispose()
+
+    assert differences == []
+
+
+def test_the_database_tells_the_same_of_both(urls: dict[str, str]) -> None:
+    upgrade(urls["migrated"])
+    migrated, created = connect(urls["migrated"]), connect(urls["created"])
+    metadata.create_all(created)
+
+    found, wanted = describe_tables(migrated), describe_tables(created)
+    migrated.dispose()
+    created.dispose()
+
+    assert found == wanted
+    assert set(found) == set(metadata.tables)
+
+
+def test_going_back_leaves_no_table(urls: dict[str, str]) -> None:
+    upgrade(urls["migrated"])
+    config = Config(_ROOT / "alembic.ini")
+    engine = connect(urls["migrated"])
+
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.downgrade(config, "base")
+
+    assert inspect(engine).get_table_names() == ["alembic_version"]
+    engine.dispose()
+
+
+def test_the_code_knows_the_newest_revision() -> None:
+    assert scripts().get_heads() == [SCHEMA_REVISION]
+
+
+def test_the_command_line_of_alembic_finds_everything(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"sqlite:///{tmp_path / 'by_hand.db'}"
+    monkeypatch.setenv("FUMIKURA_DATABASE_URL", url)
+
+    command.upgrade(Config(_ROOT / "alembic.ini"), "head")
+
+    engine = connect(url)
+    assert set(metadata.tables) < set(inspect(engine).get_table_names())
+    engine.dispose()
+
+
+def test_the_statements_can_be_shown_without_a_database(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FUMIKURA_DATABASE_URL", "postgresql://nobody@127.0.0.1:1/none")
+
+    command.upgrade(Config(_ROOT / "alembic.ini"), "head", sql=True)
+
+    assert "CREATE TABLE character" in capsys.readouterr().out
+
+
+_REBUILD_PAGE = """
+from alembic import op
+
+revision, down_revision = "0002", "0001"
+
+def upgrade():
+    with op.batch_alter_table("page", recreate="always"):
+        pass
+"""
+
+
+def test_a_table_that_is_rebuilt_keeps_the_rows_that_point_to_it(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = open_database(sqlite_url)
+    run_id, _ = start_run(engine, make_pages(2))
+    folder = shutil.copytree(Path(migrations.__file__).parent, tmp_path / "migrations")
+    (folder / "versions" / "0002_rebuild_page.py").write_text(_REBUILD_PAGE)
+    monkeypatch.setattr(migrations, "__file__", str(folder / "__init__.py"))
+
+    upgrade(sqlite_url)
+
+    assert run_summary(engine, run_id).queued == 2
+    engine.dispose()

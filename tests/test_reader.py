@@ -1,0 +1,129 @@
+"""From pixels to characters, with weights whose answers are known beforehand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from core.errors import CheckpointError
+from core.images import decode
+from core.page import PageImage
+from core.reader import PageReader, load_reader
+from core.recipe import Parameters, make_recipe
+from core.settings import Settings
+from tests import handmade
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> PageReader:
+    segmenter, classifier = handmade.write_weights(tmp_path_factory.mktemp("weights"))
+    return load_reader(
+        Settings(segmenter_path=segmenter, classifier_path=classifier, precision="fp32"), "cpu"
+    )
+
+
+def page(number: int) -> PageImage:
+    return decode(handmade.page_png(number), long_side=Parameters().long_side, max_pixels=10**6)
+
+
+def test_every_blot_is_a_character_in_reading_order(reader: PageReader) -> None:
+    (reading,) = reader.read([page(5)])
+
+    centres = [character.box.centre for character in reading.characters]
+    assert [y for y, _ in centres] == pytest.approx([y for y, _ in handmade.blots(5)], abs=1)
+    assert [x for _, x in centres] == pytest.approx([x for _, x in handmade.blots(5)], abs=1)
+    assert [character.column_number for character in reading.characters] == [0, 1, 2]
+
+
+def test_boxes_are_in_pixels_of_the_original(reader: PageReader) -> None:
+    (reading,) = reader.read([page(5)])
+
+    assert (reading.width, reading.height) == (handmade.WIDTH, handmade.HEIGHT)
+    box = reading.characters[1].box
+    assert [box.width, box.height] == pytest.approx([handmade.BOX_SIDE] * 2, abs=1)
+
+
+def test_the_mask_has_working_resolution(reader: PageReader) -> None:
+    (reading,) = reader.read([page(5)])
+
+    assert reading.mask.dtype == bool
+    assert reading.mask.shape == (1280, 960)
+    y, x = handmade.blots(5)[0]
+    assert reading.mask[8 * y, 8 * x]
+    assert not reading.mask[-1, 0]
+
+
+def test_labels_come_with_their_alternatives(reader: PageReader) -> None:
+    (reading,) = reader.read([page(5)])
+
+    character = reading.characters[0]
+    assert {character.label, *(label for label, _ in character.alternatives)} == set(handmade.LABELS)
+    probabilities = [character.confidence, *(probability for _, probability in character.alternatives)]
+    assert probabilities == sorted(probabilities, reverse=True)
+    assert sum(probabilities) == pytest.approx(1, abs=1e-4)
+
+
+def test_pages_read_together_are_read_as_alone(reader: PageReader) -> None:
+    pages = [page(1), PageImage(np.full((700, 1280, 3), 255, np.uint8), 1280, 700), page(9)]
+
+    together = reader.read(pages)
+
+    for one, reading in zip(pages, together, strict=True):
+        (alone,) = reader.read([one])
+        assert [character.box for character in reading.characters] == [
+            character.box for character in alone.characters
+        ]
+        assert np.array_equal(reading.mask, alone.mask)
+
+
+def test_a_blank_page_has_no_characters(reader: PageReader) -> None:
+    (reading,) = reader.read([PageImage(np.full((1280, 900, 3), 255, np.uint8), 900, 1280)])
+
+    assert reading.characters == ()
+    assert not reading.mask.any()
+    assert reading.mean_confidence is None
+
+
+def test_a_page_smaller_than_a_patch_is_read(reader: PageReader) -> None:
+    (reading,) = reader.read([PageImage(np.full((20, 1280, 3), 255, np.uint8), 1280, 20)])
+
+    assert reading.mask.shape == (20, 1280)
+
+
+def test_each_stage_is_timed(reader: PageReader) -> None:
+    (reading,) = reader.read([page(5)])
+
+    assert list(reading.timings_s) == ["segment", "crop", "classify", "order"]
+
+
+def test_the_recipe_changes_with_the_weights(tmp_path: Path) -> None:
+    segmenter, classifier = handmade.write_weights(tmp_path)
+    before = make_recipe(segmenter, classifier).digest
+    again = make_recipe(segmenter, classifier).digest
+    with classifier.open("ab") as file:
+        file.write(b" ")
+
+    assert before == again
+    assert make_recipe(segmenter, classifier).digest != before
+
+
+def test_missing_weights_are_named(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match=r"no segmenter weights at .*absent"):
+        load_reader(Settings(segmenter_path=tmp_path / "absent.safetensors"), "cpu")
+
+
+@pytest.mark.cuda
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device here")
+def test_a_gpu_reads_what_the_cpu_reads(reader: PageReader, tmp_path: Path) -> None:
+    segmenter, classifier = handmade.write_weights(tmp_path)
+    settings = Settings(segmenter_path=segmenter, classifier_path=classifier, precision="fp32")
+
+    (on_gpu,) = load_reader(settings, "cuda:0").read([page(5)])
+
+    (on_cpu,) = reader.read([page(5)])
+    assert [character.box for character in on_gpu.characters] == [
+        character.box for character in on_cpu.characters
+    ]

@@ -1,0 +1,247 @@
+"""Opening databases, and what people are told when that fails."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from sqlalchemy import insert, select, text
+
+from core.errors import DatabaseError
+from core.store import tables
+from core.store.pages import add_pages, add_run
+from core.store.queries import list_runs, run_summary
+from core.store.session import (
+    Engine,
+    connect,
+    describe,
+    now,
+    open_database,
+    read_transaction,
+    serialize_writers,
+    upgrade,
+    write_transaction,
+)
+from tests.servers import running_postgres
+from tests.simple_store import RECIPE, make_pages
+
+_SECRET = "postgresql://reader:sesame@127.0.0.1:1/books?password=sesame"
+
+
+def set_revision(url: str, revision: str) -> None:
+    engine = connect(url)
+    with write_transaction(engine) as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = :it"), {"it": revision})
+    engine.dispose()
+
+
+def test_a_missing_sqlite_file_is_made(tmp_path: Path) -> None:
+    engine = open_database(f"sqlite:///{tmp_path / 'new.db'}")
+
+    assert list_runs(engine) == []
+    engine.dispose()
+
+
+def test_a_sqlite_file_keeps_its_rows_when_it_is_opened_again(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / '100% new.db'}"
+    first = open_database(url)
+    run_id = add_run(first, RECIPE, command="fumikura run")
+    first.dispose()
+
+    second = open_database(url)
+
+    assert run_summary(second, run_id).run == run_id
+    second.dispose()
+
+
+def test_upgrading_twice_changes_nothing(database_url: str) -> None:
+    upgrade(database_url)
+
+    engine = open_database(database_url)
+    assert list_runs(engine) == []
+    engine.dispose()
+
+
+@pytest.mark.slow
+def test_many_processes_may_make_the_same_file(tmp_path: Path) -> None:
+    code = f"from core.store.session import open_database; open_database('sqlite:///{tmp_path / 'new.db'}')"
+    root = Path(__file__).parents[1]
+
+    openers = [subprocess.Popen([sys.executable, "-c", code], cwd=root) for _ in range(6)]
+
+    assert [opener.wait(60) for opener in openers] == [0] * 6
+
+
+@pytest.mark.slow
+def test_two_upgrades_of_postgresql_at_once_wait_for_each_other(empty_postgres_url: str) -> None:
+    code = f"from core.store.session import upgrade; upgrade({empty_postgres_url!r})"
+    waiting = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
+    engine = connect(empty_postgres_url)
+
+    with engine.begin() as connection:
+        serialize_writers(connection, "upgrade")
+        upgrades = [
+            subprocess.Popen([sys.executable, "-c", code], cwd=Path(__file__).parents[1]) for _ in range(2)
+        ]
+        while connection.scalar(waiting) != len(upgrades):
+            assert [one.poll() for one in upgrades] == [None, None]
+            time.sleep(0.05)
+
+    assert [one.wait(60) for one in upgrades] == [0, 0]
+    assert list_runs(engine) == []
+    engine.dispose()
+
+
+def test_postgresql_without_tables_asks_for_an_upgrade(empty_postgres_url: str) -> None:
+    with pytest.raises(DatabaseError, match=r"has no tables yet.*`fumikura db upgrade`"):
+        open_database(empty_postgres_url)
+
+
+def test_postgresql_of_another_version_asks_for_an_upgrade(postgres_url: str) -> None:
+    set_revision(postgres_url, "0000")
+    try:
+        with pytest.raises(DatabaseError, match=r"is at version 0000, .* `fumikura db upgrade`"):
+            open_database(postgres_url)
+    finally:
+        set_revision(postgres_url, tables.SCHEMA_REVISION)
+
+
+def test_a_file_of_a_newer_fumikura_is_left_alone(sqlite_url: str) -> None:
+    set_revision(sqlite_url, "9999")
+
+    with pytest.raises(DatabaseError, match="made by another version of fumikura"):
+        open_database(sqlite_url)
+
+
+def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "letter.txt"
+    path.write_text("dear librarian " * 100)
+
+    with pytest.raises(DatabaseError, match=r"letter\.txt is no database of fumikura"):
+        open_database(f"sqlite:///{path}")
+
+
+def test_a_folder_that_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DatabaseError, match=r"nowhere/new\.db does not answer: unable to open"):
+        open_database(f"sqlite:///{tmp_path / 'nowhere' / 'new.db'}")
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("sqlite://", "names no file"),
+        ("sqlite:///:memory:", "names no file"),
+        ("mysql://localhost/books", "'mysql' is no database that fumikura knows"),
+        ("postgresql//sesame@books", "cannot be understood"),
+        ("nonsense://sesame", "is no database that fumikura knows"),
+    ],
+)
+def test_a_url_that_cannot_be_used_is_refused(url: str, told: str) -> None:
+    with pytest.raises(DatabaseError, match=told) as caught:
+        connect(url)
+
+    assert "sesame" not in str(caught.value)
+
+
+def test_an_unreachable_database_is_one_line_without_its_password() -> None:
+    with pytest.raises(DatabaseError, match=r"postgresql.*127\.0\.0\.1:1/books does not answer: ") as caught:
+        open_database(_SECRET)
+
+    message = str(caught.value)
+    assert "sesame" not in message
+    assert "\n" not in message
+    assert "sesame" not in describe(_SECRET)
+
+
+@pytest.mark.slow
+def test_a_database_that_goes_away_is_reported() -> None:
+    with running_postgres() as server:
+        upgrade(server.url)
+        engine = open_database(server.url)
+        server.kill()
+
+        with pytest.raises(DatabaseError, match="does not answer"):
+            list_runs(engine)
+        engine.dispose()
+
+
+def test_a_connection_that_the_server_ended_is_replaced(postgres_url: str) -> None:
+    engine, other = open_database(postgres_url), open_database(postgres_url)
+    with write_transaction(other) as connection:
+        connection.execute(
+            text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid != pg_backend_pid()")
+        )
+    other.dispose()
+
+    assert list_runs(engine) == []
+    engine.dispose()
+
+
+def test_what_fails_halfway_is_not_kept(engine: Engine) -> None:
+    def write_and_fail() -> None:
+        with write_transaction(engine) as connection:
+            connection.execute(insert(tables.gate).values(name="half", next_at=now(connection)))
+            raise RuntimeError("half-way")
+
+    with pytest.raises(RuntimeError, match="half-way"):
+        write_and_fail()
+
+    with read_transaction(engine) as connection:
+        assert connection.execute(select(tables.gate)).all() == []
+
+
+@pytest.mark.slow
+def test_writers_wait_for_each_other_and_readers_for_none(engine: Engine) -> None:
+    run_id = add_run(engine, RECIPE, command="fumikura run")
+    writes, ends = threading.Event(), threading.Event()
+
+    def write_for_long() -> None:
+        with write_transaction(engine) as connection:
+            serialize_writers(connection, "add pages")
+            connection.execute(insert(tables.gate).values(name="slow", next_at=now(connection)))
+            writes.set()
+            ends.wait(30)
+
+    with ThreadPoolExecutor(2) as pool:
+        slow = pool.submit(write_for_long)
+        writes.wait(30)
+        waiting = pool.submit(add_pages, engine, run_id, make_pages(2))
+
+        assert run_summary(engine, run_id).pages == 0
+        time.sleep(0.2)
+        assert not waiting.done()
+        ends.set()
+        slow.result()
+        assert waiting.result().n_queued == 2
+
+
+def test_sqlite_is_set_up_for_many_processes(sqlite_url: str) -> None:
+    engine = open_database(sqlite_url)
+
+    with read_transaction(engine) as connection:
+        names = ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+        found = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in names]
+
+    assert found == ["wal", 1, 1, 30_000]
+    engine.dispose()
+
+
+@pytest.mark.slow
+def test_a_locked_file_is_reported_after_a_while(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("core.store.session.LOCK_TIMEOUT_S", 0.2)
+    engine = open_database(sqlite_url)
+    path = sqlite_url.removeprefix("sqlite:///")
+    other = sqlite3.connect(path, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+
+    with pytest.raises(DatabaseError, match="database is locked"):
+        add_run(engine, RECIPE, command="fumikura run")
+
+    other.close()
+    engine.dispose()
