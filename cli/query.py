@@ -52,9 +52,10 @@ def characters(
 ) -> None:
     """Where a character, or a phrase of several, was read.
 
-    A phrase is also found where a column ends in the middle of it. Column and position
-    count from 0, from the page's right-hand edge and its first character. The box is
-    x,y and width×height in pixels of the page. How sure the reading is stands between 0 and 1.
+    A phrase is also found where a column ends in the middle of it. Columns count from the
+    right-hand edge, positions in reading order; both from 1, as `show` draws them (with
+    --json from 0). The box is x,y and width×height in pixels of the page; `sure` is between
+    0 and 1.
 
     \b
     Example:
@@ -140,8 +141,8 @@ def _hit_table(hits: list[Hit]) -> Table:
     rows = [
         (
             hit.page,
-            hit.column_number,
-            hit.position,
+            hit.column_number + 1,
+            hit.position + 1,
             f"{hit.box.x},{hit.box.y} {hit.box.width}×{hit.box.height}",
             f"{hit.confidence:.2f}",
             hit.before[-n_context:],

@@ -78,4 +78,4 @@ def command(
         ctx.exit(130)
     for line in summary.next_steps(state):
         say(line)
-    ctx.exit(3 if state.failed else 0)
+    ctx.exit(3 if state.failed or state.cancelled else 0)

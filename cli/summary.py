@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from core.metrics import pool
 from rich.table import Table
 
 from cli.output import make_table
+from core.metrics import pool
 from core.page import Scores
 from core.store.queries import RunSummary
 
@@ -65,6 +65,8 @@ def tables(figures: Mapping[str, Any], scores: Sequence[tuple[str, Scores]]) -> 
 def next_steps(summary: RunSummary) -> list[str]:
     """What to try now, a line each."""
     steps = []
+    if summary.cancelled:
+        steps.append("fumikura run ...                  the same again, for the pages that were cancelled")
     if summary.failed:
         steps.append("fumikura failed                   which pages failed, and why")
     if summary.characters:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+
 import click
 
 from cli import options
@@ -23,6 +25,8 @@ def command(ctx: click.Context, settings: Settings) -> None:
     Example:
       fumikura worker --broker redis://queue/0 --db postgresql://db/scans
     """
-    from worker.launcher import work
+    from worker.launcher import work  # loads Celery, which --help does not need
 
+    # An operator reads the log of a worker; a person at `run` has a progress bar.
+    logging.getLogger().setLevel(logging.INFO)
     ctx.exit(work(settings, recipe_of(settings)))

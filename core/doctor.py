@@ -72,9 +72,7 @@ def look_at_database(settings: Settings) -> str:
 def look_at_disk(settings: Settings) -> str:
     folder = (_file(settings) or Path("fumikura.db")).absolute().parent
     if not folder.is_dir():
-        raise FumikuraError(
-            f"there is no folder {folder}; make it, or name a database elsewhere with --db"
-        )
+        raise FumikuraError(f"there is no folder {folder}; make it, or name a database elsewhere with --db")
     free = shutil.disk_usage(folder).free
     room = f"{free / 1e9:,.1f} GB free in {folder}, room for about {free // PAGE_SIZE_BYTES:,} pages"
     if free < LOW_DISK_BYTES:

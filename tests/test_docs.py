@@ -73,7 +73,8 @@ def _documents() -> list[Path]:
 
 
 def _commands(document: Path) -> list[str]:
-    return [command for code in CODE.findall(document.read_text()) for command in COMMAND.findall(code)]
+    text = document.read_text().replace("\\\n", " ")  # a long command goes on in the next line
+    return [command for code in CODE.findall(text) for command in COMMAND.findall(code)]
 
 
 def _leads_somewhere(document: Path, target: str) -> bool:

@@ -67,6 +67,7 @@ def _serve(device: str, *, recipe_digest: str, load_reader: Callable[[Settings, 
     from worker.host import worker_name
     from worker.stream import Stream
     from worker.tasks import add_tasks
+    from worker.watch import start_watching
 
     settings = read_settings()
     engine = open_database(settings.database_url)
@@ -75,9 +76,9 @@ def _serve(device: str, *, recipe_digest: str, load_reader: Callable[[Settings, 
         raise CheckpointError("the weights files have changed since the program started; start it again")
     name, stop = worker_name(), threading.Event()
     app = make_app(settings, reader.recipe)
-    add_tasks(app, Stream(engine, reader, settings=settings, worker=name, stop=stop))
-    keeper = threading.Thread(target=_keep_leases, args=(engine, name, settings.lease_s), daemon=True)
-    keeper.start()
+    stream = Stream(engine, reader, settings=settings, worker=name, stop=stop)
+    add_tasks(app, stream)
+    start_watching(engine, app, stream, settings=settings, stop=stop)
     return _work(app, stop, leave=lambda: _leave(engine, name))
 
 
@@ -114,17 +115,6 @@ def _work(app: Celery, stop: threading.Event, *, leave: Callable[[], None]) -> i
     )
     worker.start()
     return int(worker.exitcode or 0)
-
-
-def _keep_leases(engine: Engine, name: str, lease_s: float) -> None:
-    from core.store.leases import renew
-
-    while True:
-        time.sleep(lease_s / 3)
-        try:
-            renew(engine, name, lease_s=lease_s)
-        except DatabaseError as error:
-            log.warning("leases are not renewed: %s", error)
 
 
 def _leave(engine: Engine, name: str) -> None:

@@ -55,12 +55,19 @@ class Stream:
         self._engine = engine
         self._reader = reader
         self._settings = settings
-        self._worker = worker
+        self.worker = worker
         self._stop = stop
+        self._idle_since_s: float | None = time.monotonic()
         # Pillow lets go of the interpreter's lock, so that threads are enough; more of them than
         # the worker has cores would only take time from what the device is waiting for.
         self._decoders = ThreadPoolExecutor(max(1, min(4, settings.threads)), "decode")
         self._writer = ThreadPoolExecutor(1, "write")
+
+    @property
+    def idle_s(self) -> float:
+        """Seconds since the last chunk ended; 0 while one is being read."""
+        since_s = self._idle_since_s
+        return 0.0 if since_s is None else time.monotonic() - since_s
 
     def read(self, reading_ids: Sequence[int]) -> None:
         """Read those of a chunk that are still to be read; each becomes a row, done or failed.
@@ -69,8 +76,16 @@ class Stream:
             Stopped: the worker is to end; what it has not read stands in the queue again.
         """
         self._check_stop()
-        started_s = time.monotonic()
-        claims = self._patiently(lambda: self._claim(reading_ids))
+        started_s, self._idle_since_s = time.monotonic(), None
+        try:
+            claims = self._patiently(lambda: self._claim(reading_ids))
+            self._read_claimed(claims)
+            seconds = time.monotonic() - started_s
+            log.info("chunk of %d: %d pages in %.2f s", len(reading_ids), len(claims), seconds)
+        finally:
+            self._idle_since_s = time.monotonic()
+
+    def _read_claimed(self, claims: Sequence[Claim]) -> None:
         writes: deque[Future[None]] = deque()
         try:
             pages = self._decoded_ahead(claims)
@@ -82,16 +97,14 @@ class Stream:
                 self._check_stop()
         except Stopped:
             self._finish(writes)
-            self._patiently(lambda: hand_back(self._engine, self._worker))
+            self._patiently(lambda: hand_back(self._engine, self.worker))
             raise
         self._finish(writes)
-        seconds = time.monotonic() - started_s
-        log.info("chunk of %d: %d pages in %.2f s", len(reading_ids), len(claims), seconds)
 
     def give_up(self) -> None:
         """Treat the chunk in hand as that of a lost worker: it comes back in halves."""
         self._patiently(
-            lambda: return_leases(self._engine, self._worker, max_attempts=self._settings.max_attempts)
+            lambda: return_leases(self._engine, self.worker, max_attempts=self._settings.max_attempts)
         )
 
     def _claim(self, reading_ids: Sequence[int]) -> list[Claim]:
@@ -99,7 +112,7 @@ class Stream:
             self._engine,
             reading_ids,
             recipe_digest=self._reader.recipe.digest,
-            worker=self._worker,
+            worker=self.worker,
             lease_s=self._settings.lease_s,
         )
 
@@ -148,7 +161,7 @@ class Stream:
                 self._engine,
                 claimed.reading_id,
                 reading,
-                worker=self._worker,
+                worker=self.worker,
                 scores=scores,
                 truth=claimed.truth,
             )
@@ -169,7 +182,7 @@ class Stream:
             log.warning("page %d: %s", claimed.page_id, error, exc_info=None if is_expected else error)
             reason = _reason(error)
             self._patiently(
-                lambda: save_failure(self._engine, claimed.reading_id, reason, worker=self._worker)
+                lambda: save_failure(self._engine, claimed.reading_id, reason, worker=self.worker)
             )
             return None
 

@@ -1,0 +1,108 @@
+"""A worker that keeps its leases, and one that its broker forgot."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from celery import Celery
+
+from core.page import PageImage, Reading
+from core.settings import Settings
+from core.store.leases import claim, leaseholders, return_expired
+from core.store.pages import add_pages, add_run
+from core.store.session import Engine, open_database
+from tests.simple_reader import RECIPE, SimpleReader, draw_pages
+from worker import watch
+from worker.app import make_app, reached, send
+from worker.folder import folder_url
+from worker.stream import Stream
+from worker.watch import is_forgotten, start_watching
+
+
+@dataclass
+class Desk:
+    engine: Engine
+    app: Celery
+    stream: Stream
+    reader: AskingReader
+
+
+class AskingReader(SimpleReader):
+    """Looks in the middle of its work how long it has been idle."""
+
+    idle_s: float
+    stream: Stream
+
+    def read(self, pages: Sequence[PageImage]) -> list[Reading]:
+        self.idle_s = self.stream.idle_s
+        return super().read(pages)
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
+    """A worker that has had nothing to do for longer than usual."""
+    monkeypatch.setattr(watch, "IDLE_S", 0.0)
+    (tmp_path / "queue").mkdir()
+    settings = Settings().overridden(
+        database_url=str(tmp_path / "test.db"), broker_url=folder_url(tmp_path / "queue")
+    )
+    engine = open_database(settings.database_url)
+    reader = AskingReader()
+    stream = Stream(engine, reader, settings=settings, worker="here", stop=threading.Event())
+    reader.stream = stream
+    return Desk(engine, make_app(settings, RECIPE), stream, reader)
+
+
+def send_message(app: Celery) -> None:
+    with reached(app) as connection:
+        send(app, connection, [1])
+
+
+def test_an_idle_worker_is_forgotten_if_messages_wait(desk: Desk) -> None:
+    send_message(desk.app)
+
+    assert is_forgotten(desk.app, desk.stream)
+
+
+def test_an_idle_worker_without_messages_just_has_nothing_to_do(desk: Desk) -> None:
+    assert not is_forgotten(desk.app, desk.stream)
+
+
+def test_a_worker_that_had_work_lately_is_not_forgotten(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch, "IDLE_S", 60.0)
+    send_message(desk.app)
+
+    assert not is_forgotten(desk.app, desk.stream)
+
+
+def test_a_worker_that_reads_is_not_idle(desk: Desk, tmp_path: Path) -> None:
+    run_id = add_run(desk.engine, RECIPE, command="run book")
+    add_pages(desk.engine, run_id, draw_pages(tmp_path / "book", 1))
+
+    desk.stream.read([1])
+
+    assert desk.reader.idle_s == 0.0
+    assert desk.stream.idle_s > 0.0
+
+
+def test_leases_are_renewed_as_long_as_the_worker_lives(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "IDLE_S", 60.0)
+    run_id = add_run(desk.engine, RECIPE, command="run book")
+    add_pages(desk.engine, run_id, draw_pages(tmp_path / "book", 1))
+    claim(desk.engine, [1], recipe_digest=RECIPE.digest, worker="here", lease_s=0.3)
+
+    stop = threading.Event()
+    start_watching(desk.engine, desk.app, desk.stream, settings=Settings(lease_s=0.3), stop=stop)
+    time.sleep(0.6)
+    n_returned = return_expired(desk.engine, max_attempts=3)
+    stop.set()
+
+    assert n_returned == 0
+    assert leaseholders(desk.engine) == ["here"]

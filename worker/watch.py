@@ -1,0 +1,72 @@
+"""What a worker process does beside reading: it keeps its leases, and notices that it was forgotten."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+
+from celery import Celery
+
+from core.errors import BrokerError, DatabaseError
+from core.settings import Settings
+from core.store.leases import renew
+from core.store.session import Engine
+from worker.app import n_waiting, reached
+from worker.stream import Stream
+
+log = logging.getLogger(__name__)
+
+FORGOTTEN = 72
+#: A worker without work for so long looks whether there is none.
+IDLE_S = 60.0
+
+
+def start_watching(
+    engine: Engine, app: Celery, stream: Stream, *, settings: Settings, stop: threading.Event
+) -> None:
+    """Begin to watch, until `stop` is set: a worker that is to end is gone before its leases are."""
+    lease_s = settings.lease_s
+    _every(lease_s / 3, lambda: _keep_leases(engine, stream.worker, lease_s=lease_s), stop)
+    _every(IDLE_S / 2, lambda: _end_if_forgotten(app, stream), stop)
+
+
+def is_forgotten(app: Celery, stream: Stream) -> bool:
+    """Whether messages wait although this worker has long had nothing to do.
+
+    After the broker was away, a worker's connection can be alive and yet bring nothing.
+    """
+    if stream.idle_s < IDLE_S:
+        return False
+    try:
+        with reached(app) as connection:
+            return n_waiting(app, connection) > 0
+    except BrokerError:
+        return False  # away for everybody
+
+
+def _keep_leases(engine: Engine, worker: str, *, lease_s: float) -> None:
+    try:
+        renew(engine, worker, lease_s=lease_s)
+    except DatabaseError as error:
+        log.warning("leases are not renewed: %s", error)
+
+
+def _end_if_forgotten(app: Celery, stream: Stream) -> None:
+    if not is_forgotten(app, stream):
+        return
+    time.sleep(5)  # a message may just be on its way
+    if is_forgotten(app, stream):
+        log.error("messages wait, but none comes here: ending, to be started again")
+        logging.shutdown()
+        os._exit(FORGOTTEN)
+
+
+def _every(period_s: float, action: Callable[[], None], stop: threading.Event) -> None:
+    def repeat() -> None:
+        while not stop.wait(period_s):
+            action()
+
+    threading.Thread(target=repeat, daemon=True).start()
