@@ -21,9 +21,9 @@ _given = click.Path(path_type=Path, exists=True)
 def command() -> None:
     """Train the networks on pages with truth.
 
-    Needs `pip install 'fumikura[training]'`. A training that was cut off goes on when the same command is given again. The scores of a
-    book mean something only if the book was in no part of its training: name such books with
-    --without-book.
+    Needs `pip install 'fumikura[training]'`. A training that was cut off goes on when the same
+    command is given again. The scores of a book mean something only if the book was in no part
+    of its training: name such books with --without-book.
     """
     missing = [name for name in ("fontTools", "scipy") if importlib.util.find_spec(name) is None]
     if missing:
@@ -82,7 +82,7 @@ def segmenter(
 
     \b
     Example:
-      fumikura train segmenter pages/ --truth coordinate.csv --without-book 200010454 --out runs/segmenter
+      fumikura train segmenter pages/ --truth coordinate.csv --out runs/segmenter
     """
     from core.models.unet import UNetConfig
     from core.training.glyphs import load_fonts
@@ -141,8 +141,8 @@ def classifier(
 
     \b
     Example:
-      fumikura train classifier pages/ --truth coordinate.csv --partial-truth kana.csv \\
-          --fonts fonts/ --transcripts transcripts.txt --without-book 200010454 --out runs/classifier
+      fumikura train classifier pages/ --truth coordinate.csv \\
+          --fonts fonts/ --transcripts transcripts.txt --out runs/classifier
     """
     from core.training.classifier import ClassifierTraining, classifier_data, train_classifier
     from core.training.glyphs import load_fonts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -11,6 +12,8 @@ from torchvision.ops import nms, roi_align
 
 #: Boxes that overlap more than this are one character found twice.
 MAX_OVERLAP = 0.5
+#: More are not on any page; what gives more is noise, and must not cost the run its memory.
+MAX_CHARACTERS = 4000
 #: The crop is the box and this much of its surroundings.
 MARGIN = 1.15
 #: The crop's short side is at least this much of its long side: a thin し must not become a blot.
@@ -27,7 +30,9 @@ def find_boxes(maps: Tensor, *, peak_threshold: float) -> Tensor:
     centre = maps[1].float()
     highest = functional.max_pool2d(centre[None], kernel_size=5, stride=1, padding=2)[0]
     y, x = torch.nonzero((centre == highest) & (centre > peak_threshold), as_tuple=True)
-    width, height = maps[2:, y, x].float().exp()
+    surest = centre[y, x].argsort(descending=True, stable=True)[:MAX_CHARACTERS]
+    y, x = y[surest], x[surest]
+    width, height = maps[2:, y, x].float().clamp(max=math.log(max(centre.shape))).exp()
     corners = torch.stack([x + 0.5 - width / 2, y + 0.5 - height / 2], dim=1)
     far_corners = corners + torch.stack([width, height], dim=1)
     kept = nms(torch.cat([corners, far_corners], dim=1), centre[y, x], MAX_OVERLAP)

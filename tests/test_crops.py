@@ -37,6 +37,18 @@ def test_of_two_boxes_in_one_place_the_surer_stays() -> None:
     assert boxes.tolist() == [pytest.approx([10.5, 24.5, 20, 20], abs=1e-4)]
 
 
+def test_noise_gives_no_more_boxes_than_a_page_can_hold() -> None:
+    maps = torch.full((4, 400, 400), 0.5)  # every pixel is a peak as high as its neighbours
+    maps[1, 7, 9] = 0.9
+    maps[2:] = -3.0
+
+    boxes = find_boxes(maps, peak_threshold=0.3)
+
+    assert len(boxes) <= 4000
+    side = math.exp(-3)
+    assert boxes[0].tolist() == pytest.approx([9.5 - side / 2, 7.5 - side / 2, side, side], abs=1e-4)
+
+
 def test_touching_characters_stay_two() -> None:
     maps = maps_with_peaks((20, 20, 0.9, 20.0, 20.0), (40, 20, 0.8, 20.0, 20.0))
 
