@@ -18,7 +18,7 @@ from typing import Any
 
 import psutil
 
-from core.store.queries import find_pages, get_page
+from core.store.lookup import find_pages, get_page
 from core.store.session import open_database
 
 

@@ -44,10 +44,6 @@ class Commands(click.Group):
                     [(name, found.get_short_help_str(formatter.width)) for name, found in commands if found]
                 )
 
-    def _in_short(self, ctx: click.Context, name: str) -> str:
-        command = self.get_command(ctx, name)
-        return command.get_short_help_str(limit=100) if command else ""
-
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import logging
+import threading
 
 import click
 
 from cli import options
+from cli.interruption import stopped_by_signals
 from core.recipe import recipe_of
 from core.settings import Settings
 
 
 @click.command()
 @options.settings("database", "broker", "devices", "recipe")
-@click.pass_context
-def command(ctx: click.Context, settings: Settings) -> None:
+def command(settings: Settings) -> None:
     """Read pages that others enqueued, until stopped.
 
     Starts one process a device on this machine and looks after it. Start as many workers on
@@ -29,4 +30,6 @@ def command(ctx: click.Context, settings: Settings) -> None:
 
     # An operator reads the log of a worker; a person at `run` has a progress bar.
     logging.getLogger().setLevel(logging.INFO)
-    ctx.exit(work(settings, recipe_of(settings)))
+    stop = threading.Event()
+    with stopped_by_signals(stop):
+        work(settings, recipe_of(settings), stop=stop)

@@ -142,7 +142,7 @@ def _reference(archive: Path, member: Member, book: str | None) -> PageReference
     is_hidden = any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
     if member.open is None or is_hidden or path.suffix.lower() not in ("", *_PAGE_SUFFIXES):
         return None
-    _check_name(archive, member.name)
+    _check_name(f"{archive}/{member.name}")
     try:
         digest = _digest(member, is_page=path.suffix != "")
     except (PageError, *DAMAGES):
@@ -158,12 +158,12 @@ def _reference(archive: Path, member: Member, book: str | None) -> PageReference
     )
 
 
-def _check_name(archive: Path, name: str) -> None:
+def _check_name(path: str) -> None:
     """Refuse a name with bytes that are no UTF-8: the database could not keep it."""
     try:
-        name.encode()
+        path.encode()
     except UnicodeEncodeError as error:
-        raise ArchiveError(f"{name!r} in {archive} is not named in UTF-8; rename it") from error
+        raise ArchiveError(f"{path!r} is not named in UTF-8; rename it") from error
 
 
 def _digest(member: Member, *, is_page: bool) -> str | None:

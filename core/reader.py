@@ -20,30 +20,32 @@ from core.settings import Settings
 class PageReader:
     """Reads pages, several at a time so that their patches and crops share batches."""
 
-    def __init__(self, segmenter: Segmenter, classifier: Classifier, recipe: Recipe) -> None:
+    def __init__(self, segmenter: Segmenter, classifier: Classifier, recipe: Recipe, *, device: str) -> None:
         self.recipe = recipe
+        self._device = device
         self._segmenter = segmenter
         self._classifier = classifier
 
     def read(self, pages: Sequence[PageImage]) -> list[Reading]:
         """The readings of some pages, in their order."""
         clock = _Clock(len(pages))
-        pixels = [torch.from_numpy(page.pixels).permute(2, 0, 1) for page in pages]  # (3, H, W) each
         with clock.time("segment"):
+            # From here to the labels everything stays on the device.
+            pixels = [torch.from_numpy(page.pixels).to(self._device).permute(2, 0, 1) for page in pages]
             maps = self._segment(pixels)  # (4, H, W) each
             masks = [
                 (page_maps[0] > self._segmenter.config.mask_threshold).cpu().numpy() for page_maps in maps
             ]
         with clock.time("crop"):
             threshold = self._segmenter.config.peak_threshold
-            boxes = [crops.find_boxes(page_maps, peak_threshold=threshold).cpu() for page_maps in maps]
+            boxes = [crops.find_boxes(page_maps, peak_threshold=threshold) for page_maps in maps]
             cut = crops.cut_crops(pixels, boxes, side=self._classifier.config.crop_side)  # (M, 1, S, S)
         with clock.time("classify"):
             labels = self._label(cut)
         with clock.time("order"):
             characters = []
             for page, page_boxes in zip(pages, boxes, strict=True):
-                characters.append(_in_order(_on_page(page_boxes, page), labels[: len(page_boxes)]))
+                characters.append(_in_order(_on_page(page_boxes.cpu(), page), labels[: len(page_boxes)]))
                 labels = labels[len(page_boxes) :]
         return [
             Reading(mask, page_characters, page.width, page.height, clock.timings_s)
@@ -92,6 +94,7 @@ def load_reader(settings: Settings, device: str) -> PageReader:
             crops_per_batch=settings.crops_per_batch,
         ),
         make_recipe(segmenter_path, classifier_path),
+        device=device,
     )
 
 

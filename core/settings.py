@@ -80,7 +80,7 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     """Settings from FUMIKURA_* variables.
 
     Raises:
-        UsageError: a value is not of its setting's type.
+        UsageError: a value is not of its setting's type, or too small to read anything.
     """
     environment = os.environ if environment is None else environment
     values: dict[str, Any] = {}
@@ -95,6 +95,10 @@ def _parse(name: str, kind: str, text: str) -> Any:
     types: dict[str, type] = {"int": int, "float": float}
     parse = Path if "Path" in kind else types.get(kind, str)
     try:
-        return parse(text)
+        value = parse(text)
     except ValueError as error:
         raise UsageError(f"{variable(name)}={text!r} is not a number; unset it or correct it") from error
+    # A window or a chunk of nothing would let a run wait for ever.
+    if kind in types and not (value > 0 or (name == "threads" and value == 0)):
+        raise UsageError(f"{variable(name)}={text!r} is too small; unset it or correct it")
+    return value

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import psutil
 
+from cli.interruption import stopped_by_signals
 from core.settings import Settings, read_settings
 from core.store.session import open_database
 from tests.simple_reader import COMMAND, RECIPE
@@ -37,7 +38,15 @@ def program(arguments: Sequence[str], settings: Settings) -> Iterator[subprocess
 
 def children(pid: int | None = None) -> list[psutil.Process]:
     """Worker processes that a launcher has now; None means this process."""
-    return [child for child in psutil.Process(pid).children() if child.status() != psutil.STATUS_ZOMBIE]
+    # The servers that tests share are children of this process too.
+    return [child for child in psutil.Process(pid).children() if _is_worker(child)]
+
+
+def _is_worker(process: psutil.Process) -> bool:
+    try:
+        return "--recipe" in process.cmdline()
+    except psutil.NoSuchProcess:  # a zombie, or gone by now
+        return False
 
 
 def wait_until(condition: Callable[[], bool], *, timeout_s: float = 30.0) -> None:
@@ -47,22 +56,24 @@ def wait_until(condition: Callable[[], bool], *, timeout_s: float = 30.0) -> Non
         time.sleep(0.05)
 
 
-def main(arguments: list[str]) -> int:
+def main(arguments: list[str]) -> None:
     logging.basicConfig(level=logging.WARNING)
     settings = read_settings()
-    if arguments[0] == "work":
-        return work(settings, RECIPE, command=COMMAND)
-    run_locally(
-        settings,
-        open_database(settings.database_url),
-        int(arguments[1]),
-        RECIPE,
-        on_progress=lambda _summary: None,
-        stop=threading.Event(),
-        command=COMMAND,
-    )
-    return 0
+    stop = threading.Event()
+    with stopped_by_signals(stop):
+        if arguments[0] == "work":
+            work(settings, RECIPE, stop=stop, command=COMMAND)
+            return
+        run_locally(
+            settings,
+            open_database(settings.database_url),
+            int(arguments[1]),
+            RECIPE,
+            on_progress=lambda _summary: None,
+            stop=stop,
+            command=COMMAND,
+        )
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    main(sys.argv[1:])

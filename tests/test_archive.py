@@ -200,6 +200,16 @@ def test_a_file_name_that_no_database_could_keep_is_refused(tmp_path: Path) -> N
         list_pages([str(tmp_path)])
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names themselves")
+def test_a_folder_s_name_that_no_database_could_keep_is_refused(tmp_path: Path) -> None:
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\x8b"))
+    folder.mkdir()
+    (folder / "page.jpg").write_bytes(JPEG)
+
+    with pytest.raises(ArchiveError, match="is not named in UTF-8; rename it"):
+        list_pages([str(folder)])
+
+
 def test_listing_needs_neither_numpy_nor_pillow(tmp_path: Path) -> None:
     archive = make_zip(tmp_path, {"p.jpg": JPEG})
     code = (

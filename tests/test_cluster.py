@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -162,13 +163,17 @@ def test_connections_that_the_database_cuts_cost_no_page(cluster: Cluster, stack
 
 
 def test_a_worker_without_its_broker_ends_with_one_line(cluster: Cluster) -> None:
+    settings = cluster.settings.overridden(broker_url="redis://localhost:9/0")
+
     with pytest.raises(BrokerError, match="does not answer"):
-        work(cluster.settings.overridden(broker_url="redis://localhost:9/0"), RECIPE)
+        work(settings, RECIPE, stop=threading.Event())
 
 
 def test_a_worker_without_its_database_ends_with_one_line(cluster: Cluster) -> None:
+    settings = cluster.settings.overridden(database_url="postgresql://nobody@localhost:9/none")
+
     with pytest.raises(DatabaseError):
-        work(cluster.settings.overridden(database_url="postgresql://nobody@localhost:9/none"), RECIPE)
+        work(settings, RECIPE, stop=threading.Event())
 
 
 def cut_connections(engine: Engine) -> None:

@@ -231,7 +231,7 @@ def test_workers_that_crash_before_they_read_end_the_run_with_their_last_words(
 
 def test_a_worker_program_needs_a_broker() -> None:
     with pytest.raises(UsageError, match="needs a queue"):
-        work(Settings(), RECIPE)
+        work(Settings(), RECIPE, stop=threading.Event())
 
 
 def widths_of_done_pages(engine: Engine) -> set[str]:

@@ -28,7 +28,8 @@ from core.store.leases import (
     save_failure,
     save_reading,
 )
-from core.store.queries import failures, get_page, run_scores, run_summary
+from core.store.lookup import get_page
+from core.store.queries import failures, run_scores, run_summary
 from core.store.scores import load_reading
 from core.store.session import Engine
 from core.store.tables import Status

@@ -10,8 +10,9 @@ from sqlalchemy import func, select
 from core.page import Truth
 from core.store import tables
 from core.store.leases import return_leases, save_failure
+from core.store.lookup import get_page
 from core.store.pages import Added, add_pages, add_run
-from core.store.queries import cancel, get_page, run_summary
+from core.store.queries import cancel, run_summary
 from core.store.session import Engine
 from tests.simple_store import (
     OTHER_RECIPE,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import sys
-import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -240,9 +239,6 @@ def test_the_store_starts_without_heavy_packages() -> None:
     heavy = {"numpy", "PIL", "alembic", "torch", "sqlalchemy.orm", "psycopg"}
     code = "import sys, core.store.queries, core.store.pages, core.store.feeding; print(*sys.modules)"
 
-    started_s = time.perf_counter()
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
 
     assert heavy.isdisjoint(loaded.split())
-    # A fifth of a second on an idle machine.
-    assert time.perf_counter() - started_s < 2

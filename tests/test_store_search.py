@@ -7,7 +7,9 @@ import pytest
 from core.errors import FumikuraError
 from core.page import Box, Scores
 from core.store.leases import save_failure, save_reading
-from core.store.queries import find_characters, find_pages, get_page, retry
+from core.store.lookup import find_pages, get_page
+from core.store.queries import retry
+from core.store.search import find_characters
 from core.store.session import Engine
 from core.store.tables import Status
 from tests.simple_store import (

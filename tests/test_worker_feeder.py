@@ -17,6 +17,7 @@ from core.store.leases import claim, leaseholders
 from core.store.pages import add_pages, add_run
 from core.store.session import open_database
 from tests.simple_reader import RECIPE, draw_pages
+from worker import feeder
 from worker.app import check_broker, make_app, n_waiting, reached
 from worker.feeder import Feed, announce_more, announce_now, feed_once, keep_feeding, return_lost
 from worker.folder import folder_url
@@ -95,6 +96,27 @@ def test_a_new_run_does_not_wait_for_what_a_killed_one_announced(feed: Feed, tmp
     keep_feeding(resumed, stop)
 
     assert count_messages(resumed) == 2
+
+
+def test_a_feeder_lives_on_after_an_error_that_nobody_foresaw(
+    feed: Feed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop, n_turns = threading.Event(), 0
+
+    def fail_then_stop(_feed: Feed) -> None:
+        nonlocal n_turns
+        n_turns += 1
+        if n_turns == 1:
+            raise ValueError("nobody foresaw this")
+        stop.set()
+
+    monkeypatch.setattr(feeder, "feed_once", fail_then_stop)
+    monkeypatch.setattr(feeder, "PERIOD_S", 0.01)
+    monkeypatch.setattr(feeder, "LONGEST_PAUSE_S", 0.01)
+
+    keep_feeding(feed, stop)
+
+    assert n_turns == 2
 
 
 def test_only_one_feeder_of_a_cluster_has_its_turn(feed: Feed) -> None:

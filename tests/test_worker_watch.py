@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,9 @@ from core.page import PageImage, Reading
 from core.settings import Settings
 from core.store.leases import claim, leaseholders, return_expired
 from core.store.pages import add_pages, add_run
+from core.store.queries import overview
 from core.store.session import Engine, open_database
+from tests.simple_launcher import wait_until
 from tests.simple_reader import RECIPE, SimpleReader, draw_pages
 from worker import watch
 from worker.app import make_app, reached, send
@@ -106,3 +109,20 @@ def test_leases_are_renewed_as_long_as_the_worker_lives(
 
     assert n_returned == 0
     assert leaseholders(desk.engine) == ["here"]
+
+
+def test_leases_are_renewed_within_the_grace_after_an_outage_however_long_they_are(
+    desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "IDLE_S", 60.0)
+    monkeypatch.setattr(watch, "GRACE_S", 0.1)
+    run_id = add_run(desk.engine, RECIPE, command="run book")
+    add_pages(desk.engine, run_id, draw_pages(tmp_path / "book", 1))
+    claim(desk.engine, [1], recipe_digest=RECIPE.digest, worker="here", lease_s=60)
+    soonest = datetime.now(UTC) + timedelta(seconds=1800)
+
+    stop = threading.Event()
+    start_watching(desk.engine, desk.app, desk.stream, settings=Settings(lease_s=3600), stop=stop)
+
+    wait_until(lambda: overview(desk.engine).workers[0].lease_until > soonest)
+    stop.set()

@@ -73,7 +73,12 @@ def reached(app: Celery) -> Iterator[Connection]:
     shown = _without_password(app.conf.broker_url)
     try:
         connection: Connection = app.connection_for_write()
-        failures = (OperationalError, OSError, *connection.connection_errors)
+        failures = (
+            OperationalError,
+            OSError,
+            *connection.connection_errors,
+            *connection.channel_errors,
+        )
     except (LookupError, ValueError, ImportError) as error:
         raise BrokerError(f"{shown} is no queue; set --broker, such as redis://host/0") from error
     try:

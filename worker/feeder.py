@@ -21,7 +21,7 @@ from core.store.leases import leaseholders, return_expired, return_leases
 from core.store.session import Engine
 from worker.app import make_app, n_waiting, reached, send
 from worker.host import is_dead
-from worker.patience import Stopped, patiently
+from worker.patience import LONGEST_PAUSE_S, Stopped, patiently
 
 log = logging.getLogger(__name__)
 
@@ -61,7 +61,14 @@ def keep_feeding(feed: Feed, stop: threading.Event) -> None:
             patiently(lambda: announce_more(feed, announce_again_s=0.0), stop)
         # Jitter: of two feeders that ask in step, always the same one would get the turn.
         while not stop.wait(random.uniform(0.8, 1.2) * PERIOD_S):
-            patiently(lambda: feed_once(feed), stop)
+            try:
+                patiently(lambda: feed_once(feed), stop)
+            except Stopped:
+                raise
+            except Exception:
+                # A run whose feeder is gone would wait for ever without a word.
+                log.exception("no pages could be announced; trying again in %.0f s", LONGEST_PAUSE_S)
+                stop.wait(LONGEST_PAUSE_S)
     except Stopped:
         return
 

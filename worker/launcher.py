@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import logging
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from types import FrameType
 
 from core.errors import UsageError
 from core.recipe import Recipe
@@ -73,8 +71,10 @@ def run_locally(
             stop.wait(max(POLL_S, 5 * (time.monotonic() - started_s)))
 
 
-def work(settings: Settings, recipe: Recipe, *, command: Sequence[str] = COMMAND) -> int:
-    """Read what a cluster's queue holds until SIGTERM or SIGINT; returns the exit code.
+def work(
+    settings: Settings, recipe: Recipe, *, stop: threading.Event, command: Sequence[str] = COMMAND
+) -> None:
+    """Read what a cluster's queue holds until `stop` is set.
 
     Raises:
         UsageError: no broker is set.
@@ -90,13 +90,11 @@ def work(settings: Settings, recipe: Recipe, *, command: Sequence[str] = COMMAND
     engine = open_database(settings.database_url)
     feed = Feed(engine, make_app(settings, recipe), recipe, settings)
     with ExitStack() as stack:
-        stop = stack.enter_context(_stopped_by_signals())
         children = Children(engine, settings, recipe, command=command)
         stack.callback(children.stop)
         stack.enter_context(feeding(feed))
         while not stop.wait(POLL_S):
             children.look_after()
-    return 0
 
 
 @contextmanager
@@ -110,22 +108,3 @@ def feeding(feed: Feed) -> Iterator[None]:
     finally:
         stop.set()
         thread.join(timeout=5.0)
-
-
-@contextmanager
-def _stopped_by_signals() -> Iterator[threading.Event]:
-    """An event that the first SIGTERM or SIGINT sets; the second one interrupts whatever goes on."""
-    stop = threading.Event()
-
-    def on_signal(number: int, _frame: FrameType | None) -> None:
-        if stop.is_set():
-            raise KeyboardInterrupt
-        log.info("%s: handing back what is unfinished", signal.Signals(number).name)
-        stop.set()
-
-    before = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -16,9 +16,9 @@ from functools import partial
 from itertools import islice
 from typing import Protocol, TypeVar
 
-from core.errors import FumikuraError, PageError
+from core.errors import PageError
 from core.metrics import score
-from core.page import PageImage, Reading, Scores
+from core.page import PageImage, Reading
 from core.recipe import Recipe
 from core.settings import Settings
 from core.store.leases import Claim, claim, hand_back, return_leases, save_failure, save_reading
@@ -155,7 +155,7 @@ class Stream:
         return self._writer.submit(self._or_failed, claimed, lambda: self._write(claimed, reading))
 
     def _write(self, claimed: Claim, reading: Reading) -> None:
-        scores = _score(claimed, reading)
+        scores = None if claimed.truth is None else score(reading, claimed.truth)
         was_ours = self._patiently(
             lambda: save_reading(
                 self._engine,
@@ -196,16 +196,6 @@ class Stream:
 
     def _patiently(self, action: Callable[[], T]) -> T:
         return patiently(action, self._stop)
-
-
-def _score(claimed: Claim, reading: Reading) -> Scores | None:
-    if claimed.truth is None:
-        return None
-    try:
-        return score(reading, claimed.truth)
-    except FumikuraError as error:
-        log.warning("page %d is saved without scores: %s", claimed.page_id, error)
-        return None
 
 
 def _reason(error: Exception) -> str:

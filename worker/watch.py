@@ -12,7 +12,7 @@ from celery import Celery
 
 from core.errors import BrokerError, DatabaseError
 from core.settings import Settings
-from core.store.leases import renew
+from core.store.leases import GRACE_S, renew
 from core.store.session import Engine
 from worker.app import n_waiting, reached
 from worker.stream import Stream
@@ -29,7 +29,9 @@ def start_watching(
 ) -> None:
     """Begin to watch, until `stop` is set: a worker that is to end is gone before its leases are."""
     lease_s = settings.lease_s
-    _every(lease_s / 3, lambda: _keep_leases(engine, stream.worker, lease_s=lease_s), stop)
+    # Often enough to be back before the grace after an outage is over, however long a lease is.
+    renew_every_s = min(lease_s / 3, GRACE_S / 2)
+    _every(renew_every_s, lambda: _keep_leases(engine, stream.worker, lease_s=lease_s), stop)
     _every(IDLE_S / 2, lambda: _end_if_forgotten(app, stream), stop)
 
 

@@ -12,30 +12,11 @@ from core.errors import FumikuraError
 from core.page import Scores
 from core.store import tables
 from core.store.leases import change_readings, queue_again
-from core.store.lookup import find_page_id, find_pages, get_page
+from core.store.lookup import find_page_id
 from core.store.relations import asked_by, newest_source, readings_of_runs
 from core.store.rows import row_to_scores
-from core.store.search import find_characters
 from core.store.session import now, read_transaction, write_transaction
 from core.store.tables import Status
-
-__all__ = [
-    "Failure",
-    "Overview",
-    "RunSummary",
-    "Workload",
-    "cancel",
-    "failures",
-    "find_characters",
-    "find_pages",
-    "get_page",
-    "list_runs",
-    "overview",
-    "retry",
-    "run_scores",
-    "run_scores_by_book",
-    "run_summary",
-]
 
 _FAILED = (Status.FAILED, Status.QUARANTINED)
 

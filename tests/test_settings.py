@@ -1,0 +1,18 @@
+"""Settings as FUMIKURA_* variables give them."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.errors import UsageError
+from core.settings import Settings, read_settings
+
+
+@pytest.mark.parametrize("number", ["0", "-1", "nan"])
+def test_a_number_with_which_nothing_would_ever_be_read_is_refused(number: str) -> None:
+    with pytest.raises(UsageError, match=f"FUMIKURA_LEASE_S='{number}' is too small"):
+        read_settings({"FUMIKURA_LEASE_S": number})
+
+
+def test_no_threads_means_as_many_as_there_are_cores() -> None:
+    assert read_settings({"FUMIKURA_THREADS": "0"}) == Settings(threads=0)
