@@ -34,7 +34,13 @@ def _shared(function: Function) -> Function:
     for option in (
         click.option("--seed", default=1, show_default=True, help="Same seed, same training."),
         click.option("--device", default="cpu", show_default=True, help="cpu or cuda."),
-        click.option("--steps", type=click.IntRange(min=1), metavar="N", help="Batches to learn from."),
+        click.option(
+            "--steps",
+            type=click.IntRange(min=1),
+            default=3000,
+            show_default=True,
+            help="Batches to learn from.",
+        ),
         click.option(
             "--out",
             type=_folder,
@@ -65,18 +71,22 @@ def _shared(function: Function) -> Function:
 )
 @click.option("--fonts", type=_given, multiple=True, metavar="PATH", help="Fonts, or folders of fonts.")
 @click.option("--transcripts", type=_given, metavar="FILE", help="Text of books, '# PAGE' before each page.")
+@click.option("--start", type=_given, metavar="FILE", help="Begin with these weights; good for few pages.")
+@click.option("--learning-rate", default=0.003, show_default=True, help="The highest; lower it with --start.")
 def segmenter(
     archives: tuple[str, ...],
     truth: tuple[Path, ...],
     partial_truth: tuple[Path, ...],
     without_book: tuple[str, ...],
     out: Path,
-    steps: int | None,
+    steps: int,
     device: str,
     seed: int,
     drawn_pages: int,
     fonts: tuple[Path, ...],
     transcripts: Path | None,
+    start: Path | None,
+    learning_rate: float,
 ) -> None:
     """Train the U-Net that finds characters.
 
@@ -95,11 +105,17 @@ def segmenter(
             raise UsageError("--drawn-pages needs --fonts and --transcripts, to draw the pages from")
         texts = read_transcripts(transcripts, without_books=without_book)
         pages += draw_training_pages(drawn_pages, out / "drawn", texts, load_fonts(fonts), seed=seed)
-    training = SegmenterTraining(seed=seed) if steps is None else SegmenterTraining(seed=seed, steps=steps)
+    training = SegmenterTraining(steps=steps, learning_rate=learning_rate, seed=seed)
     click.echo(f"{len(pages)} pages of {len({page.book for page in pages})} books", err=True)
     with _shown_progress() as progress:
         path = train_segmenter(
-            pages, out, model_config=UNetConfig(), training=training, device=device, progress=progress
+            pages,
+            out,
+            model_config=UNetConfig(),
+            training=training,
+            device=device,
+            progress=progress,
+            start=start,
         )
     click.echo(path)
 
@@ -130,7 +146,7 @@ def classifier(
     partial_truth: tuple[Path, ...],
     without_book: tuple[str, ...],
     out: Path,
-    steps: int | None,
+    steps: int,
     device: str,
     seed: int,
     fonts: tuple[Path, ...],
@@ -151,7 +167,7 @@ def classifier(
     pages = load_training_pages(archives, truth, partial_truth, without_books=without_book)
     texts = read_transcripts(transcripts, without_books=without_book)
     sources, vocabulary = classifier_data(pages, texts, load_fonts(fonts), n_labels=n_labels)
-    training = ClassifierTraining(seed=seed) if steps is None else ClassifierTraining(seed=seed, steps=steps)
+    training = ClassifierTraining(steps=steps, seed=seed)
     crops = ", ".join(f"{len(source.bank)} {name}" for name, source in sources.items())
     click.echo(f"{len(vocabulary)} labels; {crops}", err=True)
     with _shown_progress() as progress:

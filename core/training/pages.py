@@ -157,6 +157,7 @@ class RandomPatches(Dataset[tuple[Tensor, Tensor, Tensor]]):
         ignored = torch.from_numpy(page.ignored[top : top + height, left : left + width])[None, None].float()
         side = (self._side, self._side)
         patch = functional.interpolate(cut, size=side, mode="bilinear", antialias=True)[0]
+        patch = _with_other_strokes(patch, rng)
         weights = 1 - functional.interpolate(ignored, size=side)[0, 0]
         boxes = (page.boxes - (left, top, 0, 0)) * np.tile([self._side / width, self._side / height], 2)
         targets = torch.from_numpy(draw_targets(boxes.astype(np.float32), self._side))
@@ -174,6 +175,19 @@ class RandomPatches(Dataset[tuple[Tensor, Tensor, Tensor]]):
         top = int(rng.integers(page_height - height + 1))
         left = int(rng.integers(page_width - width + 1))
         return top, left, height, width
+
+
+def _with_other_strokes(patch: Tensor, rng: np.random.Generator) -> Tensor:
+    """The patch (3, P, P) as a finer or a broader brush would have written it, or as it is.
+
+    Printed books have broad strokes and few of them have boxes; thin running hands have none.
+    """
+    chance, amount = rng.random(), float(rng.uniform(0.3, 1))
+    if chance < 0.45:
+        return torch.lerp(patch, functional.max_pool2d(patch, kernel_size=3, stride=1, padding=1), amount)
+    if chance < 0.55:
+        return torch.lerp(patch, -functional.max_pool2d(-patch, kernel_size=3, stride=1, padding=1), amount)
+    return patch
 
 
 def _unlabelled_ink(pixels: NDArray[np.uint8], boxes: NDArray[np.float32]) -> NDArray[np.bool_]:

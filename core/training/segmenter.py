@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import DataLoader
 
-from core.models.checkpoint import save_segmenter
+from core.models.checkpoint import load_segmenter, save_segmenter
 from core.models.unet import UNet, UNetConfig
 from core.training.loop import Progress, Run, fit
 from core.training.pages import RandomPatches, TrainingPage
@@ -43,17 +43,24 @@ def train_segmenter(
     training: SegmenterTraining,
     device: str,
     progress: Progress,
+    start: Path | None = None,
 ) -> Path:
     """Train on some pages, or go on with the training that was cut off in this folder.
+
+    Args:
+        start: weights to begin with, whose configuration then replaces `model_config`.
 
     Returns:
         The weights file.
     """
     torch.manual_seed(training.seed)
-    model = UNet(model_config)
-    with torch.no_grad():
-        # Centres are one pixel in thousands: without this the first steps only learn to say no.
-        cast(Tensor, model.head.bias)[1] = -4.0
+    if start is not None:
+        model, model_config = load_segmenter(start)
+    else:
+        model = UNet(model_config)
+        with torch.no_grad():
+            # Centres are one pixel in thousands: without this the first steps only learn to say no.
+            cast(Tensor, model.head.bias)[1] = -4.0
     patches = RandomPatches(
         pages, side=training.patch_side, n_patches=training.steps * training.batch_size, seed=training.seed
     )
