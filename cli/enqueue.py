@@ -47,4 +47,6 @@ def command(
     if as_json:
         print_json({"run": submitted.run_id, **asdict(submitted.added)})
     announce_now(settings, engine, recipe)
+    if settings.broker_url is None:
+        say("no --broker is set; pages wait in the database until a `fumikura worker` with one asks for them")
     say(f"see how far it is with `fumikura status --run {submitted.run_id}`")

@@ -29,8 +29,9 @@ class Parameters:
     """
 
     long_side: int = 1280
-    patch_side: int = 512
-    halo: int = 32
+    # Two by two patches cover a page of 1280 pixels exactly.
+    patch_side: int = 688
+    halo: int = 48
     n_labels: int = 5
 
 

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from core.images import decode
+from core.models.checkpoint import load_segmenter
 from core.models.unet import UNet, UNetConfig
 from core.patches import Grid, cut, join
+from core.recipe import Parameters, find_weights
 
 
 @given(height=st.integers(1, 300), width=st.integers(1, 300))
@@ -63,3 +68,22 @@ def test_a_halo_over_the_receptive_field_gives_the_map_of_the_uncut_page() -> No
 
     # Beyond the page the two see different things: zeros around the whole, the repeated edge in patches.
     assert torch.allclose(joined[:, :352, :288], whole[:, :352, :288], atol=1e-5)
+
+
+@pytest.mark.slow
+def test_seams_do_not_show_in_what_the_shipped_weights_say() -> None:
+    model, config = load_segmenter(find_weights("segmenter", None))
+    parameters = Parameters()
+    sample = Path(__file__).parents[1] / "samples" / "drawn_001.jpg"
+    image = decode(sample.read_bytes(), long_side=parameters.long_side, max_pixels=10**8)
+    page = torch.from_numpy(image.pixels).permute(2, 0, 1)
+    uncut = Grid(page.shape[1], page.shape[2], side=parameters.long_side, halo=0)
+    grid = Grid(page.shape[1], page.shape[2], side=parameters.patch_side, halo=parameters.halo)
+
+    with torch.inference_mode():
+        whole, joined = (join(model(cut(page, one).float() / 255), one)[0].sigmoid() for one in (uncut, grid))
+
+    differs = (whole > config.mask_threshold) != (joined > config.mask_threshold)
+    assert len(grid.corners) == 4
+    assert whole.gt(config.mask_threshold).float().mean() > 0.05
+    assert differs.float().mean() < 1e-3

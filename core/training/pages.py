@@ -183,9 +183,11 @@ def _with_other_strokes(patch: Tensor, rng: np.random.Generator) -> Tensor:
     Printed books have broad strokes and few of them have boxes; thin running hands have none.
     """
     chance, amount = rng.random(), float(rng.uniform(0.3, 1))
-    if chance < 0.45:
-        return torch.lerp(patch, functional.max_pool2d(patch, kernel_size=3, stride=1, padding=1), amount)
-    if chance < 0.55:
+    if chance < 0.5:
+        width = 5 if chance < 0.1 else 3
+        finer = functional.max_pool2d(patch, kernel_size=width, stride=1, padding=width // 2)
+        return torch.lerp(patch, finer, amount)
+    if chance < 0.6:
         return torch.lerp(patch, -functional.max_pool2d(-patch, kernel_size=3, stride=1, padding=1), amount)
     return patch
 
