@@ -8,9 +8,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 from torch.nn import functional
-from torchvision.ops import nms, roi_align
+from torchvision.ops import box_area, roi_align
 
-#: Boxes that overlap more than this are one character found twice.
+#: Of two boxes that share more than this of the smaller one, the less sure is a part of a
+#: character, not a character. (The usual intersection over union lets such parts pass.)
 MAX_OVERLAP = 0.5
 #: More are not on any page; what gives more is noise, and must not cost the run its memory.
 MAX_CHARACTERS = 4000
@@ -34,9 +35,24 @@ def find_boxes(maps: Tensor, *, peak_threshold: float) -> Tensor:
     y, x = y[surest], x[surest]
     width, height = maps[2:, y, x].float().clamp(max=math.log(max(centre.shape))).exp()
     corners = torch.stack([x + 0.5 - width / 2, y + 0.5 - height / 2], dim=1)
-    far_corners = corners + torch.stack([width, height], dim=1)
-    kept = nms(torch.cat([corners, far_corners], dim=1), centre[y, x], MAX_OVERLAP)
-    return torch.cat([corners, far_corners - corners], dim=1)[kept]
+    size = torch.stack([width, height], dim=1)
+    is_part = _shared_with_surer(torch.cat([corners, corners + size], dim=1)) > MAX_OVERLAP
+    return torch.cat([corners, size], dim=1)[~is_part]
+
+
+def _shared_with_surer(boxes: Tensor) -> Tensor:
+    """For each box (M, 4) as left, top, right, bottom, surest first: the largest share with an earlier one.
+
+    Returns:
+        (M,) in [0, 1]: the intersection over the smaller of the two areas.
+    """
+    top_left = torch.maximum(boxes[:, None, :2], boxes[None, :, :2])
+    bottom_right = torch.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
+    intersection = (bottom_right - top_left).clamp(min=0).prod(dim=2)  # (M, M)
+    areas = box_area(boxes)
+    shares = intersection / torch.minimum(areas[:, None], areas[None, :])
+    # Above the diagonal: rows are surer than columns. The row of zeros serves pages without boxes.
+    return torch.cat([shares.new_zeros(1, len(boxes)), shares.triu(diagonal=1)]).amax(dim=0)
 
 
 def cut_crops(pages: Sequence[Tensor], boxes: Sequence[Tensor], *, side: int) -> Tensor:

@@ -37,6 +37,15 @@ def test_of_two_boxes_in_one_place_the_surer_stays() -> None:
     assert boxes.tolist() == [pytest.approx([10.5, 24.5, 20, 20], abs=1e-4)]
 
 
+def test_a_part_of_a_character_is_no_character() -> None:
+    # The small box shares all of itself with the large one, which is but a tenth of their union.
+    maps = maps_with_peaks((30, 30, 0.9, 40.0, 40.0), (40, 40, 0.8, 12.0, 12.0))
+
+    boxes = find_boxes(maps, peak_threshold=0.3)
+
+    assert boxes.tolist() == [pytest.approx([10.5, 10.5, 40, 40], abs=1e-4)]
+
+
 def test_noise_gives_no_more_boxes_than_a_page_can_hold() -> None:
     maps = torch.full((4, 400, 400), 0.5)  # every pixel is a peak as high as its neighbours
     maps[1, 7, 9] = 0.9

@@ -28,7 +28,7 @@ class UNetConfig:
     out_channels: int = 4
     is_normalised: bool = True
     mask_threshold: float = 0.5
-    peak_threshold: float = 0.3
+    peak_threshold: float = 0.25
 
     @property
     def stride(self) -> int:
