@@ -58,6 +58,13 @@ def _rate(summary: RunSummary, pace: Pace) -> str:
     failed = f", {summary.failed} failed" if summary.failed else ""
     speed = pace.pages_per_second
     if speed is None:
-        return f"measuring the rate{failed}" if summary.done else f"starting{failed}"
+        return f"{_stage(summary)}{failed}"
     left_s = (summary.queued + summary.leased) / speed
     return f"{speed:.2f} pages/s, {as_duration(left_s)} left{failed}"
+
+
+def _stage(summary: RunSummary) -> str:
+    """What happens while there is no rate yet."""
+    if summary.done:
+        return "measuring the rate"
+    return "reading the first pages" if summary.leased else "starting"

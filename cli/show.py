@@ -63,6 +63,8 @@ def command(
         reason = f" ({found.error})" if found.error else ""
         raise FumikuraError(f"page {found.name!r} is {found.status}{reason}: there is no reading to draw")
     path = output or Path(f"{found.name}.png")
+    if not path.parent.is_dir():
+        raise UsageError(f"there is no folder {path.parent} to put the drawing in; make it first")
     image = _image(found)
     if path.exists() and path.read_bytes() == image:
         raise UsageError(f"{path} is the scan itself, which is never overwritten; name another file with -o")

@@ -43,7 +43,9 @@ def submit_archives(
 def _findings(submitted: Submitted, *, is_truth_given: bool) -> list[str]:
     added = submitted.added
     found = f"run {submitted.run_id}: {counted(added.n_pages, 'page')}"
-    if added.n_done:
+    if added.n_done == added.n_pages:
+        found += " read before"
+    elif added.n_done:
         found += f", {added.n_done:,} of them read before"
     if submitted.n_ignored:
         found += f"; {counted(submitted.n_ignored, 'other file')} ignored"

@@ -49,8 +49,9 @@ def tables(figures: Mapping[str, Any], scores: Sequence[tuple[str, Scores]]) -> 
         ("skipped (done before)", figures["skipped"]),
         ("characters", figures["characters"]),
         ("seconds", f"{figures['seconds']:.1f}"),
-        ("pages/s", f"{figures['pages_per_second']:.2f}"),
     ]
+    if figures["done"]:
+        counts.append(("pages/s", f"{figures['pages_per_second']:.2f}"))
     if figures["steady_pages_per_second"] is not None:
         counts.append(("pages/s without start-up", f"{figures['steady_pages_per_second']:.2f}"))
     title = f"Run {figures['run']}"

@@ -73,7 +73,7 @@ def draw(
     colours = [_UNSURE if character.confidence < unsure_below else _SURE for character in characters]
     _draw_order(pen, characters, corners)
     for place, colour in zip(corners, colours, strict=True):
-        pen.canvas.rounded_rectangle(place, radius=3 * pen.width, outline=colour, width=pen.width)
+        _draw_box(pen, place, colour)
     # After all boxes, so that no box strikes through a label.
     for character, place, size, colour in zip(
         characters, corners, _label_sizes(corners), colours, strict=True
@@ -95,6 +95,15 @@ def _tint(pixels: NDArray[np.uint8], mask: NDArray[np.bool_] | None) -> Image.Im
 
 def _corners(box: Box, scale: float) -> Corners:
     return (box.x * scale, box.y * scale, (box.x + box.width) * scale, (box.y + box.height) * scale)
+
+
+def _draw_box(pen: _Pen, place: Corners, colour: Colour) -> None:
+    left, top, right, bottom = place
+    radius = 3 * pen.width
+    # Pillow raises ValueError for some boxes that its round corners fill.
+    if min(right - left, bottom - top) < 2 * radius + 2:
+        radius = 0
+    pen.canvas.rounded_rectangle(place, radius=radius, outline=colour, width=pen.width)
 
 
 def _draw_order(pen: _Pen, characters: Sequence[Character], corners: Sequence[Corners]) -> None:

@@ -130,7 +130,11 @@ def run_scores_by_book(engine: Engine, run_id: int) -> list[tuple[str, Scores]]:
 
 
 def failures(engine: Engine, run_id: int | None = None) -> list[Failure]:
-    """Pages that failed or are quarantined, of one run or of all."""
+    """Pages that failed or are quarantined, of one run or of all.
+
+    Raises:
+        FumikuraError: there is no such run.
+    """
     page, reading, source = tables.page.c, tables.reading.c, tables.page_source.c
     statement = (
         select(
@@ -153,6 +157,8 @@ def failures(engine: Engine, run_id: int | None = None) -> list[Failure]:
     if run_id is not None:
         statement = statement.where(asked_by(run_id))
     with read_transaction(engine) as connection:
+        if run_id is not None:
+            _check_run(connection, run_id)
         return [Failure(**row) for row in connection.execute(statement).mappings()]
 
 

@@ -1,0 +1,71 @@
+"""`fumikura train`, with two steps instead of thousands: weights come out that a reader can load."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from cli.main import main
+from core.models.checkpoint import load_classifier, load_segmenter
+from tests import handmade
+from tests.drawn_font import build_font, distinct_shapes
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Pages with truth, a font, and a text of the labels that the font draws."""
+    (tmp_path / "pages").mkdir()
+    for number in range(2):
+        (tmp_path / "pages" / f"book_{number:05}_1.png").write_bytes(handmade.page_png(number))
+    handmade.write_truth(tmp_path / "coordinate.csv", 2)
+    (tmp_path / "fonts").mkdir()
+    build_font(tmp_path / "fonts" / "font.ttf", distinct_shapes("あい人"))
+    (tmp_path / "transcripts.txt").write_text("# other_00001_1\nあいう一人\n", encoding="utf-8")
+    return tmp_path
+
+
+def train(kind: str, data: Path, *options: str) -> Result:
+    arguments = ["train", kind, str(data / "pages"), "--truth", str(data / "coordinate.csv")]
+    return CliRunner().invoke(main, [*arguments, "--steps", "2", "--out", str(data / "run"), *options])
+
+
+def with_texts(data: Path) -> tuple[str, ...]:
+    return "--fonts", str(data / "fonts"), "--transcripts", str(data / "transcripts.txt")
+
+
+def test_a_segmenter_is_trained_and_can_be_begun_with(data: Path) -> None:
+    first = train("segmenter", data, "--drawn-pages", "1", *with_texts(data))
+    weights = data / "run" / "segmenter.safetensors"
+    again = train("segmenter", data, "--out", str(data / "again"), "--start", str(weights))
+
+    assert (first.exit_code, again.exit_code) == (0, 0), first.output + again.output
+    assert first.stdout.splitlines()[-1] == str(weights)
+    load_segmenter(data / "again" / "segmenter.safetensors")
+
+
+def test_a_classifier_learns_labels_of_crops_and_of_texts(data: Path) -> None:
+    result = train("classifier", data, *with_texts(data))
+
+    assert result.exit_code == 0, result.output
+    _, _, vocabulary = load_classifier(data / "run" / "classifier.safetensors")
+    assert handmade.LABELS[0] in vocabulary  # boxed
+    assert "あ" in vocabulary  # drawn
+    assert "う" not in vocabulary  # in the text, but neither boxed nor drawn
+
+
+def test_drawn_pages_need_something_to_draw(data: Path) -> None:
+    result = train("segmenter", data, "--drawn-pages", "1")
+
+    assert result.exit_code == 2
+    assert "--drawn-pages needs --fonts and --transcripts" in result.stderr
+
+
+def test_truth_that_fits_no_page_is_one_clear_line(data: Path) -> None:
+    result = train("segmenter", data, "--without-book", "book")
+
+    assert result.exit_code == 1
+    assert "no page of these archives has boxes" in result.stderr
