@@ -66,7 +66,7 @@ def look_at_database(settings: Settings) -> str:
         # Not opened: looking must not leave an empty database behind.
         return f"{name} will be made by the first `fumikura run`"
     found = overview(open_database(settings.database_url))
-    return f"{name}: pages: {found.n_pages:,}, runs: {found.n_runs:,}"
+    return f"{name}: {found.n_pages:,} pages, {found.n_runs:,} runs"
 
 
 def look_at_disk(settings: Settings) -> str:

@@ -84,8 +84,9 @@ def test_status_names_the_workers_that_hold_pages() -> None:
 
 
 @pytest.mark.usefixtures("folder")
-def test_status_of_an_unknown_run_is_an_error() -> None:
-    result = invoke("status", "--run", "7")
+@pytest.mark.parametrize("command", ["status", "failed"])
+def test_an_unknown_run_is_an_error(command: str) -> None:
+    result = invoke(command, "--run", "7")
 
     assert result.exit_code == 1
     assert "there is no run 7" in result.stderr
@@ -235,6 +236,15 @@ def test_show_never_overwrites_a_scan(folder: Path) -> None:
     assert result.exit_code == 2
     assert "-o" in result.stderr
     assert (folder / "g_9.png").read_bytes() == before
+
+
+def test_show_names_the_folder_that_the_drawing_lacks(folder: Path) -> None:
+    write_read_page(folder)
+
+    result = invoke("show", "g_9", "-o", "drawings/g_9.png")
+
+    assert result.exit_code == 2
+    assert "no folder drawings" in result.stderr
 
 
 def write_read_page(folder: Path) -> None:

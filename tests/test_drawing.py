@@ -56,6 +56,14 @@ def test_boxes_of_the_original_page_are_drawn_at_the_picture_s_scale() -> None:
     assert (seen[140, 80] == 255).all()  # and nothing inside
 
 
+def test_boxes_without_room_for_round_corners_are_drawn() -> None:
+    # Sides of a few pixels and fractions of one, as a page gives that is drawn small.
+    boxes = [Box(20 + 3 * x, 20 + 2 * y, 1 + x, 1 + y) for x in range(24) for y in range(24)]
+    page = PageImage(WHITE, width=1900, height=2533)
+
+    draw(page, mask=None, characters=[Character(box, "し", 0.9) for box in boxes])
+
+
 def test_the_label_stands_right_of_its_box() -> None:
     left, _, right, _ = changed(
         draw(PAGE, mask=None, characters=[Character(Box(200, 200, 80, 80), "国", 0.9)])
