@@ -36,7 +36,7 @@ def _shared(function: Function) -> Function:
         click.option("--device", default="cpu", show_default=True, help="cpu or cuda."),
         click.option(
             "--steps",
-            type=click.IntRange(min=1),
+            type=click.IntRange(min=0),
             default=3000,
             show_default=True,
             help="Batches to learn from.",
@@ -71,7 +71,13 @@ def _shared(function: Function) -> Function:
 )
 @click.option("--fonts", type=_given, multiple=True, metavar="PATH", help="Fonts, or folders of fonts.")
 @click.option("--transcripts", type=_given, metavar="FILE", help="Text of books, '# PAGE' before each page.")
-@click.option("--start", type=_given, metavar="FILE", help="Begin with these weights; good for few pages.")
+@click.option(
+    "--start",
+    type=_given,
+    multiple=True,
+    metavar="FILE",
+    help="Begin with these weights, good for few pages; given several times, with their mean.",
+)
 @click.option("--learning-rate", default=0.003, show_default=True, help="The highest; lower it with --start.")
 def segmenter(
     archives: tuple[str, ...],
@@ -85,7 +91,7 @@ def segmenter(
     drawn_pages: int,
     fonts: tuple[Path, ...],
     transcripts: Path | None,
-    start: Path | None,
+    start: tuple[Path, ...],
     learning_rate: float,
 ) -> None:
     """Train the U-Net that finds characters.

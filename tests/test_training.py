@@ -12,13 +12,14 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor, nn
 
-from core.errors import TruthError
-from core.models.unet import UNetConfig
+from core.errors import CheckpointError, TruthError
+from core.models.checkpoint import save_segmenter
+from core.models.unet import UNet, UNetConfig
 from core.training.crop_bank import BANK_SIDE, CROP_SIDE, bank_of_crops
 from core.training.distort import FOR_CROPS, FOR_GLYPHS, distort
 from core.training.loop import Run, fit
 from core.training.pages import RandomPatches, load_training_pages, read_transcripts
-from core.training.segmenter import SegmenterTraining, focal_loss, train_segmenter
+from core.training.segmenter import SegmenterTraining, focal_loss, mean_segmenter, train_segmenter
 from core.training.targets import draw_targets
 from core.vocabulary import Vocabulary
 
@@ -182,6 +183,28 @@ def test_training_goes_on_where_it_was_cut_off(tmp_path: Path) -> None:
     assert seen[0] == 100  # the last saved state
     assert torch.equal(resumed, straight)
     assert straight == pytest.approx(torch.ones(1, 2), abs=0.05)
+
+
+def test_the_mean_of_two_trainings_lies_half_way(tmp_path: Path) -> None:
+    config = UNetConfig(widths=(4,), bottleneck=4)
+    models = [UNet(config), UNet(config)]
+    paths = [tmp_path / f"{number}.safetensors" for number in range(2)]
+    for path, model in zip(paths, models, strict=True):
+        save_segmenter(path, model, config)
+
+    mean, _ = mean_segmenter(paths)
+
+    expected = (models[0].head.weight + models[1].head.weight) / 2
+    assert torch.allclose(mean.head.weight, expected, atol=1e-3)  # files hold half precision
+
+
+def test_different_networks_have_no_mean(tmp_path: Path) -> None:
+    for number, width in enumerate((4, 8)):
+        config = UNetConfig(widths=(width,), bottleneck=4)
+        save_segmenter(tmp_path / f"{number}.safetensors", UNet(config), config)
+
+    with pytest.raises(CheckpointError, match="different networks"):
+        mean_segmenter([tmp_path / "0.safetensors", tmp_path / "1.safetensors"])
 
 
 @pytest.mark.slow
