@@ -25,7 +25,9 @@ from core.store.session import open_database
 def main(archive: str) -> None:
     with tempfile.TemporaryDirectory() as folder:
         database = Path(folder) / "benchmark.db"
-        summary, peaks = _run(["fumikura", "run", archive, "--db", str(database), "--json"])
+        summary, peaks = _run(
+            [str(Path(sys.executable).with_name("fumikura")), "run", archive, "--db", str(database), "--json"]
+        )
         stages: Counter[str] = Counter()
         engine = open_database(f"sqlite:///{database}")
         for page in find_pages(engine, run_id=summary["run"], limit=sys.maxsize):
