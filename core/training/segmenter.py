@@ -83,8 +83,8 @@ def train_segmenter(
 def mean_segmenter(paths: Sequence[Path]) -> tuple[UNet, UNetConfig]:
     """The mean of the weights of some trainings of one network, and the first one's configuration.
 
-    It reads unknown books better than each alone if they come from one start (Wortsman et al. 2022,
-    "Model soups", arXiv:2203.05482).
+    Of trainings that come from one start it can read unknown books better than each alone (Wortsman
+    et al. 2022, "Model soups", arXiv:2203.05482).
 
     Raises:
         CheckpointError: a file is no segmenter, or the networks differ.
