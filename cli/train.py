@@ -57,7 +57,13 @@ def _shared(function: Function) -> Function:
         click.option("--truth", type=_given, multiple=True, metavar="PATH", help="Boxes of all characters."),
     ):
         function = option(function)
-    return click.argument("archives", nargs=-1, required=True, metavar="ARCHIVE...")(function)
+    return click.argument("archives", nargs=-1, metavar="[ARCHIVE]...")(function)
+
+
+def _learning_rate(default: float) -> Callable[[Function], Function]:
+    return click.option(
+        "--learning-rate", default=default, show_default=True, help="The highest; lower it with --start."
+    )
 
 
 @command.command()
@@ -78,7 +84,7 @@ def _shared(function: Function) -> Function:
     metavar="FILE",
     help="Begin with these weights, good for few pages; given several times, with their mean.",
 )
-@click.option("--learning-rate", default=0.003, show_default=True, help="The highest; lower it with --start.")
+@_learning_rate(0.003)
 def segmenter(
     archives: tuple[str, ...],
     truth: tuple[Path, ...],
@@ -100,12 +106,15 @@ def segmenter(
     Example:
       fumikura train segmenter pages/ --truth coordinate.csv --out runs/segmenter
     """
-    from core.models.unet import UNetConfig
     from core.training.glyphs import load_fonts
     from core.training.pages import draw_training_pages, load_training_pages, read_transcripts
-    from core.training.segmenter import SegmenterTraining, train_segmenter
+    from core.training.segmenter import SHIPPED, SegmenterTraining, train_segmenter
 
-    pages = load_training_pages(archives, truth, partial_truth, without_books=without_book)
+    if not archives and not drawn_pages:
+        raise UsageError("there is nothing to learn from; name an archive of pages, or give --drawn-pages")
+    pages = []
+    if archives:
+        pages = load_training_pages(archives, truth, partial_truth, without_books=without_book)
     if drawn_pages:
         if not fonts or transcripts is None:
             raise UsageError("--drawn-pages needs --fonts and --transcripts, to draw the pages from")
@@ -117,7 +126,7 @@ def segmenter(
         path = train_segmenter(
             pages,
             out,
-            model_config=UNetConfig(),
+            model_config=SHIPPED,
             training=training,
             device=device,
             progress=progress,
@@ -144,8 +153,10 @@ def segmenter(
     help="Text of books, '# PAGE' before each page: which labels are common.",
 )
 @click.option(
-    "--labels", "n_labels", default=1700, show_default=True, help="Commonest labels of the texts to learn."
+    "--labels", "n_labels", default=2000, show_default=True, help="Commonest labels of the texts to learn."
 )
+@click.option("--start", type=_given, metavar="FILE", help="Begin with these weights.")
+@_learning_rate(0.002)
 def classifier(
     archives: tuple[str, ...],
     truth: tuple[Path, ...],
@@ -158,8 +169,12 @@ def classifier(
     fonts: tuple[Path, ...],
     transcripts: Path,
     n_labels: int,
+    start: Path | None,
+    learning_rate: float,
 ) -> None:
     """Train the network that names characters, on real crops and on drawn glyphs.
+
+    Without archives it learns from drawn glyphs alone.
 
     \b
     Example:
@@ -170,15 +185,23 @@ def classifier(
     from core.training.glyphs import load_fonts
     from core.training.pages import load_training_pages, read_transcripts
 
-    pages = load_training_pages(archives, truth, partial_truth, without_books=without_book)
+    pages = []
+    if archives:
+        pages = load_training_pages(archives, truth, partial_truth, without_books=without_book)
     texts = read_transcripts(transcripts, without_books=without_book)
     sources, vocabulary = classifier_data(pages, texts, load_fonts(fonts), n_labels=n_labels)
-    training = ClassifierTraining(steps=steps, seed=seed)
+    training = ClassifierTraining(steps=steps, learning_rate=learning_rate, seed=seed)
     crops = ", ".join(f"{len(source.bank)} {name}" for name, source in sources.items())
     click.echo(f"{len(vocabulary)} labels; {crops}", err=True)
     with _shown_progress() as progress:
         path = train_classifier(
-            list(sources.values()), vocabulary, out, training=training, device=device, progress=progress
+            list(sources.values()),
+            vocabulary,
+            out,
+            training=training,
+            device=device,
+            progress=progress,
+            start=start,
         )
     click.echo(path)
 

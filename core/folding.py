@@ -17,6 +17,19 @@ def fold(text: str) -> str:
     return text.translate(_table())
 
 
+def written_as(label: str) -> tuple[str, ...]:
+    """The other forms that fold to this label: 気 is also written 氣."""
+    return _forms().get(label, ())
+
+
+@lru_cache(maxsize=1)
+def _forms() -> dict[str, tuple[str, ...]]:
+    forms: dict[str, tuple[str, ...]] = {}
+    for code_point, usual in _table().items():
+        forms[usual] = (*forms.get(usual, ()), chr(code_point))
+    return forms
+
+
 @lru_cache(maxsize=1)
 def _table() -> dict[int, str]:
     lines = TABLE.read_text(encoding="utf-8").splitlines()

@@ -20,8 +20,8 @@ class Grid:
     Attributes:
         height: of the page at working resolution.
         width: likewise.
-        side: P, of a patch; a multiple of 16.
-        halo: pixels of each patch edge that are dropped inside the page; a multiple of 16.
+        side: P, of a patch; a multiple of the network's stride.
+        halo: pixels of each patch edge that are dropped inside the page; a multiple of the network's stride.
     """
 
     height: int

@@ -23,15 +23,15 @@ class Parameters:
 
     Attributes:
         long_side: pixels of the page's long side at working resolution.
-        patch_side: side of a patch, a multiple of 16.
+        patch_side: side of a patch, a multiple of the segmenter's stride.
         halo: pixels of a patch's edge whose scores are dropped.
         n_labels: labels kept for each character, the best included.
     """
 
     long_side: int = 1280
     # Two by two patches cover a page of 1280 pixels exactly.
-    patch_side: int = 688
-    halo: int = 48
+    patch_side: int = 704
+    halo: int = 64
     n_labels: int = 5
 
 

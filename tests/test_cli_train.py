@@ -57,6 +57,32 @@ def test_a_classifier_learns_labels_of_crops_and_of_texts(data: Path) -> None:
     assert "う" not in vocabulary  # in the text, but neither boxed nor drawn
 
 
+def test_both_networks_can_be_begun_from_drawn_material_alone(data: Path) -> None:
+    sources = (*with_texts(data), "--steps", "1", "--out")
+    segmenter = CliRunner().invoke(
+        main, ["train", "segmenter", "--drawn-pages", "1", *sources, str(data / "segmenter")]
+    )
+    classifier = CliRunner().invoke(main, ["train", "classifier", *sources, str(data / "classifier")])
+
+    assert (segmenter.exit_code, classifier.exit_code) == (0, 0), segmenter.output + classifier.output
+
+
+def test_one_folder_cannot_hold_two_trainings(data: Path) -> None:
+    train("segmenter", data)
+
+    result = train("classifier", data, *with_texts(data))
+
+    assert result.exit_code == 1
+    assert "state of another training" in result.stderr
+
+
+def test_a_segmenter_needs_something_to_learn_from(data: Path) -> None:
+    result = CliRunner().invoke(main, ["train", "segmenter", "--out", str(data / "run")])
+
+    assert result.exit_code == 2
+    assert "name an archive of pages" in result.stderr
+
+
 def test_drawn_pages_need_something_to_draw(data: Path) -> None:
     result = train("segmenter", data, "--drawn-pages", "1")
 

@@ -102,6 +102,13 @@ def test_variants_are_the_character_and_its_hentaigana(tmp_path: Path) -> None:
     assert variants(font, "き") == ()
 
 
+def test_a_new_kanji_is_also_drawn_in_its_old_form(tmp_path: Path) -> None:
+    shapes = {"気": POST, "氣": PLACEHOLDER}
+    (font,) = load_fonts([build_font(tmp_path / "brush.ttf", shapes)])
+
+    assert variants(font, "気") == ("気", "氣")
+
+
 def test_voiced_hentaigana_get_two_drops_at_the_upper_right(tmp_path: Path) -> None:
     (font,) = load_fonts([build_font(tmp_path / "brush.ttf", {KA_1: POST})])
 

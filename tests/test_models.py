@@ -32,6 +32,21 @@ def test_the_network_of_the_report_has_its_shape() -> None:
     assert model(torch.zeros(1, 3, 64, 32)).shape == (1, 1, 64, 32)
 
 
+def test_a_folding_network_gives_a_map_of_full_resolution_in_its_place() -> None:
+    torch.manual_seed(0)
+    config = UNetConfig(widths=(4, 8), bottleneck=8, fold=2)
+    model = UNet(config).eval()
+    page = torch.rand(1, 3, 96, 96)
+    moved = torch.roll(page, shifts=config.stride, dims=2)
+
+    maps, moved_maps = model(page), model(moved)
+
+    assert config.stride == 8
+    assert maps.shape == (1, 4, 96, 96)
+    # Far from the edges, what moves by the stride moves on the map by as much.
+    assert torch.allclose(moved_maps[..., 48:64, 32:64], maps[..., 40:56, 32:64], atol=1e-5)
+
+
 def test_brightness_and_contrast_of_a_crop_do_not_matter() -> None:
     torch.manual_seed(0)
     model = GlyphNet(SMALL_GLYPH_NET).eval()

@@ -13,15 +13,19 @@ from PIL import Image, ImageDraw
 from torch import Tensor, nn
 
 from core.errors import CheckpointError, TruthError
-from core.models.checkpoint import save_segmenter
+from core.models.checkpoint import load_classifier, save_classifier, save_segmenter
+from core.models.glyph_net import GlyphNet, GlyphNetConfig
 from core.models.unet import UNet, UNetConfig
-from core.training.crop_bank import BANK_SIDE, CROP_SIDE, bank_of_crops
+from core.training.classifier import ClassifierTraining, real_source, train_classifier
+from core.training.crop_bank import BANK_SIDE, CROP_SIDE, CropBank, bank_of_crops
 from core.training.distort import FOR_CROPS, FOR_GLYPHS, distort
+from core.training.glyphs import load_fonts
 from core.training.loop import Run, fit
-from core.training.pages import RandomPatches, load_training_pages, read_transcripts
+from core.training.pages import RandomPatches, draw_training_pages, load_training_pages, read_transcripts
 from core.training.segmenter import SegmenterTraining, focal_loss, mean_segmenter, train_segmenter
 from core.training.targets import draw_targets
 from core.vocabulary import Vocabulary
+from tests.drawn_font import build_font, distinct_shapes
 
 BOXES = [(300, 100, 80, 80), (300, 200, 80, 80), (150, 100, 80, 80)]
 
@@ -205,6 +209,54 @@ def test_different_networks_have_no_mean(tmp_path: Path) -> None:
 
     with pytest.raises(CheckpointError, match="different networks"):
         mean_segmenter([tmp_path / "0.safetensors", tmp_path / "1.safetensors"])
+
+
+def test_a_classifier_begins_with_what_another_knows_of_the_same_labels(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    config = GlyphNetConfig(n_classes=2)
+    start = GlyphNet(config)
+    save_classifier(tmp_path / "start.safetensors", start, config, ["人", "の"])
+    vocabulary = Vocabulary(["の", "心", "人"])
+    nothing = ClassifierTraining(steps=1, batch_size=2, learning_rate=0.0)
+    bank = CropBank(torch.zeros(2, 1, BANK_SIDE, BANK_SIDE, dtype=torch.uint8), torch.tensor([0, 1]))
+
+    path = train_classifier(
+        [real_source(bank)],
+        vocabulary,
+        tmp_path / "run",
+        training=nothing,
+        device="cpu",
+        progress=lambda *_: None,
+        start=tmp_path / "start.safetensors",
+    )
+
+    begun, _, _ = load_classifier(path)
+    last, wanted = begun.head[-1].weight, start.head[-1].weight
+    assert torch.allclose(last[[2, 0]], wanted, atol=1e-3)  # files hold half precision
+    assert torch.allclose(begun.stem[0].weight, start.stem[0].weight, atol=1e-3)
+
+
+def test_a_page_drawn_without_text_is_learnt_as_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.training.synthetic.EMPTY", 1.0)
+    build_font(tmp_path / "font.ttf", distinct_shapes("あい人"))
+
+    fonts = load_fonts([tmp_path / "font.ttf"])
+    pages = draw_training_pages(2, tmp_path / "drawn", ["あい人"], fonts, seed=1)
+
+    assert [len(page.boxes) for page in pages] == [0, 0]
+    assert not any(page.ignored.any() for page in pages)
+
+
+def test_old_kanji_are_learnt_as_new_ones(book: Path) -> None:
+    path = book / "coordinate.csv"
+    path.write_text(path.read_text().replace("U+306E", f"U+{ord('氣'):X}"))
+    pages = load_training_pages([str(book)], [path])
+
+    bank = bank_of_crops(pages, Vocabulary(["気"]))
+
+    assert bank.numbers.tolist() == [0, 0, 0]
 
 
 @pytest.mark.slow

@@ -1,4 +1,9 @@
-"""The U-Net that finds characters (Ronneberger et al. 2015, arXiv:1505.04597)."""
+"""The U-Net that finds characters (Ronneberger et al. 2015, arXiv:1505.04597).
+
+On request it folds squares of pixels into channels before the first convolution and unfolds them behind
+the last (sub-pixel convolution, Shi et al. 2016, arXiv:1609.05158): at full resolution nearly all the
+time goes into moving pixels through memory, and strokes are wider than two pixels.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +23,7 @@ class UNetConfig:
         bottleneck: channels below the last level.
         out_channels: 1 for a mask alone; 4 for mask, centre, log width, log height.
         is_normalised: batch normalisation behind each convolution.
+        fold: squares of so many pixels a side become channels; 1 folds nothing.
         mask_threshold: a pixel above it belongs to a character.
         peak_threshold: a local maximum of the centre map above it is a character.
     """
@@ -27,13 +33,14 @@ class UNetConfig:
     bottleneck: int = 256
     out_channels: int = 4
     is_normalised: bool = True
+    fold: int = 1
     mask_threshold: float = 0.5
     peak_threshold: float = 0.25
 
     @property
     def stride(self) -> int:
         """Sides of the input must be multiples of this."""
-        return 1 << len(self.widths)
+        return self.fold << len(self.widths)
 
 
 class UNet(nn.Module):
@@ -42,7 +49,8 @@ class UNet(nn.Module):
     def __init__(self, config: UNetConfig) -> None:
         super().__init__()
         levels = (*config.widths, config.bottleneck)
-        inputs = (config.in_channels, *config.widths)
+        cells = config.fold**2
+        inputs = (cells * config.in_channels, *config.widths)
         self.encoders = nn.ModuleList(
             _two_convolutions(before, width, is_normalised=config.is_normalised)
             for before, width in zip(inputs, levels, strict=True)
@@ -55,11 +63,14 @@ class UNet(nn.Module):
             _two_convolutions(2 * width, width, is_normalised=config.is_normalised)
             for width in reversed(config.widths)
         )
-        self.head = nn.Conv2d(config.widths[0], config.out_channels, kernel_size=1)
+        self.head = nn.Conv2d(config.widths[0], cells * config.out_channels, kernel_size=1)
         self.pool = nn.MaxPool2d(2)
+        self.fold = nn.PixelUnshuffle(config.fold)
+        self.unfold = nn.PixelShuffle(config.fold)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, in_channels, H, W) in [0, 1] to (B, out_channels, H, W) logits and log sizes."""
+        x = self.fold(x)  # (B, fold² · in_channels, H/fold, W/fold)
         skips = []
         for encoder in self.encoders[:-1]:
             x = encoder(x)
@@ -68,7 +79,7 @@ class UNet(nn.Module):
         x = self.encoders[-1](x)  # (B, bottleneck, H/stride, W/stride)
         for up, decoder, skip in zip(self.ups, self.decoders, reversed(skips), strict=True):
             x = decoder(torch.cat([skip, up(x)], dim=1))  # (B, width, 2H, 2W), level by level
-        logits: Tensor = self.head(x)  # (B, out_channels, H, W)
+        logits: Tensor = self.unfold(self.head(x))  # (B, out_channels, H, W)
         return logits
 
 

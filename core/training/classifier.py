@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from core.models.checkpoint import save_classifier
-from core.models.glyph_net import GlyphNet, GlyphNetConfig
+from core.errors import CheckpointError
+from core.folding import fold
+from core.models.checkpoint import load_classifier, save_classifier
+from core.models.glyph_net import LAST_LAYER, GlyphNet, GlyphNetConfig
 from core.training.crop_bank import CropBank, bank_of_crops, bank_of_glyphs, drawable
 from core.training.distort import FOR_CROPS, FOR_GLYPHS, Strength, distort
 from core.training.glyphs import GlyphFont
@@ -70,19 +72,20 @@ def classifier_data(
 ) -> tuple[dict[str, Source], Vocabulary]:
     """Sources by name, and the labels: the commonest of the texts that have a real crop or a glyph.
 
-    Labels of real crops are always learnt, common or not.
+    Labels of real crops are always learnt, common or not. All are folded: texts say 氣 and boxes 気
+    of the same strokes.
     """
-    boxed = {label for page in pages for label in page.labels}
+    texts = [fold(clean_text(text)) for text in texts]
+    boxed = {fold(label) for page in pages for label in page.labels}
     common = commonest_labels(texts, n_labels)
     wanted = [*common, *sorted(boxed - set(common))]
     known = boxed | drawable(fonts, wanted)
     vocabulary = Vocabulary([label for label in wanted if label in known])
-    counts = Counter(char for text in texts for char in clean_text(text))
+    counts = Counter(char for text in texts for char in text)
     frequencies = torch.tensor([counts[label] for label in vocabulary.labels])
-    sources = {
-        "real crops": real_source(bank_of_crops(pages, vocabulary)),
-        "drawn glyphs": drawn_source(bank_of_glyphs(fonts, vocabulary), frequencies),
-    }
+    sources = {"drawn glyphs": drawn_source(bank_of_glyphs(fonts, vocabulary), frequencies)}
+    if pages:
+        sources["real crops"] = real_source(bank_of_crops(pages, vocabulary))
     return sources, vocabulary
 
 
@@ -94,8 +97,12 @@ def train_classifier(
     training: ClassifierTraining,
     device: str,
     progress: Progress,
+    start: Path | None = None,
 ) -> Path:
     """Train on some sources in equal parts, or go on with what was cut off in this folder.
+
+    Args:
+        start: weights to begin with; labels that they know keep what they learnt.
 
     Returns:
         The weights file.
@@ -103,6 +110,8 @@ def train_classifier(
     torch.manual_seed(training.seed)
     config = GlyphNetConfig(n_classes=len(vocabulary))
     model = GlyphNet(config)
+    if start is not None:
+        _begin_with(model, vocabulary, start)
 
     def losses(model: torch.nn.Module, batch: Sequence[Tensor]) -> dict[str, Tensor]:
         crops, numbers = batch
@@ -114,6 +123,34 @@ def train_classifier(
     path = folder / "classifier.safetensors"
     save_classifier(path, model, config, vocabulary.labels)
     return path
+
+
+def _begin_with(model: GlyphNet, vocabulary: Vocabulary, path: Path) -> None:
+    """Copy weights; the last layer's, label by label.
+
+    Raises:
+        CheckpointError: the file is no classifier, or the networks differ.
+    """
+    other, other_config, known = load_classifier(path)
+    if replace(other_config, n_classes=len(vocabulary)) != GlyphNetConfig(n_classes=len(vocabulary)):
+        raise CheckpointError(f"{path} is another network than the one that is trained; begin without it")
+    state = other.state_dict()
+    old, new = (
+        torch.tensor(numbers)
+        for numbers in zip(
+            *(
+                (known.number(label), vocabulary.number(label))
+                for label in vocabulary.labels
+                if label in known
+            ),
+            strict=True,
+        )
+    )
+    for name, value in model.state_dict().items():
+        if name.startswith(LAST_LAYER):
+            value[new] = state[name][old]
+            state[name] = value
+    model.load_state_dict(state)
 
 
 def _batches(

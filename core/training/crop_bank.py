@@ -17,6 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from core.crops import crop_corners, cut_crops
+from core.folding import fold
 from core.training.glyphs import GlyphFont, glyph_ink, variants
 from core.training.pages import TrainingPage
 from core.vocabulary import Vocabulary
@@ -42,10 +43,11 @@ class CropBank:
 
 
 def bank_of_crops(pages: Sequence[TrainingPage], vocabulary: Vocabulary) -> CropBank:
-    """All boxes of some pages whose label is a class."""
+    """All boxes of some pages whose folded label is a class."""
     images, numbers = [torch.empty(0, 1, BANK_SIDE, BANK_SIDE, dtype=torch.uint8)], []
     for page in pages:
-        known = [index for index, label in enumerate(page.labels) if label in vocabulary]
+        labels = [fold(label) for label in page.labels]
+        known = [index for index, label in enumerate(labels) if label in vocabulary]
         if not known:
             continue
         boxes = torch.from_numpy(page.boxes[known])
@@ -54,7 +56,7 @@ def bank_of_crops(pages: Sequence[TrainingPage], vocabulary: Vocabulary) -> Crop
         levels = crops.flatten(1).quantile(torch.tensor([0.01, 0.9]), dim=1)[:, :, None, None, None]
         ink, paper = levels
         images.append((255 * (paper - crops) / (paper - ink + 1)).clamp(0, 255).to(torch.uint8))
-        numbers += [vocabulary.number(page.labels[index]) for index in known]
+        numbers += [vocabulary.number(labels[index]) for index in known]
     return CropBank(torch.cat(images), torch.tensor(numbers, dtype=torch.long))
 
 

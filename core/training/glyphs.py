@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from core.errors import FumikuraError
+from core.folding import written_as
 
 FONT_SUFFIXES = frozenset({".ttf", ".otf", ".ttc", ".woff"})
 
@@ -82,15 +83,15 @@ def covered(font: GlyphFont, labels: Iterable[str]) -> set[str]:
 
 
 def variants(font: GlyphFont, label: str) -> tuple[str, ...]:
-    """All that this font can draw for a label: the character itself, then hentaigana that read as it.
+    """All that this font can draw for a label: the character, its old forms, hentaigana that read as it.
 
     A voiced kana whose hentaigana have no code points of their own is a base
     hentaigana followed by a combining mark; `draw_glyph` composes it.
     """
-    own = (label,) if label in font.characters else ()
+    own = tuple(form for form in (label, *written_as(label)) if form in font.characters)
     base, mark = _unvoiced(label)
     others = (variant for variant in hentaigana().get(base, ()) if variant in font.characters)
-    return own + tuple(variant + mark for variant in others)
+    return tuple(dict.fromkeys(own + tuple(variant + mark for variant in others)))
 
 
 @cache

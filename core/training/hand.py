@@ -22,6 +22,16 @@ BODY_CHARACTERS = 1500
 #: Kana that writers draw out along the column, and how far.
 LONG_KANA = {"し": 1.9, "く": 1.3, "り": 1.3, "ゝ": 1.1, "う": 1.15, "へ": 1.1, "つ": 1.1}
 
+#: Kana that writers draw out across the column, and how far.
+WIDE_KANA = {
+    **dict.fromkeys("のこきせ", 1.25),
+    "へ": 1.5,
+    "つ": 1.4,
+    "ふ": 1.35,
+    "や": 1.3,
+    "と": 1.2,
+}
+
 # Ink below this is the soft edge of a stroke and lies outside the box.
 EDGE_INK = 0.3
 
@@ -120,7 +130,7 @@ class Hand:
         stretch = float(rng.uniform(0.9, max(1.12, long)))
         return Touch(
             scale_y=size * stretch * self._stretch,
-            scale_x=size * float(rng.uniform(0.88, 1.08)),
+            scale_x=size * float(rng.uniform(0.88, WIDE_KANA.get(label, 1.08))),
             lean=float(rng.normal(0, 0.07)),
             turn=float(rng.normal(0, 0.035)),
             wobble=wobble * float(rng.uniform(0.4, 1.3)),
@@ -169,7 +179,8 @@ def write(form: Form, touch: Touch, *, scale: float, weight: float) -> NDArray[n
     x = u - (touch.lean + touch.turn) * v + bend * np.sin(6 * v + 2 * touch.phase)
     where = np.stack([(y + 0.5) * source_height - 0.5, (x + 0.5) * source_width - 0.5])
     distances = ndimage.map_coordinates(form.distances, where, order=1, mode="nearest")
-    thicker = float(np.clip(0.4 * (weight - form.stroke), -0.22 * form.stroke, 0.35 * form.stroke))
+    # Both sides of a stroke move; the finest brush leaves a third of what the font has.
+    thicker = float(np.clip(0.45 * (weight - form.stroke), -0.33 * form.stroke, 0.35 * form.stroke))
     press = 0.08 * weight * touch.wobble * np.sin(7 * (u + v) + 3 * touch.phase)
     zoom = scale * min(touch.scale_x, touch.scale_y)
     ink: NDArray[np.float32] = np.clip((distances + thicker + press) * zoom + 0.5, 0, 1)

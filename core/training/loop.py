@@ -11,6 +11,8 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from core.errors import CheckpointError
+
 #: Told the steps done, the steps in all, and the running mean of each loss.
 Progress = Callable[[int, int, dict[str, float]], None]
 #: Steps between two saved states.
@@ -86,8 +88,11 @@ def _resume(folder: Path, state: Mapping[str, Stateful]) -> int:
     if not path.exists():
         return 0
     saved = torch.load(path, weights_only=True, map_location="cpu")
-    for name, part in state.items():
-        part.load_state_dict(saved[name])
+    try:
+        for name, part in state.items():
+            part.load_state_dict(saved[name])
+    except (KeyError, RuntimeError, ValueError) as error:
+        raise CheckpointError(f"{path} is the state of another training; name another folder") from error
     return int(saved["step"])
 
 

@@ -31,8 +31,8 @@ from core.vocabulary import clean_text
 ZOOM = 1.6
 #: Width against height changes by up to this factor.
 STRETCH = 1.15
-#: Working pixels of paper that a box leaves around its ink, on each side.
-PAPER = 2
+#: Working pixels of paper that a box of CODH's leaves above its ink, and below; at the sides it leaves none.
+PAPER = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,15 +68,18 @@ def load_training_pages(
     """
     truths = load_truth(partial_truth, partial=True) | load_truth(truth)
     excluded = set(without_books)
-    named = {reference.name: reference for reference in list_pages(archives).pages}
     pages = [
         _load_page(reference, truths[name])
-        for name, reference in sorted(named.items())
+        for name, reference in _by_name(archives)
         if name in truths and truths[name].boxes is not None and reference.book not in excluded
     ]
     if not pages:
         raise TruthError("no page of these archives has boxes in the truth; are the page names the same?")
     return pages
+
+
+def _by_name(archives: Sequence[str]) -> list[tuple[str, PageReference]]:
+    return sorted({reference.name: reference for reference in list_pages(archives).pages}.items())
 
 
 def draw_training_pages(
@@ -86,9 +89,11 @@ def draw_training_pages(
     truth = folder / "coordinate.csv"
     if not truth.exists():
         render_many(n_pages, folder, [clean_text(text) for text in texts], fonts=fonts, seed=seed)
-    # CODH's boxes leave a little paper around the ink, drawn ones leave none.
-    grown = np.array([-PAPER, -PAPER, 2 * PAPER, 2 * PAPER], np.float32)
-    return [replace(page, boxes=page.boxes + grown) for page in load_training_pages([str(folder)], [truth])]
+    truths, no_text = load_truth([truth]), Truth(boxes=())
+    pages = [_load_page(reference, truths.get(name, no_text)) for name, reference in _by_name([str(folder)])]
+    # Drawn boxes are tight.
+    grown = np.array([0, -PAPER, 0, 2 * PAPER], np.float32)
+    return [replace(page, boxes=page.boxes + grown) for page in pages]
 
 
 def read_transcripts(path: Path, *, without_books: Iterable[str] = ()) -> list[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import cast
 
@@ -17,6 +17,9 @@ from core.models.checkpoint import load_segmenter, save_segmenter
 from core.models.unet import UNet, UNetConfig
 from core.training.loop import Progress, Run, fit
 from core.training.pages import RandomPatches, TrainingPage
+
+#: The network that ships.
+SHIPPED = UNetConfig(widths=(32, 48, 96, 160), bottleneck=256, fold=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +64,7 @@ def train_segmenter(
         model = UNet(model_config)
         with torch.no_grad():
             # Centres are one pixel in thousands: without this the first steps only learn to say no.
-            cast(Tensor, model.head.bias)[1] = -4.0
+            cast(Tensor, model.head.bias).view(model_config.out_channels, -1)[1] = -4.0
     patches = RandomPatches(
         pages, side=training.patch_side, n_patches=training.steps * training.batch_size, seed=training.seed
     )
@@ -93,7 +96,7 @@ def mean_segmenter(paths: Sequence[Path]) -> tuple[UNet, UNetConfig]:
     states = [model.state_dict()]
     for path in paths[1:]:
         other, other_config = load_segmenter(path)
-        if (other_config.widths, other_config.bottleneck) != (config.widths, config.bottleneck):
+        if _shape(other_config) != _shape(config):
             raise CheckpointError(f"{path} and {paths[0]} are different networks; their mean means nothing")
         states.append(other.state_dict())
     model.load_state_dict(
@@ -103,6 +106,10 @@ def mean_segmenter(paths: Sequence[Path]) -> tuple[UNet, UNetConfig]:
         }
     )
     return model, config
+
+
+def _shape(config: UNetConfig) -> UNetConfig:
+    return replace(config, mask_threshold=0.5, peak_threshold=0.5)
 
 
 def _loss(model: torch.nn.Module, batch: Sequence[Tensor]) -> dict[str, Tensor]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +27,8 @@ from core.training.seals import stamp_seal
 from core.training.style import PageStyle, draw_style
 
 CSV_HEADER = ("Unicode", "Image", "X", "Y", "Block ID", "Char ID", "Width", "Height")
+#: Share of pages without text: covers, blank sheets, pictures.
+EMPTY = 0.08
 
 
 def render_page(
@@ -152,9 +155,12 @@ def render_many(
         for number in range(1, n_pages + 1):
             rng = np.random.default_rng([seed, number])
             start = int(rng.integers(len(whole)))
-            n_characters = 0 if rng.random() < 0.04 else int(rng.choice([30, 150, 900, 900, 900]))
+            n_characters = 0 if rng.random() < EMPTY else int(rng.choice([30, 150, 900, 900, 900]))
             text = (whole[start:] + whole[:start])[:n_characters]
-            image, boxes = render_page(text, fonts=fonts, rng=rng, long_side=long_side)
+            style = draw_style(rng, long_side=long_side)
+            if not text and rng.random() < 0.6:
+                style = replace(style, picture=style.layout.area)
+            image, boxes = render_page(text, fonts=fonts, rng=rng, style=style)
             name = f"drawn_{number:05d}"
             image.save(folder / f"{name}.jpg", quality=int(rng.integers(72, 94)))
             rows.writerows(truth_rows(name, boxes))

@@ -1,0 +1,144 @@
+"""Train both networks once without each fold of books, and once on all of them, and score the folds.
+
+    python benchmarks/train_folds.py DATA OUT [--fold NAME ...]
+
+DATA holds pages/, boxes/, text/, text_columns/, fonts/ and transcripts.txt (docs/training.md says what they
+are). Each step is one `fumikura` command; its result lies in OUT, and a step whose result is there is
+skipped: the same command goes on where it was cut off. What scores a fold is in no part of its making.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+
+#: Books of each fold by its first book; the last one leaves nothing out and is what ships.
+FOLDS = {
+    "100241706": ("100241706", "200020019"),
+    "200010454": ("200010454", "200021763", "100249376"),
+    "200022050": ("200022050", "200015843"),
+    "none": (),
+}
+ALL_BOOKS = tuple(book for books in FOLDS.values() for book in books)
+DRAWN_PAGES = 240
+FONTS = (
+    "/usr/share/fonts/truetype/kouzan-mouhitsu",
+    # True cursive, the one nearest to the books: named twice, it is seen twice as often.
+    "/usr/share/fonts/truetype/kouzan-mouhitsu/KouzanBrushFontSousyo.ttf",
+    "/usr/share/fonts/truetype/aoyagi-kouzan-t",
+    "/usr/share/fonts/truetype/aoyagi-soseki",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Trainer:
+    """Runs the steps of one network after the other.
+
+    Attributes:
+        without: books that no step sees.
+    """
+
+    data: Path
+    out: Path
+    without: Sequence[str]
+
+    def segmenter(
+        self, name: str, steps: int, *, start: Path | None = None, mined: Path | None = None
+    ) -> Path:
+        """Weights from drawn pages and, after a start, from real ones with these boxes."""
+        drawn = ["--drawn-pages", str(DRAWN_PAGES), "--seed", "7"]
+        if start is not None:
+            # The base's drawn pages serve all: no book of any fold lent them its text.
+            (self.out / name).mkdir(parents=True, exist_ok=True)
+            if not (self.out / name / "drawn").exists():
+                shutil.copytree(start.parent / "drawn", self.out / name / "drawn")
+        rate = ["--learning-rate", "0.003" if start is None else "0.0015"]
+        return self._train("segmenter", name, steps, [*drawn, *rate], start, mined)
+
+    def classifier(
+        self, name: str, steps: int, *, start: Path | None = None, mined: Path | None = None
+    ) -> Path:
+        """Weights from drawn glyphs and, after a start, from crops of real pages with these boxes."""
+        rate = ["--learning-rate", "0.002" if start is None else "0.001"]
+        return self._train("classifier", name, steps, rate, start, mined)
+
+    def align(self, name: str, segmenter: Path, classifier: Path) -> Path:
+        """Boxes that the two find for the texts, beside those that people drew."""
+        path = self.out / f"{name}.csv"
+        texts = ["--text", str(self.data / "text"), "--text", str(self.data / "text_columns")]
+        weights = ["--segmenter", str(segmenter), "--classifier", str(classifier)]
+        self._run(path, ["align", *self._pages(), *texts, *self._truth(), *self._kana(), *weights, "--out"])
+        return path
+
+    def _train(
+        self, kind: str, name: str, steps: int, options: Sequence[str], start: Path | None, mined: Path | None
+    ) -> Path:
+        folder = self.out / name
+        sources = [*options, "--transcripts", str(self.data / "transcripts.txt")]
+        for fonts in (*FONTS, str(self.data / "fonts")):
+            sources += ["--fonts", fonts]
+        if start is not None:
+            partial = self._kana() if mined is None else ["--partial-truth", str(mined)]
+            sources += [*self._pages(), *self._truth(), *partial, "--start", str(start)]
+        path = folder / f"{kind}.safetensors"
+        self._run(path, ["train", kind, *sources, "--steps", str(steps), "--out"], target=folder)
+        return path
+
+    def _pages(self) -> list[str]:
+        return [str(self.data / "pages")]
+
+    def _truth(self) -> list[str]:
+        return [
+            part
+            for book in ("100241706", "200010454")
+            for part in ("--truth", str(self.data / "boxes" / f"{book}_coordinate.csv"))
+        ]
+
+    def _kana(self) -> list[str]:
+        return ["--partial-truth", str(self.data / "boxes" / "kana_only_coordinate.csv")]
+
+    def _run(self, result: Path, arguments: Sequence[str], *, target: Path | None = None) -> None:
+        if result.exists():
+            click.echo(f"{result} is there")
+            return
+        command = [str(Path(sys.executable).with_name("fumikura")), *arguments, str(target or result)]
+        for book in self.without:
+            command += ["--without-book", book]
+        click.echo(" ".join(command))
+        # More processes than cores wait for each other; spinning would make that worse.
+        subprocess.run(command, check=True, env={**os.environ, "OMP_WAIT_POLICY": "passive"})
+
+
+@click.command()
+@click.argument("data", type=click.Path(path_type=Path, exists=True, file_okay=False))
+@click.argument("out", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--fold", "folds", type=click.Choice(list(FOLDS)), multiple=True, help="Only this. Repeatable.")
+def main(data: Path, out: Path, folds: Sequence[str]) -> None:
+    """Train without each fold, and on everything."""
+    base = Trainer(data, out / "base", ALL_BOOKS)
+    first = base.segmenter("segmenter", 1200), base.classifier("classifier", 2600)
+    for fold in folds or FOLDS:
+        train_fold(Trainer(data, out / fold, FOLDS[fold]), *first)
+
+
+def train_fold(trainer: Trainer, segmenter: Path, classifier: Path) -> tuple[Path, Path]:
+    """From boxes, then twice more from the text that the weights before could place."""
+    segmenter = trainer.segmenter("segmenter-1", 400, start=segmenter)
+    classifier = trainer.classifier("classifier-1", 200, start=classifier)
+    mined = trainer.align("aligned-1", segmenter, classifier)
+    segmenter = trainer.segmenter("segmenter-2", 900, start=segmenter, mined=mined)
+    classifier = trainer.classifier("classifier-2", 500, start=classifier, mined=mined)
+    mined = trainer.align("aligned-2", segmenter, classifier)
+    classifier = trainer.classifier("classifier-3", 900, start=classifier, mined=mined)
+    return segmenter, classifier
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,209 @@
+"""Labelled boxes from pages whose text is known but not where its characters stand."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from core import crops, patches
+from core.archive import read_member
+from core.folding import fold
+from core.images import decode
+from core.models.inference import Classifier, Segmenter
+from core.order import reading_order
+from core.page import Box, LabelledBox, PageImage, PageReference, Truth
+from core.recipe import Parameters, find_weights
+from core.settings import Settings, read_settings
+from core.training.alignment import Floats, Found, pair
+from core.vocabulary import Vocabulary, clean_text
+
+#: Peaks so low are looked at, since the text will say which of them are characters.
+PEAK_THRESHOLD = 0.08
+#: Probability of a label that the classifier does not know, or thinks impossible.
+UNKNOWN = 2e-3
+
+
+@dataclass(frozen=True, slots=True)
+class MinedPage:
+    """What alignment gave for a page.
+
+    Attributes:
+        boxes: of truth and mined ones, in no order.
+        n_text: characters of the text.
+        n_mined: boxes that the text gave, those beside truth included.
+        n_judged: those of them in a box of truth.
+        n_wrong: those of these whose label is another.
+    """
+
+    name: str
+    boxes: tuple[LabelledBox, ...]
+    n_text: int
+    n_mined: int
+    n_judged: int
+    n_wrong: int
+
+
+@dataclass(frozen=True, slots=True)
+class MinedBox:
+    """A box with the label that the text gives it, in pixels of the original page."""
+
+    labelled: LabelledBox
+    confidence: float
+
+
+class Miner:
+    """Aligns texts with pages by what two networks see there."""
+
+    def __init__(self, segmenter: Segmenter, classifier: Classifier, parameters: Parameters) -> None:
+        self._segmenter = segmenter
+        self._classifier = classifier
+        self.parameters = parameters
+        self._columns = _columns_by_label(classifier.vocabulary)
+
+    def mine(self, page: PageImage, text: str, *, min_confidence: float) -> list[MinedBox]:
+        """Boxes whose label is surer than `min_confidence` (0.5 at least), in reading order.
+
+        Labels are folded: texts write old kanji where box labels write new ones.
+        """
+        pixels = torch.from_numpy(page.pixels).permute(2, 0, 1)
+        boxes, scores = self._find(pixels)
+        labels = fold(clean_text(text))
+        if not len(boxes) or not labels:
+            return []
+        halves = _join(boxes)
+        seen = self._log_probabilities(pixels, torch.cat([boxes, halves]), labels)
+        certainty = scores.double().clamp(0.02, 0.98).numpy()
+        singles, doubles = pair(
+            Found(np.log(certainty), np.log1p(-certainty), seen[: len(boxes)], seen[len(boxes) :])
+        )
+        return [
+            MinedBox(LabelledBox(_box(every[n], page.scale), labels[t]), float(probabilities[n, t]))
+            for every, probabilities in ((boxes, singles), (halves, doubles))
+            for n, t in np.argwhere(probabilities >= min_confidence)
+        ]
+
+    def _find(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Boxes (N, 4) in reading order, working pixels, and their peaks (N,)."""
+        side, halo = self.parameters.patch_side, self.parameters.halo
+        grid = patches.Grid(pixels.shape[1], pixels.shape[2], side, halo)
+        maps = patches.join(self._segmenter.maps(patches.cut(pixels, grid)), grid)
+        boxes = crops.find_boxes(maps, peak_threshold=PEAK_THRESHOLD)
+        whole = [Box(*(round(side) for side in box)) for box in boxes.tolist()]
+        boxes = boxes[[index for index, _ in reading_order(whole)]]
+        middle = (boxes[:, :2] + boxes[:, 2:] / 2).long()
+        return boxes, maps[1, middle[:, 1], middle[:, 0]].float()
+
+    def _log_probabilities(self, pixels: Tensor, boxes: Tensor, labels: str) -> Floats:
+        """(N, T): log-probability that box n shows character t of the text."""
+        cut = crops.cut_crops([pixels], [boxes], side=self._classifier.config.crop_side)
+        best, numbers = self._classifier.best(cut, len(self._classifier.vocabulary))
+        by_class = torch.zeros(best.shape).scatter_(1, numbers, best)
+        probabilities = {
+            label: by_class[:, self._columns[label]].sum(dim=1).numpy() if label in self._columns else 0.0
+            for label in set(labels)
+        }
+        table = np.full((len(boxes), len(labels)), UNKNOWN)
+        for t, label in enumerate(labels):
+            table[:, t] += probabilities[label]
+        logarithms: Floats = np.log(table)
+        return logarithms
+
+
+def load_miner(segmenter: Path | None, classifier: Path | None, device: str) -> Miner:
+    """A miner with these weights, or with those that the settings name."""
+    settings = read_settings()
+    return Miner(
+        Segmenter(
+            find_weights("segmenter", segmenter or settings.segmenter_path),
+            device=device,
+            precision=settings.precision,
+            patches_per_batch=settings.patches_per_batch,
+        ),
+        Classifier(
+            find_weights("classifier", classifier or settings.classifier_path),
+            device=device,
+            precision=settings.precision,
+            crops_per_batch=settings.crops_per_batch,
+        ),
+        Parameters(),
+    )
+
+
+def mine_page(
+    miner: Miner, reference: PageReference, text: str, truth: Truth | None, *, min_confidence: float
+) -> MinedPage:
+    """Align one page. Boxes that people drew stay, and mined ones yield to them."""
+    data = read_member(reference.archive, reference.member)
+    page = decode(data, long_side=miner.parameters.long_side, max_pixels=Settings().max_pixels)
+    mined = miner.mine(page, text, min_confidence=min_confidence)
+    known = (truth.boxes if truth is not None else None) or ()
+    n_judged, n_wrong = count_noise(mined, known)
+    kept = [item.labelled for item in without_known(mined, known)]
+    is_complete = truth is not None and not truth.is_partial
+    return MinedPage(
+        name=reference.name,
+        boxes=() if is_complete else (*known, *kept),
+        n_text=len(clean_text(text)),
+        n_mined=len(mined),
+        n_judged=n_judged,
+        n_wrong=n_wrong,
+    )
+
+
+def write_boxes(path: Path, pages: Iterable[MinedPage]) -> None:
+    """The boxes as CODH's coordinate CSV, all or nothing."""
+    unfinished = path.with_name(path.name + ".unfinished")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with unfinished.open("w", encoding="utf-8", newline="") as file:
+        rows = csv.writer(file)
+        rows.writerow(("Unicode", "Image", "X", "Y", "Width", "Height"))
+        for page in pages:
+            for item in page.boxes:
+                box = item.box
+                rows.writerow((f"U+{ord(item.label):04X}", page.name, box.x, box.y, box.width, box.height))
+    unfinished.replace(path)
+
+
+def without_known(mined: Sequence[MinedBox], known: Sequence[LabelledBox]) -> list[MinedBox]:
+    """The mined boxes but for those whose centre lies in a box that people drew."""
+    return [item for item in mined if _at(item.labelled.box, known) is None]
+
+
+def count_noise(mined: Sequence[MinedBox], known: Sequence[LabelledBox]) -> tuple[int, int]:
+    """How many mined boxes have their centre in a known box, and how many of these another label."""
+    labels = [(item.labelled.label, _at(item.labelled.box, known)) for item in mined]
+    judged = [(label, truth) for label, truth in labels if truth is not None]
+    return len(judged), sum(label != fold(truth.label) for label, truth in judged)
+
+
+def _at(box: Box, known: Sequence[LabelledBox]) -> LabelledBox | None:
+    x, y = box.x + box.width / 2, box.y + box.height / 2
+    for item in known:
+        if item.box.x <= x < item.box.x + item.box.width and item.box.y <= y < item.box.y + item.box.height:
+            return item
+    return None
+
+
+def _columns_by_label(vocabulary: Vocabulary) -> Mapping[str, list[int]]:
+    columns: dict[str, list[int]] = {}
+    for number, label in enumerate(vocabulary.labels):
+        columns.setdefault(fold(label), []).append(number)
+    return columns
+
+
+def _join(boxes: Tensor) -> Tensor:
+    """What encloses each box (N, 4) and the next one: (N - 1, 4)."""
+    corners = torch.cat([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], dim=1)
+    top_left = torch.minimum(corners[:-1, :2], corners[1:, :2])
+    return torch.cat([top_left, torch.maximum(corners[:-1, 2:], corners[1:, 2:]) - top_left], dim=1)
+
+
+def _box(box: Tensor, scale: float) -> Box:
+    x, y, width, height = (box / scale).round().int().tolist()
+    return Box(max(0, x), max(0, y), max(1, width), max(1, height))
