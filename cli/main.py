@@ -20,7 +20,7 @@ SECTIONS = {
     "Read": ("run", "failed", "retry", "cancel"),
     "Look": ("query", "show", "status"),
     "Share the work among machines": ("enqueue", "worker"),
-    "Keep it going": ("doctor", "db", "train"),
+    "Keep it going": ("doctor", "db", "train", "evaluate"),
 }
 
 
