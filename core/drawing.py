@@ -40,8 +40,8 @@ class Mark:
     """A box to draw, and what stands beside it.
 
     Attributes:
-        label: to the right of the box, in its colour.
-        truth: to the left of it, in the colour `TRUTH`; for a label that is wrong.
+        label: in the colour of the box.
+        truth: what the label should be, below it in the colour `TRUTH`; empty for a right one.
     """
 
     box: Box
@@ -116,7 +116,9 @@ def _draw_marks(pen: _Pen, marks: Sequence[Mark], scale: float) -> None:
     for mark, place, size in zip(marks, corners, _label_sizes(corners), strict=True):
         _draw_label(pen, mark.label, place, size, mark.colour)
         if mark.truth:
-            _draw_label(pen, mark.truth, place, size, TRUTH, is_left=True)
+            # Below, and not to the left: there stand the labels of the next column.
+            left, top, right, bottom = place
+            _draw_label(pen, mark.truth, (left, top + size, right, bottom), size, TRUTH)
 
 
 def _tint(pixels: NDArray[np.uint8], mask: NDArray[np.bool_] | None) -> Image.Image:
@@ -162,11 +164,9 @@ def _label_sizes(corners: Sequence[Corners]) -> list[int]:
     return [max(8, round(0.55 * min(max(side, 0.75 * usual), 1.6 * usual))) for side in sides]
 
 
-def _draw_label(
-    pen: _Pen, label: str, place: Corners, size: int, colour: Colour, *, is_left: bool = False
-) -> None:
+def _draw_label(pen: _Pen, label: str, place: Corners, size: int, colour: Colour) -> None:
     left, top, right, _ = place
-    fits = right + 1.2 * size < pen.right_edge and not is_left
+    fits = right + 1.2 * size < pen.right_edge
     x, anchor = (right + 2 * pen.width, "lt") if fits else (left - 2 * pen.width, "rt")
     for number, glyph in enumerate(_glyphs(label)):
         pen.write(glyph, (x, top + number * size), size, colour, anchor)

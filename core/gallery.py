@@ -20,7 +20,7 @@ _UNKNOWN: Colour = (110, 110, 110)
 
 _LEGEND = (
     (_RIGHT, "right"),
-    (_WRONG, "wrong label: what was read stands to the right of the box, what the truth says to the left"),
+    (_WRONG, "wrong label: what was read, and below it what the truth says"),
     (TRUTH, "missed: what the truth says"),
     (_SPURIOUS, "no character: in no box of the truth"),
     (_UNKNOWN, "read where the truth does not tell"),
