@@ -84,7 +84,8 @@ def pages(
 
     \b
     Example:
-      fumikura evaluate pages scans/ --truth coordinate.csv --text texts/ --gallery worst/
+      fumikura evaluate pages scans/ --truth coordinate.csv --gallery worst/
+      fumikura evaluate pages scans/ --text texts/ --min-text 50 --json
 
     Exit code: 0 all done, 3 some pages could not be read.
     """
