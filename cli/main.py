@@ -20,7 +20,8 @@ SECTIONS = {
     "Read": ("run", "failed", "retry", "cancel"),
     "Look": ("query", "show", "status"),
     "Share the work among machines": ("enqueue", "worker"),
-    "Keep it going": ("doctor", "db", "align", "train"),
+    "Keep it going": ("doctor", "db"),
+    "Train and measure": ("align", "train", "evaluate"),
 }
 
 

@@ -60,6 +60,14 @@ _SETTINGS = {
             help="Worker processes for each device. [FUMIKURA_WORKERS; default: 1]",
         ),
     ],
+    "device": [
+        click.option(
+            "--device",
+            "devices",
+            metavar="NAME",
+            help="auto, cpu, or one such as cuda:0. [FUMIKURA_DEVICES; default: auto]",
+        )
+    ],
     "recipe": [
         click.option(
             f"--{kind}",

@@ -21,6 +21,9 @@ from core.page import Box, Character, PageImage
 Colour = tuple[int, int, int]
 Corners = tuple[float, float, float, float]
 
+#: Of what people say stands on a page.
+TRUTH: Colour = (0, 140, 80)
+
 _SURE: Colour = (0, 92, 175)
 _UNSURE: Colour = (214, 64, 20)
 _ORDER: Colour = (20, 150, 110)
@@ -30,6 +33,21 @@ _PAPER: Colour = (255, 253, 248)
 # Marks that say "repeat all above" are as high as two characters, and the font has them in halves.
 _HALVES = {"〱": "〳〵", "〲": "〴〵"}
 _MISSING = "〓"  # what printers set for a type they lack
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """A box to draw, and what stands beside it.
+
+    Attributes:
+        label: in the colour of the box.
+        truth: what the label should be, below it in the colour `TRUTH`; empty for a right one.
+    """
+
+    box: Box
+    label: str
+    colour: Colour
+    truth: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +86,39 @@ def draw(
         unsure_below: labels of less confidence are drawn in red rather than blue.
     """
     picture = _tint(page.pixels, mask)
-    pen = _Pen(ImageDraw.Draw(picture), max(1, round(max(picture.size) / 1600)), picture.width)
-    corners = [_corners(character.box, page.scale) for character in characters]
+    pen = _pen(picture)
+    _draw_order(pen, characters, [_corners(character.box, page.scale) for character in characters])
     colours = [_UNSURE if character.confidence < unsure_below else _SURE for character in characters]
-    _draw_order(pen, characters, corners)
-    for place, colour in zip(corners, colours, strict=True):
-        _draw_box(pen, place, colour)
-    # After all boxes, so that no box strikes through a label.
-    for character, place, size, colour in zip(
-        characters, corners, _label_sizes(corners), colours, strict=True
-    ):
-        _draw_label(pen, character.label, place, size, colour)
+    marks = [
+        Mark(character.box, character.label, colour)
+        for character, colour in zip(characters, colours, strict=True)
+    ]
+    _draw_marks(pen, marks, page.scale)
     return picture
+
+
+def draw_marks(page: PageImage, marks: Sequence[Mark]) -> Image.Image:
+    """The page at the resolution of its pixels, with boxes and labels in their colours."""
+    picture = Image.fromarray(page.pixels)
+    _draw_marks(_pen(picture), marks, page.scale)
+    return picture
+
+
+def _pen(picture: Image.Image) -> _Pen:
+    return _Pen(ImageDraw.Draw(picture), max(1, round(max(picture.size) / 1600)), picture.width)
+
+
+def _draw_marks(pen: _Pen, marks: Sequence[Mark], scale: float) -> None:
+    corners = [_corners(mark.box, scale) for mark in marks]
+    for mark, place in zip(marks, corners, strict=True):
+        _draw_box(pen, place, mark.colour)
+    # After all boxes, so that no box strikes through a label.
+    for mark, place, size in zip(marks, corners, _label_sizes(corners), strict=True):
+        _draw_label(pen, mark.label, place, size, mark.colour)
+        if mark.truth:
+            # Below, and not to the left: there stand the labels of the next column.
+            left, top, right, bottom = place
+            _draw_label(pen, mark.truth, (left, top + size, right, bottom), size, TRUTH)
 
 
 def _tint(pixels: NDArray[np.uint8], mask: NDArray[np.bool_] | None) -> Image.Image:

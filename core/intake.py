@@ -6,17 +6,16 @@ has the weights reads it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from core.archive import list_pages
-from core.errors import TruthError
-from core.page import PageReference, Truth
 from core.recipe import Recipe
 from core.store.pages import Added, add_pages, add_run
 from core.store.scores import load_reading, save_scores, unscored
 from core.store.session import Engine
+from core.truth import load_truths, match_pages
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +56,9 @@ def submit(
         ArchiveError: an archive is missing, empty or unreadable; nothing was stored.
         TruthError: a truth file cannot be understood, or one truth fits several pages; likewise.
     """
-    named = _load_truths(truth, partial_truth)  # first: a mistake in it shows before hashing
+    named = load_truths(truth, partial_truth)  # first: a mistake in it shows before hashing
     listing = list_pages(archives, book=book, progress=progress)
-    truths = _match(listing.pages, named)
+    truths = match_pages(listing.pages, named)
 
     run_id = add_run(engine, recipe, command=command)
     added = add_pages(engine, run_id, listing.pages, truths=truths)
@@ -78,27 +77,3 @@ def score_readings(engine: Engine, run_id: int) -> int:
             if truth is not None:
                 save_scores(engine, reading_id, score(reading, truth), truth=truth)
     return len(reading_ids)
-
-
-def _load_truths(complete: Sequence[Path], partial: Sequence[Path]) -> dict[str, Truth]:
-    if not complete and not partial:
-        return {}
-    from core.truth import load_truth  # loads Pillow
-
-    # A page that has both is compared with what is complete.
-    return {**load_truth(partial, partial=True), **load_truth(complete)}
-
-
-def _match(pages: Sequence[PageReference], named: Mapping[str, Truth]) -> dict[str, Truth]:
-    """Truth by page digest."""
-    found: dict[str, PageReference] = {}
-    for page in pages:
-        if page.name not in named:
-            continue
-        other = found.setdefault(page.name, page)
-        if other.digest != page.digest:
-            raise TruthError(
-                f"the truth for {page.name!r} fits two different pages, {other.archive}/{other.member} and"
-                f" {page.archive}/{page.member}; read them in two runs, each with its own --truth"
-            )
-    return {page.digest: named[name] for name, page in found.items()}

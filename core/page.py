@@ -140,11 +140,13 @@ class Truth:
         boxes: main-text characters, editorial marks dropped; None if only a mask is known.
         mask_png: a mask image as PNG bytes, white where characters stand; None if there is none.
         is_partial: some characters lack a box: precision cannot be told from it.
+        is_ordered: the boxes stand in reading order. The store does not keep this.
     """
 
     boxes: tuple[LabelledBox, ...] | None = None
     mask_png: bytes | None = None
     is_partial: bool = False
+    is_ordered: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 from core.errors import TruthError
-from core.page import Box, LabelledBox, Truth
+from core.page import Box, LabelledBox, PageReference, Truth
 from core.vocabulary import clean_text
 
 _MASK_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff"})
@@ -20,7 +21,31 @@ _CODH_COLUMNS = frozenset({"Unicode", "Image", "X", "Y", "Width", "Height"})
 _KAGGLE_COLUMNS = frozenset({"image_id", "labels"})
 
 Row = dict[str, str]
-BoxesByPage = dict[str, list[LabelledBox]]
+Known = TypeVar("Known")
+
+
+def load_truths(complete: Sequence[Path], partial: Sequence[Path]) -> dict[str, Truth]:
+    """`load_truth` of both kinds; a page that has both is compared with what is complete."""
+    return {**load_truth(partial, partial=True), **load_truth(complete)}
+
+
+def match_pages(pages: Iterable[PageReference], known: Mapping[str, Known]) -> dict[str, Known]:
+    """What is known of each page, by its digest, from what is known by page name.
+
+    Raises:
+        TruthError: two different pages have a name that something is known of.
+    """
+    found: dict[str, PageReference] = {}
+    for page in pages:
+        if page.name not in known:
+            continue
+        other = found.setdefault(page.name, page)
+        if other.digest != page.digest:
+            raise TruthError(
+                f"the truth for {page.name!r} fits two different pages, {other.archive}/{other.member} and"
+                f" {page.archive}/{page.member}; read them in two runs, each with its own --truth"
+            )
+    return {page.digest: known[name] for name, page in found.items()}
 
 
 def load_truth(paths: Sequence[Path], *, partial: bool = False) -> dict[str, Truth]:
@@ -53,6 +78,7 @@ def _merge(files: Iterable[Path], *, partial: bool) -> dict[str, Truth]:
             truths[name] = replace(
                 before,
                 boxes=before.boxes if truth.boxes is None else truth.boxes,
+                is_ordered=before.is_ordered or truth.is_ordered,
                 mask_png=truth.mask_png or before.mask_png,
             )
     return truths
@@ -87,11 +113,10 @@ def _read_file(path: Path) -> Iterator[tuple[str, Truth]]:
             f"{path}, line 1: neither CODH's columns (Unicode, Image, X, Y, Width, Height)"
             " nor Kaggle's (image_id, labels); name a file of one of these forms"
         )
-    for name, boxes in parse(path).items():
-        yield name, Truth(boxes=tuple(boxes))
+    yield from parse(path).items()
 
 
-def _find_parser(path: Path) -> Callable[[Path], BoxesByPage] | None:
+def _find_parser(path: Path) -> Callable[[Path], dict[str, Truth]] | None:
     """The function that reads a CSV file with this one's columns."""
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
         columns = {column.strip() for column in next(csv.reader(file), [])}
@@ -116,8 +141,8 @@ def _rows(path: Path) -> Iterator[tuple[str, Row]]:
         raise TruthError(f"{path}, line {reader.line_num}: no CSV ({error}); correct the line") from error
 
 
-def _parse_codh(path: Path) -> BoxesByPage:
-    """Boxes by page, in reading order where the file tells it."""
+def _parse_codh(path: Path) -> dict[str, Truth]:
+    """Truth by page, its boxes in reading order where each has a Char ID."""
     pages: dict[str, list[tuple[tuple[str, str], LabelledBox]]] = {}
     for where, row in _rows(path):
         boxes = pages.setdefault(_page_name(row["Image"]), [])
@@ -125,15 +150,19 @@ def _parse_codh(path: Path) -> BoxesByPage:
         box = _labelled_box(values, where)
         if box.label:
             boxes.append(((row.get("Block ID", ""), row.get("Char ID", "")), box))
+    return {name: _in_order(boxes) for name, boxes in pages.items()}
+
+
+def _in_order(boxes: list[tuple[tuple[str, str], LabelledBox]]) -> Truth:
     # Rows come in any order; "B0001" and "C0012" have leading zeros. Equal keys keep their order.
-    return {
-        name: [box for _, box in sorted(boxes, key=lambda entry: entry[0])] for name, boxes in pages.items()
-    }
+    boxes = sorted(boxes, key=lambda entry: entry[0])
+    is_ordered = bool(boxes) and all(char_id for (_, char_id), _ in boxes)
+    return Truth(boxes=tuple(box for _, box in boxes), is_ordered=is_ordered)
 
 
-def _parse_kaggle(path: Path) -> BoxesByPage:
-    """Boxes by page: `labels` holds label, x, y, width, height again and again; nothing on a blank page."""
-    pages: BoxesByPage = {}
+def _parse_kaggle(path: Path) -> dict[str, Truth]:
+    """Truth by page: `labels` holds label, x, y, width, height again and again; nothing on a blank page."""
+    pages: dict[str, Truth] = {}
     for where, row in _rows(path):
         values = row["labels"].split()
         if len(values) % 5:
@@ -143,7 +172,7 @@ def _parse_kaggle(path: Path) -> BoxesByPage:
             )
         fives = (tuple(values[start : start + 5]) for start in range(0, len(values), 5))
         boxes = [_labelled_box(five, where) for five in fives]
-        pages[_page_name(row["image_id"])] = [box for box in boxes if box.label]
+        pages[_page_name(row["image_id"])] = Truth(boxes=tuple(box for box in boxes if box.label))
     return pages
 
 

@@ -40,13 +40,28 @@ def test_codh_rows_come_in_the_reading_order_of_their_character_ids(table: Path)
     truths = load_truth([table])
 
     assert labels(truths["b_00002_1"]) == "いはと"
-    assert truths["b_00003_2"] == Truth((LabelledBox(Box(5, 6, 7, 8), "ろ"),))
+    assert truths["b_00003_2"] == Truth((LabelledBox(Box(5, 6, 7, 8), "ろ"),), is_ordered=True)
 
 
 def test_rows_without_ids_keep_the_order_of_the_file(table: Path) -> None:
     table.write_text(BARE + "U+308D,p,9,9,1,1\nU+3044,p,0,0,1,1\n")
 
     assert labels(load_truth([table])["p"]) == "ろい"
+
+
+def test_only_character_ids_on_every_row_tell_an_order(table: Path, tmp_path: Path) -> None:
+    table.write_text(CODH + "U+306F,half,0,60,B0001,C0002,4,5\nU+3068,half,0,0,B0001,,4,5\n")
+    bare, kaggle = tmp_path / "bare.csv", tmp_path / "train.csv"
+    bare.write_text(BARE + "U+308D,without,9,9,1,1\n")
+    kaggle.write_text("image_id,labels\nblank,\n")
+
+    truths = load_truth([table, bare, kaggle])
+
+    assert {name: truth.is_ordered for name, truth in truths.items()} == {
+        "half": False,
+        "without": False,
+        "blank": False,
+    }
 
 
 def test_a_byte_order_mark_windows_lines_and_image_endings_do_not_matter(table: Path) -> None:

@@ -1,0 +1,135 @@
+"""fumikura evaluate: measure how well pages are read."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from cli import measures, options
+from cli.output import console_for, say
+from core.errors import UsageError
+from core.settings import Settings
+
+if TYPE_CHECKING:
+    from core.comparison import ComparedPage, KnownPage
+
+
+@click.group()
+def command() -> None:
+    """Measure how well pages are read.
+
+    \b
+    Example:
+      fumikura evaluate pages scans/ --truth coordinate.csv
+    """
+
+
+@command.command()
+@options.archives
+@click.option(
+    "--text",
+    "texts",
+    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    multiple=True,
+    metavar="FOLDER",
+    help="Texts of pages, PAGE.txt each, in reading order. Repeatable; the first that has a page counts.",
+)
+@click.option(
+    "--min-text",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    metavar="N",
+    help="Leave out texts of fewer characters.",
+)
+@click.option(
+    "--gallery",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
+    help="Draw the worst pages into it, with an index.html to look at.",
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=12,
+    show_default=True,
+    metavar="N",
+    help="At most so many pages in the table and in the gallery, the worst first.",
+)
+@options.settings("recipe", "device")
+@options.as_json
+@click.pass_context
+def pages(
+    ctx: click.Context,
+    settings: Settings,
+    archives: tuple[str, ...],
+    book: str | None,
+    truth: tuple[Path, ...],
+    partial_truth: tuple[Path, ...],
+    texts: tuple[Path, ...],
+    min_text: int,
+    gallery: Path | None,
+    limit: int,
+    as_json: bool,
+) -> None:
+    """Read pages and compare them with what people say of them.
+
+    Pages of which nothing is known are left out. Nothing is kept: no database, no queue.
+    What the figures mean stands in docs/evaluation.md.
+
+    \b
+    Example:
+      fumikura evaluate pages scans/ --truth coordinate.csv --gallery worst/
+      fumikura evaluate pages scans/ --text texts/ --min-text 50 --json
+
+    Exit code: 0 all done, 3 some pages could not be read.
+    """
+    if not truth and not partial_truth and not texts:
+        raise UsageError("there is nothing to compare with; give --truth, --partial-truth or --text")
+
+    from core.comparison import find_known_pages
+
+    known = find_known_pages(archives, book=book, truth=truth, partial_truth=partial_truth, texts=texts)
+    if gallery is not None:
+        gallery.mkdir(parents=True, exist_ok=True)  # now, since after an hour's reading it is too late
+    compared, worst = _compare(known, settings, min_text=min_text, n_worst=limit)
+    if as_json:
+        measures.print_figures(compared)
+    else:
+        measures.print_measures(compared, worst)
+    if gallery is not None:
+        from core.gallery import write_gallery
+
+        say(f"gallery: {write_gallery(gallery, worst, max_pixels=settings.max_pixels)}")
+    failed = [page for page in compared if page.error is not None]
+    for page in failed:
+        say(f"{page.known.reference.name} was left out: {page.error}")
+    ctx.exit(3 if failed else 0)
+
+
+def _compare(
+    pages: Sequence[KnownPage], settings: Settings, *, min_text: int, n_worst: int
+) -> tuple[list[ComparedPage], list[ComparedPage]]:
+    """All pages without their characters, which would fill the memory, and the worst with them."""
+    from rich.progress import track
+
+    from core.comparison import compare_pages, worst_first
+    from core.models.device import try_device
+    from core.reader import load_reader
+    from worker.devices import find_devices
+
+    device = find_devices(settings.devices)[0]
+    try_device(device)
+    reading = compare_pages(load_reader(settings, device), pages, settings, min_text=min_text)
+    compared: list[ComparedPage] = []
+    worst: list[ComparedPage] = []
+    console = console_for(sys.stderr)
+    for page in track(reading, description="reading", total=len(pages), console=console, transient=True):
+        compared.append(replace(page, characters=()))
+        worst = worst_first([*worst, page])[:n_worst]
+    return compared, worst

@@ -1,0 +1,137 @@
+"""Pages of archives, read and compared with what people say of them: the whole way of an evaluation.
+
+Reads directly: no queue, no database, and nothing is kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from core.archive import list_pages, read_member
+from core.errors import PageError, TruthError
+from core.evaluation import PageMeasures, measure, worth
+from core.images import decode
+from core.page import Character, PageImage, PageReference, Truth
+from core.settings import Settings
+from core.texts import load_texts
+from core.truth import load_truths, match_pages
+
+if TYPE_CHECKING:
+    from core.reader import PageReader
+
+
+@dataclass(frozen=True, slots=True)
+class KnownPage:
+    """A page and what people say of it: truth, text, or both."""
+
+    reference: PageReference
+    truth: Truth | None
+    text: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedPage:
+    """What became of one page.
+
+    Attributes:
+        measures: None if the page could not be read.
+        error: why not.
+    """
+
+    known: KnownPage
+    characters: tuple[Character, ...] = ()
+    measures: PageMeasures | None = None
+    error: str | None = None
+
+
+def find_known_pages(
+    archives: Sequence[str],
+    *,
+    truth: Sequence[Path] = (),
+    partial_truth: Sequence[Path] = (),
+    texts: Sequence[Path] = (),
+    book: str | None = None,
+) -> list[KnownPage]:
+    """The distinct pages of which truth or text is known, in the order of the archives.
+
+    Raises:
+        ArchiveError: an archive is missing, empty or unreadable.
+        TruthError: a truth file or text cannot be understood, or none has the name of a page.
+    """
+    truths, by_name = load_truths(truth, partial_truth), load_texts(texts)
+    pages = list_pages(archives, book=book).pages
+    truth_of, text_of = match_pages(pages, truths), match_pages(pages, by_name)
+    distinct = {page.digest: page for page in pages if page.digest in truth_of or page.digest in text_of}
+    if not distinct:
+        raise TruthError(
+            "no page of these archives has a name that truth or text names;"
+            " compare the file names with those in the truth"
+        )
+    return [KnownPage(page, truth_of.get(digest), text_of.get(digest)) for digest, page in distinct.items()]
+
+
+def compare_pages(
+    reader: PageReader, pages: Sequence[KnownPage], settings: Settings, *, min_text: int = 1
+) -> Iterator[ComparedPage]:
+    """Read and measure each page, in order: as many at a time as share their batches.
+
+    The next pages are decoded meanwhile.
+    """
+    n = settings.pages_per_batch
+    load = partial(load_page, long_side=reader.recipe.parameters.long_side, max_pixels=settings.max_pixels)
+    groups = [pages[start : start + n] for start in range(0, len(pages), n)]
+    with ThreadPoolExecutor(2, "decode") as threads:
+        waiting = [threads.submit(load, page) for page in pages[:n]]
+        for group, following in zip(groups, [*groups[1:], ()], strict=True):
+            decoded = [_result(decoding) for decoding in waiting]
+            waiting = [threads.submit(load, page) for page in following]
+            yield from _compare_group(reader, group, decoded, min_text)
+
+
+def worst_first(pages: Sequence[ComparedPage]) -> list[ComparedPage]:
+    """The pages that were read, by their `worth`."""
+    rated = [
+        (worth(page.measures), page.known.reference.name, number)
+        for number, page in enumerate(pages)
+        if page.measures is not None
+    ]
+    return [pages[number] for _, _, number in sorted(rated)]
+
+
+def load_page(page: KnownPage, *, long_side: int, max_pixels: int) -> PageImage:
+    """A page's pixels, its long side resized to `long_side`.
+
+    Raises:
+        PageError: the page is gone or is no image.
+    """
+    data = read_member(page.reference.archive, page.reference.member)
+    return decode(data, long_side=long_side, max_pixels=max_pixels)
+
+
+def _compare_group(
+    reader: PageReader,
+    pages: Sequence[KnownPage],
+    decoded: Sequence[PageImage | PageError],
+    min_text: int,
+) -> Iterator[ComparedPage]:
+    images = [image for image in decoded if isinstance(image, PageImage)]
+    readings = iter(reader.read(images) if images else [])
+    for page, image in zip(pages, decoded, strict=True):
+        if isinstance(image, PageError):
+            yield ComparedPage(page, error=str(image))
+            continue
+        reading = next(readings)
+        measures = measure(reading, image, truth=page.truth, text=page.text, min_text=min_text)
+        yield ComparedPage(page, reading.characters, measures)
+
+
+def _result(decoding: Future[PageImage]) -> PageImage | PageError:
+    try:
+        return decoding.result()
+    except PageError as error:
+        return error
