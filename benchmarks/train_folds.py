@@ -133,10 +133,10 @@ def train_fold(trainer: Trainer, segmenter: Path, classifier: Path) -> tuple[Pat
     segmenter = trainer.segmenter("segmenter-1", 400, start=segmenter)
     classifier = trainer.classifier("classifier-1", 200, start=classifier)
     mined = trainer.align("aligned-1", segmenter, classifier)
-    segmenter = trainer.segmenter("segmenter-2", 900, start=segmenter, mined=mined)
-    classifier = trainer.classifier("classifier-2", 500, start=classifier, mined=mined)
+    segmenter = trainer.segmenter("segmenter-2", 1000, start=segmenter, mined=mined)
+    classifier = trainer.classifier("classifier-2", 300, start=classifier, mined=mined)
     mined = trainer.align("aligned-2", segmenter, classifier)
-    classifier = trainer.classifier("classifier-3", 900, start=classifier, mined=mined)
+    classifier = trainer.classifier("classifier-3", 800, start=classifier, mined=mined)
     return segmenter, classifier
 
 
