@@ -71,7 +71,7 @@ class ContextModel:
         return self._numbers.get(fold(label), OTHER)
 
     def probabilities(self, first: Integers, second: Integers, third: Integers) -> Floats:
-        """p(third | first, second) for numbers of any shapes that go together.
+        """p(third | first, second) for arrays of numbers whose shapes go together.
 
         The p of all numbers after two others sum to 1, OTHER among them as if it were one character.
         """
