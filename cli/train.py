@@ -200,7 +200,8 @@ def context(transcripts: tuple[Path, ...], without_book: tuple[str, ...], out: P
 
     \b
     Example:
-      fumikura train context transcripts.txt --without-book 200010454 --out context.safetensors
+      fumikura train context transcripts.txt texts/ --without-book 200010454 \\
+          --out context.safetensors
     """
     from core.models.checkpoint import save_context
     from core.training.context import count_trigrams, read_page_texts
