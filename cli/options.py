@@ -76,7 +76,20 @@ _SETTINGS = {
             metavar="FILE",
             help=f"Weights that {does}. [FUMIKURA_{kind.upper()}_PATH; default: those that ship]",
         )
-        for kind, does in (("segmenter", "find characters"), ("classifier", "name characters"))
+        for kind, does in (
+            ("segmenter", "find characters"),
+            ("classifier", "name characters"),
+            ("context", "know which characters follow each other"),
+        )
+    ]
+    + [
+        click.option(
+            "--context-weight",
+            type=click.FloatRange(min=0),
+            metavar="X",
+            help="How much the characters before one count for its label; 0 reads without context."
+            f" [FUMIKURA_CONTEXT_WEIGHT; default: {Settings().context_weight}]",
+        )
     ],
 }
 
@@ -88,8 +101,9 @@ def settings(*groups: str) -> Callable[[Function], Function]:
     def decorate(function: Function) -> Function:
         @functools.wraps(function)
         def call(*positional: Any, **arguments: Any) -> Any:
+            given = {name: arguments.pop(name) for name in Settings.__slots__ if name in arguments}
             # An empty option is none, as an empty variable is.
-            given = {name: arguments.pop(name) or None for name in Settings.__slots__ if name in arguments}
+            given = {name: None if value == "" else value for name, value in given.items()}
             return function(*positional, settings=read_settings().overridden(**given), **arguments)
 
         return functools.reduce(lambda wrapped, option: option(wrapped), reversed(added), call)

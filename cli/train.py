@@ -1,4 +1,4 @@
-"""fumikura train: make weights from pages with truth."""
+"""fumikura train: make weights from pages with truth, and from texts."""
 
 from __future__ import annotations
 
@@ -204,6 +204,38 @@ def classifier(
             start=start,
         )
     click.echo(path)
+
+
+@command.command()
+@click.argument("transcripts", nargs=-1, required=True, type=_given, metavar="TRANSCRIPTS...")
+@click.option("--without-book", multiple=True, metavar="NAME", help="Keep a book out of it all. Repeatable.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    required=True,
+    metavar="FILE",
+    help="Where the weights go.",
+)
+def context(transcripts: tuple[Path, ...], without_book: tuple[str, ...], out: Path) -> None:
+    """Count which characters follow each other, from texts.
+
+    TRANSCRIPTS are texts with '# PAGE' before each page, files named PAGE.txt, or folders of both.
+
+    \b
+    Example:
+      fumikura train context transcripts.txt texts/ --without-book 200010454 \\
+          --out context.safetensors
+    """
+    from core.models.checkpoint import save_context
+    from core.training.context import count_trigrams, read_page_texts
+
+    texts = read_page_texts(transcripts, without_books=without_book)
+    counted = count_trigrams(texts)
+    save_context(out, counted)
+    n_books = len({page.split("_")[0] for page in texts})
+    found = f"{len(texts)} pages of {n_books} books; {len(counted.characters)} characters"
+    click.echo(f"{found}; {len(counted.counts)} different threes", err=True)
+    click.echo(out)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import FumikuraError
-from core.recipe import find_weights, make_recipe
+from core.recipe import find_context, find_weights, make_recipe
 from core.settings import Settings
 from core.store.queries import overview
 from core.store.session import connect, describe, open_database
@@ -50,13 +50,18 @@ def look_at_devices(names: Sequence[str]) -> str:
 
 
 def look_at_weights(settings: Settings) -> str:
-    from core.models.checkpoint import load_classifier, load_segmenter  # loads torch
+    from core.models.checkpoint import load_classifier, load_context, load_segmenter  # loads torch
 
     segmenter = find_weights("segmenter", settings.segmenter_path)
     classifier = find_weights("classifier", settings.classifier_path)
     load_segmenter(segmenter)
     *_, vocabulary = load_classifier(classifier)
-    return f"{len(vocabulary):,} labels; recipe {make_recipe(segmenter, classifier).digest[:12]}"
+    context = find_context(settings)
+    has_context = "no context"
+    if context is not None:
+        has_context = f"context of {len(load_context(context).characters):,} characters"
+    recipe = make_recipe(segmenter, classifier, context, context_weight=settings.context_weight)
+    return f"{len(vocabulary):,} labels; {has_context}; recipe {recipe.digest[:12]}"
 
 
 def look_at_database(settings: Settings) -> str:

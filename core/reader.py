@@ -10,18 +10,29 @@ import torch
 from torch import Tensor
 
 from core import crops, patches
+from core.context import ContextModel, in_context
+from core.models.checkpoint import load_context
 from core.models.inference import Classifier, Segmenter
 from core.order import reading_order
 from core.page import Box, Character, PageImage, Reading
-from core.recipe import Recipe, find_weights, make_recipe
+from core.recipe import Recipe, find_context, find_weights, make_recipe
 from core.settings import Settings
 
 
 class PageReader:
     """Reads pages, several at a time so that their patches and crops share batches."""
 
-    def __init__(self, segmenter: Segmenter, classifier: Classifier, recipe: Recipe, *, device: str) -> None:
+    def __init__(
+        self,
+        segmenter: Segmenter,
+        classifier: Classifier,
+        recipe: Recipe,
+        *,
+        device: str,
+        context: ContextModel | None = None,
+    ) -> None:
         self.recipe = recipe
+        self._context = context
         self._device = device
         self._segmenter = segmenter
         self._classifier = classifier
@@ -47,6 +58,9 @@ class PageReader:
             for page, page_boxes in zip(pages, boxes, strict=True):
                 characters.append(_in_order(_on_page(page_boxes.cpu(), page), labels[: len(page_boxes)]))
                 labels = labels[len(page_boxes) :]
+        if self._context is not None and (used := self.recipe.parameters.context) is not None:
+            with clock.time("context"):
+                characters = [in_context(one, self._context, weight=used.weight) for one in characters]
         return [
             Reading(mask, page_characters, page.width, page.height, clock.timings_s)
             for page, mask, page_characters in zip(pages, masks, characters, strict=True)
@@ -80,6 +94,7 @@ def load_reader(settings: Settings, device: str) -> PageReader:
     """
     segmenter_path = find_weights("segmenter", settings.segmenter_path)
     classifier_path = find_weights("classifier", settings.classifier_path)
+    context_path = find_context(settings)
     return PageReader(
         Segmenter(
             segmenter_path,
@@ -93,8 +108,9 @@ def load_reader(settings: Settings, device: str) -> PageReader:
             precision=settings.precision,
             crops_per_batch=settings.crops_per_batch,
         ),
-        make_recipe(segmenter_path, classifier_path),
+        make_recipe(segmenter_path, classifier_path, context_path, context_weight=settings.context_weight),
         device=device,
+        context=None if context_path is None else ContextModel(load_context(context_path)),
     )
 
 

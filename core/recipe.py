@@ -18,6 +18,19 @@ WEIGHTS_FOLDER = Path(__file__).parent / "weights"
 
 
 @dataclass(frozen=True, slots=True)
+class ContextUse:
+    """The context that a reading heeds.
+
+    Attributes:
+        digest: of its weights.
+        weight: power of its probabilities against the classifier's.
+    """
+
+    digest: str
+    weight: float
+
+
+@dataclass(frozen=True, slots=True)
 class Parameters:
     """The parameters of a reading, beside the weights.
 
@@ -25,7 +38,8 @@ class Parameters:
         long_side: pixels of the page's long side at working resolution.
         patch_side: side of a patch, a multiple of the segmenter's stride.
         halo: pixels of a patch's edge whose scores are dropped.
-        n_labels: labels kept for each character, the best included.
+        n_labels: labels kept for each character, the best included; context chooses among them.
+        context: None for a reading without it.
     """
 
     long_side: int = 1280
@@ -33,6 +47,7 @@ class Parameters:
     patch_side: int = 704
     halo: int = 64
     n_labels: int = 5
+    context: ContextUse | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +63,11 @@ class Recipe:
     version: int = READING_VERSION
 
     def as_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        values = asdict(self)
+        if self.parameters.context is None:
+            # So that recipes keep the digests that they had before there was context.
+            del values["parameters"]["context"]
+        return values
 
     @property
     def digest(self) -> str:
@@ -58,7 +77,7 @@ class Recipe:
 
 
 def find_weights(kind: str, path: Path | None) -> Path:
-    """The weights file of a kind ("segmenter" or "classifier"): `path`, or the one that ships.
+    """The weights file of a kind ("segmenter", "classifier" or "context"): `path`, or the one that ships.
 
     Raises:
         CheckpointError: there is no such file.
@@ -77,18 +96,31 @@ def recipe_of(settings: Settings) -> Recipe:
     """
     segmenter = find_weights("segmenter", settings.segmenter_path)
     classifier = find_weights("classifier", settings.classifier_path)
+    context = find_context(settings)
     # Before anything is queued for weights that no worker can load.
-    for path, kind in ((segmenter, "segmenter"), (classifier, "classifier")):
-        if _kind_of(path) != kind:
+    for path, kind in ((segmenter, "segmenter"), (classifier, "classifier"), (context, "context")):
+        if path is not None and _kind_of(path) != kind:
             raise CheckpointError(
                 f"{path} holds no {kind} weights; name a file that `fumikura train {kind}` wrote"
             )
-    return make_recipe(segmenter, classifier)
+    return make_recipe(segmenter, classifier, context, context_weight=settings.context_weight)
 
 
-def make_recipe(segmenter: Path, classifier: Path) -> Recipe:
-    """The recipe that these two weights files give. Needs no torch."""
-    return Recipe(_file_digest(segmenter), _file_digest(classifier))
+def find_context(settings: Settings) -> Path | None:
+    """The weights file of the context; None if the settings give it no weight.
+
+    Raises:
+        CheckpointError: there is no such file.
+    """
+    return find_weights("context", settings.context_path) if settings.context_weight else None
+
+
+def make_recipe(
+    segmenter: Path, classifier: Path, context: Path | None = None, *, context_weight: float = 0.0
+) -> Recipe:
+    """The recipe that these weights files give, without context if there is none. Needs no torch."""
+    used = None if context is None else ContextUse(_file_digest(context), context_weight)
+    return Recipe(_file_digest(segmenter), _file_digest(classifier), Parameters(context=used))
 
 
 def _kind_of(path: Path) -> str | None:

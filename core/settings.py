@@ -10,6 +10,8 @@ from typing import Any
 
 from core.errors import UsageError
 
+_MAY_BE_ZERO = frozenset({"threads", "context_weight"})
+
 
 @dataclass(frozen=True, slots=True)
 class Settings:
@@ -22,6 +24,9 @@ class Settings:
         workers: worker processes for each device.
         segmenter_path: weights file; None means the one that ships.
         classifier_path: likewise.
+        context_path: likewise.
+        context_weight: power of the context's probabilities against the classifier's; 0 reads
+            without context.
         lease_s: a claimed page that nobody renewed for so long goes back to the queue.
         chunk_size: pages in one message.
         window: messages announced ahead for each feeding.
@@ -42,6 +47,9 @@ class Settings:
     workers: int = 1
     segmenter_path: Path | None = None
     classifier_path: Path | None = None
+    context_path: Path | None = None
+    # Tuned on books that neither the networks nor the counts knew; see docs/training.md.
+    context_weight: float = 0.5
     lease_s: float = 60.0
     chunk_size: int = 8
     window: int = 8
@@ -99,6 +107,6 @@ def _parse(name: str, kind: str, text: str) -> Any:
     except ValueError as error:
         raise UsageError(f"{variable(name)}={text!r} is not a number; unset it or correct it") from error
     # A window or a chunk of nothing would let a run wait for ever.
-    if kind in types and not (value > 0 or (name == "threads" and value == 0)):
+    if kind in types and not (value > 0 or (name in _MAY_BE_ZERO and value == 0)):
         raise UsageError(f"{variable(name)}={text!r} is too small; unset it or correct it")
     return value

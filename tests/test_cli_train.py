@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from cli.main import main
-from core.models.checkpoint import load_classifier, load_segmenter
+from core.models.checkpoint import load_classifier, load_context, load_segmenter
 from tests import handmade
 from tests.drawn_font import build_font, distinct_shapes
 
@@ -81,6 +81,19 @@ def test_a_segmenter_needs_something_to_learn_from(data: Path) -> None:
 
     assert result.exit_code == 2
     assert "name an archive of pages" in result.stderr
+
+
+def test_a_context_is_counted_from_texts(data: Path) -> None:
+    texts, out = str(data / "transcripts.txt"), data / "context.safetensors"
+
+    counted = CliRunner().invoke(main, ["train", "context", texts, "--out", str(out)])
+    nothing = CliRunner().invoke(main, ["train", "context", texts, "--without-book", "other", "--out", "x"])
+
+    assert counted.exit_code == 0, counted.output
+    assert counted.stdout == f"{out}\n"
+    assert load_context(out).characters == ("あ", "い", "う", "一", "人")
+    assert nothing.exit_code == 1
+    assert "there is no text" in nothing.stderr
 
 
 def test_drawn_pages_need_something_to_draw(data: Path) -> None:

@@ -88,6 +88,8 @@ def test_the_wheel_holds_what_is_no_python(wheel: Path) -> None:
         "core/weights/LICENSE",
         "core/weights/classifier.md",
         "core/weights/classifier.safetensors",
+        "core/weights/context.md",
+        "core/weights/context.safetensors",
         "core/weights/segmenter.md",
         "core/weights/segmenter.safetensors",
         "migrations/env.py",

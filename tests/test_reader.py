@@ -8,11 +8,13 @@ import numpy as np
 import pytest
 import torch
 
+from core.context import ContextModel, in_context
 from core.errors import CheckpointError
 from core.images import decode
+from core.models.checkpoint import load_context
 from core.page import PageImage
 from core.reader import PageReader, load_reader
-from core.recipe import Parameters, make_recipe
+from core.recipe import Parameters, find_weights, make_recipe, recipe_of
 from core.settings import Settings
 from tests import handmade
 
@@ -96,7 +98,22 @@ def test_a_page_smaller_than_a_patch_is_read(reader: PageReader) -> None:
 def test_each_stage_is_timed(reader: PageReader) -> None:
     (reading,) = reader.read([page(5)])
 
-    assert list(reading.timings_s) == ["segment", "crop", "classify", "order"]
+    assert list(reading.timings_s) == ["segment", "crop", "classify", "order", "context"]
+
+
+def test_context_is_the_last_step_and_can_be_left_out(reader: PageReader, tmp_path: Path) -> None:
+    segmenter, classifier = handmade.write_weights(tmp_path)
+    settings = Settings(segmenter_path=segmenter, classifier_path=classifier, precision="fp32")
+    without = load_reader(settings.overridden(context_weight=0.0), "cpu")
+
+    (plain,) = without.read([page(5)])
+
+    (reading,) = reader.read([page(5)])
+    model = ContextModel(load_context(find_weights("context", None)))
+    assert "context" not in plain.timings_s
+    assert reading.characters == in_context(plain.characters, model, weight=settings.context_weight)
+    assert reading.characters != plain.characters
+    assert without.recipe.parameters.context is None
 
 
 def test_the_recipe_changes_with_the_weights(tmp_path: Path) -> None:
@@ -107,7 +124,22 @@ def test_the_recipe_changes_with_the_weights(tmp_path: Path) -> None:
         file.write(b" ")
 
     assert before == again
+    assert make_recipe(segmenter, classifier, classifier, context_weight=0.5).digest != before
     assert make_recipe(segmenter, classifier).digest != before
+
+
+def test_a_recipe_knows_its_context_and_how_much_it_counts(tmp_path: Path) -> None:
+    segmenter, classifier = handmade.write_weights(tmp_path)
+    settings = Settings(segmenter_path=segmenter, classifier_path=classifier)
+
+    plain = recipe_of(settings.overridden(context_weight=0.0))
+    light, heavy = (recipe_of(settings.overridden(context_weight=weight)) for weight in (0.25, 0.5))
+
+    assert len({plain.digest, light.digest, heavy.digest}) == 3
+    assert plain == make_recipe(segmenter, classifier)
+    # Not even a null, so that readings from before there was context are still found.
+    assert "context" not in plain.as_dict()["parameters"]
+    assert heavy.as_dict()["parameters"]["context"]["weight"] == 0.5
 
 
 def test_missing_weights_are_named(tmp_path: Path) -> None:

@@ -14,5 +14,9 @@ def test_a_number_with_which_nothing_would_ever_be_read_is_refused(number: str) 
         read_settings({"FUMIKURA_LEASE_S": number})
 
 
+def test_context_may_have_no_weight() -> None:
+    assert read_settings({"FUMIKURA_CONTEXT_WEIGHT": "0"}) == Settings(context_weight=0.0)
+
+
 def test_no_threads_means_as_many_as_there_are_cores() -> None:
     assert read_settings({"FUMIKURA_THREADS": "0"}) == Settings(threads=0)

@@ -11,11 +11,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from core.context import TrigramCounts
 from core.errors import CheckpointError
 from core.models.glyph_net import GlyphNet, GlyphNetConfig
 from core.models.unet import UNet, UNetConfig
@@ -31,6 +33,14 @@ def save_segmenter(path: Path, model: UNet, config: UNetConfig) -> None:
 def save_classifier(path: Path, model: GlyphNet, config: GlyphNetConfig, labels: Sequence[str]) -> None:
     header = {"kind": "classifier", "config": json.dumps(asdict(config)), "labels": json.dumps(list(labels))}
     _save(path, model, header)
+
+
+def save_context(path: Path, counted: TrigramCounts) -> None:
+    tensors = {
+        "trigrams": torch.from_numpy(counted.trigrams),
+        "counts": torch.from_numpy(counted.counts),
+    }
+    _write(path, tensors, {"kind": "context", "labels": json.dumps(counted.characters)})
 
 
 def load_segmenter(path: Path) -> tuple[UNet, UNetConfig]:
@@ -61,12 +71,40 @@ def load_classifier(path: Path) -> tuple[GlyphNet, GlyphNetConfig, Vocabulary]:
     return _filled(GlyphNet(config), tensors, path), config, vocabulary
 
 
+def load_context(path: Path) -> TrigramCounts:
+    """The counts that a context model is made of.
+
+    Raises:
+        CheckpointError: the file is missing, damaged, holds something else, or its counts do not
+            fit its labels.
+    """
+    header, tensors = _load(path, "context")
+    characters = tuple(json.loads(header["labels"]))
+    try:
+        counted = TrigramCounts(characters, tensors["trigrams"].numpy(), tensors["counts"].numpy())
+        is_sound = (
+            counted.trigrams.shape == (len(counted.counts), 3)
+            and counted.trigrams.dtype == counted.counts.dtype == np.uint16
+            and counted.trigrams.max() <= len(characters)
+            and counted.counts.min() > 0
+        )
+    except (KeyError, ValueError) as error:  # a tensor is missing or empty
+        raise CheckpointError(f"{path} lacks the counts of a context; train it again") from error
+    if not is_sound:
+        raise CheckpointError(f"{path} has counts that do not fit its own labels; train it again")
+    return counted
+
+
 def _save(path: Path, model: nn.Module, header: dict[str, str]) -> None:
     # Half precision halves the file and changes no label; vectors (normalisation) stay exact.
     tensors = {
         name: (value.half() if value.is_floating_point() and value.ndim > 1 else value).contiguous()
         for name, value in model.state_dict().items()
     }
+    _write(path, tensors, header)
+
+
+def _write(path: Path, tensors: dict[str, Tensor], header: dict[str, str]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".unfinished")
     save_file(tensors, unfinished, metadata=header)
