@@ -28,6 +28,8 @@ FOLDS = {
 }
 ALL_BOOKS = tuple(book for books in FOLDS.values() for book in books)
 DRAWN_PAGES = 240
+#: Chosen on 200020019 and 200015843 (core/weights/context.md) when no weights had seen their text.
+CONTEXT_WEIGHT = 0.5
 FONTS = (
     "/usr/share/fonts/truetype/kouzan-mouhitsu",
     # True cursive, the one nearest to the books: named twice, it is seen twice as often.
@@ -35,6 +37,8 @@ FONTS = (
     "/usr/share/fonts/truetype/aoyagi-kouzan-t",
     "/usr/share/fonts/truetype/aoyagi-soseki",
 )
+
+_COMMAND = str(Path(sys.executable).with_name("fumikura"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +81,28 @@ class Trainer:
         self._run(path, ["align", *self._pages(), *texts, *self._truth(), *self._kana(), *weights, "--out"])
         return path
 
+    def context(self, name: str) -> Path:
+        """Counts of which characters follow each other."""
+        path = self.out / f"{name}.safetensors"
+        self._run(path, ["train", "context", str(self.data / "transcripts.txt"), "--out"])
+        return path
+
+    def score(self, name: str, segmenter: Path, classifier: Path, context: Path, weight: float) -> None:
+        """What the fold's weights make of its own books, as `evaluate pages --json` says it."""
+        path = self.out / f"{name}.jsonl"
+        if path.exists():
+            click.echo(f"{path} is there")
+            return
+        pages = [
+            str(page) for book in self.without for page in sorted((self.data / "pages").glob(f"{book}_*"))
+        ]
+        texts = ["--text", str(self.data / "text"), "--text", str(self.data / "text_columns")]
+        weights = ["--segmenter", segmenter, "--classifier", classifier, "--context", context]
+        arguments = ["evaluate", "pages", *pages, *self._truth(), *self._kana(), *texts, "--min-text", "50"]
+        arguments += [*map(str, weights), "--context-weight", str(weight), "--json"]
+        done = subprocess.run([_COMMAND, *arguments], check=True, stdout=subprocess.PIPE)
+        path.write_bytes(done.stdout)
+
     def _train(
         self, kind: str, name: str, steps: int, options: Sequence[str], start: Path | None, mined: Path | None
     ) -> Path:
@@ -108,7 +134,7 @@ class Trainer:
         if result.exists():
             click.echo(f"{result} is there")
             return
-        command = [str(Path(sys.executable).with_name("fumikura")), *arguments, str(target or result)]
+        command = [_COMMAND, *arguments, str(target or result)]
         for book in self.without:
             command += ["--without-book", book]
         click.echo(" ".join(command))
@@ -128,8 +154,9 @@ def main(data: Path, out: Path, folds: Sequence[str]) -> None:
         train_fold(Trainer(data, out / fold, FOLDS[fold]), *first)
 
 
-def train_fold(trainer: Trainer, segmenter: Path, classifier: Path) -> tuple[Path, Path]:
+def train_fold(trainer: Trainer, segmenter: Path, classifier: Path) -> None:
     """From boxes, then twice more from the text that the weights before could place."""
+    context = trainer.context("context")
     segmenter = trainer.segmenter("segmenter-1", 400, start=segmenter)
     classifier = trainer.classifier("classifier-1", 200, start=classifier)
     mined = trainer.align("aligned-1", segmenter, classifier)
@@ -137,7 +164,9 @@ def train_fold(trainer: Trainer, segmenter: Path, classifier: Path) -> tuple[Pat
     classifier = trainer.classifier("classifier-2", 300, start=classifier, mined=mined)
     mined = trainer.align("aligned-2", segmenter, classifier)
     classifier = trainer.classifier("classifier-3", 800, start=classifier, mined=mined)
-    return segmenter, classifier
+    if trainer.without:
+        trainer.score("scores-without-context", segmenter, classifier, context, 0)
+        trainer.score("scores", segmenter, classifier, context, CONTEXT_WEIGHT)
 
 
 if __name__ == "__main__":

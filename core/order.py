@@ -15,6 +15,13 @@ MAX_GAP = 4.0
 MAX_SHIFT = 0.7
 #: Pieces of a column whose middles differ by at most so many median widths are one column.
 MAX_COLUMN_SHIFT = 0.6
+#: Columns whose middles are nearer than so many median widths are no columns: two halves of a note
+#: (warichu), or a character that was forgotten and stands beside its column.
+MIN_PITCH = 1.2
+#: Characters of a note are at most so many median widths wide.
+MAX_NOTE_WIDTH = 0.85
+#: A half of a note has at least so many characters.
+MIN_NOTE = 2
 
 
 def reading_order(boxes: Sequence[Box]) -> list[tuple[int, int]]:
@@ -27,6 +34,7 @@ def reading_order(boxes: Sequence[Box]) -> list[tuple[int, int]]:
         return []
     array = np.array([(box.x, box.y, box.width, box.height) for box in boxes], dtype=float)
     columns = _join_chains(_chains(_successors(array), n_boxes=len(boxes)), array)
+    columns = _join_notes(_join_lone(columns, array), array)
     columns.sort(key=lambda column: -float(_middles(array)[column].mean()))
     return [(index, number) for number, column in enumerate(columns) for index in column]
 
@@ -85,3 +93,68 @@ def _join_chains(chains: list[list[int]], array: NDArray[np.float64]) -> list[li
         else:
             columns.append(list(chain))
     return columns
+
+
+def _join_lone(columns: list[list[int]], array: NDArray[np.float64]) -> list[list[int]]:
+    """Put characters that stand alone beside a column into it, behind the one that they begin below."""
+    near = MIN_PITCH * float(np.median(array[:, 2]))
+    middle, top = _middles(array), array[:, 1]
+    long = [column for column in columns if len(column) > 1]
+    kept = []
+    for (lone,) in (column for column in columns if len(column) == 1):
+        beside = [
+            (abs(float(middle[column[place]] - middle[lone])), column, place)
+            for column in long
+            if top[column[0]] < top[lone] < top[column[-1]]
+            for place in [int(np.searchsorted(top[column], top[lone])) - 1]
+        ]
+        distance, column, place = min(beside, key=lambda one: one[0], default=(np.inf, [], 0))
+        if distance < near:
+            column.insert(place + 1, lone)
+        else:
+            kept.append([lone])
+    return long + kept
+
+
+def _join_notes(columns: list[list[int]], array: NDArray[np.float64]) -> list[list[int]]:
+    """Put the two halves of a note, right before left, into the column that it interrupts."""
+    joined = sorted(columns, key=lambda column: -float(_middles(array)[column].mean()))
+    place = 0
+    while place + 1 < len(joined):
+        whole = _with_note(joined[place], joined[place + 1], array)
+        if whole is None:
+            place += 1
+        else:
+            joined[place : place + 2] = [whole]
+    return joined
+
+
+def _with_note(one: list[int], other: list[int], array: NDArray[np.float64]) -> list[int] | None:
+    """Two neighbours as one column: above the note, its halves, below it; None if they hold no note."""
+    middle, centre = _middles(array), array[:, 1] + array[:, 3] / 2
+    # The halves stand side by side from where the lower one begins; one of them may be shorter.
+    start = max(array[one[0], 1], array[other[0], 1])
+    halves = [[index for index in column if centre[index] > start] for column in (one, other)]
+    if min(map(len, halves)) < MIN_NOTE or not _are_halves(halves[0], halves[1], array):
+        return None
+    own = [float(np.median(middle[half])) for half in halves]
+    # What follows the note stands again under its middle, not under one half.
+    end, axis = min(max(centre[half]) for half in halves), sum(own) / 2
+    below = [
+        index
+        for half, side in zip(halves, own, strict=True)
+        for index in half
+        if centre[index] > end and abs(middle[index] - axis) < abs(middle[index] - side)
+    ]
+    above = [index for index in (*one, *other) if centre[index] <= start]
+    right, left = halves if own[0] > own[1] else halves[::-1]
+    return [*above, *(index for index in (*right, *left) if index not in below), *below]
+
+
+def _are_halves(one: list[int], other: list[int], array: NDArray[np.float64]) -> bool:
+    """Whether both runs are narrow and nearer to each other than columns are."""
+    width = float(np.median(array[:, 2]))
+    middles, widths = (
+        [float(np.median(values[run])) for run in (one, other)] for values in (_middles(array), array[:, 2])
+    )
+    return max(widths) < MAX_NOTE_WIDTH * width and abs(middles[0] - middles[1]) < MIN_PITCH * width

@@ -12,7 +12,7 @@ from core.errors import CheckpointError
 from core.settings import Settings
 
 #: Raised when a change of the code changes what is read.
-READING_VERSION = 1
+READING_VERSION = 2
 
 WEIGHTS_FOLDER = Path(__file__).parent / "weights"
 

@@ -55,3 +55,27 @@ def test_every_box_is_read_once() -> None:
     ]
 
     assert sorted(index for index, _ in reading_order(boxes)) == list(range(400))
+
+
+def test_a_note_in_two_halves_is_read_right_half_first_and_then_the_column_goes_on() -> None:
+    above, below = column(280, 0, 50, side=40), column(280, 300, 350, side=40)
+    right = [Box(302, top, 18, 18) for top in (110, 135, 160, 185)]
+    left = [Box(278, top, 18, 18) for top in (110, 135, 160)]
+    next_column = column(200, *range(0, 400, 50))
+
+    order = [index for index, _ in reading_order([*above, *right, *left, *below, *next_column])]
+
+    assert order == list(range(2 + 4 + 3 + 2 + 8))
+
+
+def test_a_forgotten_character_beside_its_column_is_read_where_it_stands() -> None:
+    boxes = [*column(300, 0, 50, 100, 150), Box(342, 90, 12, 12), *column(200, 0, 50, 100, 150)]
+
+    assert [index for index, _ in reading_order(boxes)] == [0, 1, 4, 2, 3, 5, 6, 7, 8]
+
+
+def test_narrow_neighbours_as_far_apart_as_columns_are_no_note() -> None:
+    wide = column(300, *range(0, 400, 50))
+    narrow = [Box(x, top, 20, 20) for x in (230, 160) for top in range(0, 400, 50)]
+
+    assert [index for index, _ in reading_order([*wide, *narrow])] == list(range(24))
