@@ -23,6 +23,7 @@ from core.training.glyphs import load_fonts
 from core.training.loop import Run, fit
 from core.training.pages import RandomPatches, draw_training_pages, load_training_pages, read_transcripts
 from core.training.segmenter import SegmenterTraining, focal_loss, mean_segmenter, train_segmenter
+from core.training.synthetic import render_many
 from core.training.targets import draw_targets
 from core.vocabulary import Vocabulary
 from tests.drawn_font import build_font, distinct_shapes
@@ -238,13 +239,10 @@ def test_a_classifier_begins_with_what_another_knows_of_the_same_labels(tmp_path
     assert torch.allclose(weights["stem.0.weight"], wanted["stem.0.weight"], atol=1e-3)
 
 
-def test_a_page_drawn_without_text_is_learnt_as_empty(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("core.training.synthetic.EMPTY", 1.0)
-    build_font(tmp_path / "font.ttf", distinct_shapes("あい人"))
+def test_a_page_drawn_without_text_is_learnt_as_empty(tmp_path: Path) -> None:
+    fonts = load_fonts([build_font(tmp_path / "font.ttf", distinct_shapes("あい人"))])
+    render_many(2, tmp_path / "drawn", ["あい人"], fonts=fonts, seed=1, empty_share=1)
 
-    fonts = load_fonts([tmp_path / "font.ttf"])
     pages = draw_training_pages(2, tmp_path / "drawn", ["あい人"], fonts, seed=1)
 
     assert [len(page.boxes) for page in pages] == [0, 0]

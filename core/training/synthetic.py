@@ -137,11 +137,13 @@ def render_many(
     fonts: Sequence[GlyphFont],
     seed: int,
     long_side: int = 1280,
+    empty_share: float = EMPTY,
 ) -> Path:
     """Draw pages as drawn_00001.jpg, ... and their truth in CODH's format; gives back the CSV's path.
 
     Args:
         texts: of labels only; each page starts somewhere in one of them and reads on.
+        empty_share: of pages without text, in [0, 1].
     """
     whole = "".join(texts)
     if not whole:
@@ -155,7 +157,7 @@ def render_many(
         for number in range(1, n_pages + 1):
             rng = np.random.default_rng([seed, number])
             start = int(rng.integers(len(whole)))
-            n_characters = 0 if rng.random() < EMPTY else int(rng.choice([30, 150, 900, 900, 900]))
+            n_characters = 0 if rng.random() < empty_share else int(rng.choice([30, 150, 900, 900, 900]))
             text = (whole[start:] + whole[:start])[:n_characters]
             style = draw_style(rng, long_side=long_side)
             if not text and rng.random() < 0.6:
