@@ -27,6 +27,13 @@ FOLDS = {
     "none": (),
 }
 ALL_BOOKS = tuple(book for books in FOLDS.values() for book in books)
+#: Files of scores, in the order in which more was learnt from, and what that was.
+STAGES = {
+    "scores-boxes": "drawn pages, glyphs, boxes",
+    "scores-aligned": "and aligned text",
+    "scores-aligned-again": "aligned again, by better weights",
+    "scores": "and context",
+}
 DRAWN_PAGES = 240
 #: Chosen on 200020019 and 200015843 (core/weights/context.md) when no weights had seen their text.
 CONTEXT_WEIGHT = 0.5
@@ -84,22 +91,25 @@ class Trainer:
     def context(self, name: str) -> Path:
         """Counts of which characters follow each other."""
         path = self.out / f"{name}.safetensors"
-        self._run(path, ["train", "context", str(self.data / "transcripts.txt"), "--out"])
+        texts = [str(self.data / "transcripts.txt"), str(self.data / "text")]
+        self._run(path, ["train", "context", *texts, "--out"])
         return path
 
     def score(self, name: str, segmenter: Path, classifier: Path, context: Path, weight: float) -> None:
         """What the fold's weights make of its own books, as `evaluate pages --json` says it."""
         path = self.out / f"{name}.jsonl"
+        if not self.without:
+            return
         if path.exists():
             click.echo(f"{path} is there")
             return
         pages = [
             str(page) for book in self.without for page in sorted((self.data / "pages").glob(f"{book}_*"))
         ]
-        texts = ["--text", str(self.data / "text"), "--text", str(self.data / "text_columns")]
+        truth = [*self._truth(), *self._kana(), "--text", str(self.data / "text"), "--min-text", "50"]
         weights = ["--segmenter", segmenter, "--classifier", classifier, "--context", context]
-        arguments = ["evaluate", "pages", *pages, *self._truth(), *self._kana(), *texts, "--min-text", "50"]
-        arguments += [*map(str, weights), "--context-weight", str(weight), "--json"]
+        arguments = ["evaluate", "pages", *pages, *truth, *map(str, weights)]
+        arguments += ["--context-weight", str(weight), "--json"]
         done = subprocess.run([_COMMAND, *arguments], check=True, stdout=subprocess.PIPE)
         path.write_bytes(done.stdout)
 
@@ -159,14 +169,15 @@ def train_fold(trainer: Trainer, segmenter: Path, classifier: Path) -> None:
     context = trainer.context("context")
     segmenter = trainer.segmenter("segmenter-1", 400, start=segmenter)
     classifier = trainer.classifier("classifier-1", 200, start=classifier)
+    trainer.score("scores-boxes", segmenter, classifier, context, 0)
     mined = trainer.align("aligned-1", segmenter, classifier)
     segmenter = trainer.segmenter("segmenter-2", 1000, start=segmenter, mined=mined)
     classifier = trainer.classifier("classifier-2", 300, start=classifier, mined=mined)
+    trainer.score("scores-aligned", segmenter, classifier, context, 0)
     mined = trainer.align("aligned-2", segmenter, classifier)
     classifier = trainer.classifier("classifier-3", 800, start=classifier, mined=mined)
-    if trainer.without:
-        trainer.score("scores-without-context", segmenter, classifier, context, 0)
-        trainer.score("scores", segmenter, classifier, context, CONTEXT_WEIGHT)
+    trainer.score("scores-aligned-again", segmenter, classifier, context, 0)
+    trainer.score("scores", segmenter, classifier, context, CONTEXT_WEIGHT)
 
 
 if __name__ == "__main__":
