@@ -61,10 +61,13 @@ class Trainer:
     without: Sequence[str]
 
     def segmenter(
-        self, name: str, steps: int, *, start: Path | None = None, mined: Path | None = None
+        self, name: str, steps: int, *, start: Path | None = None, mined: Path | None = None, seed: int = 7
     ) -> Path:
-        """Weights from drawn pages and, after a start, from real ones with these boxes."""
-        drawn = ["--drawn-pages", str(DRAWN_PAGES), "--seed", "7"]
+        """Weights from drawn pages and, after a start, from real ones with these boxes.
+
+        Of the same pages the same seed shows the same patches.
+        """
+        drawn = ["--drawn-pages", str(DRAWN_PAGES), "--seed", str(seed)]
         if start is not None:
             # The base's drawn pages serve all: no book of any fold lent them its text.
             (self.out / name).mkdir(parents=True, exist_ok=True)
@@ -175,6 +178,7 @@ def train_fold(trainer: Trainer, segmenter: Path, classifier: Path) -> None:
     classifier = trainer.classifier("classifier-2", 300, start=classifier, mined=mined)
     trainer.score("scores-aligned", segmenter, classifier, context, 0)
     mined = trainer.align("aligned-2", segmenter, classifier)
+    segmenter = trainer.segmenter("segmenter-3", 1500, start=segmenter, mined=mined, seed=9)
     classifier = trainer.classifier("classifier-3", 800, start=classifier, mined=mined)
     trainer.score("scores-aligned-again", segmenter, classifier, context, 0)
     trainer.score("scores", segmenter, classifier, context, CONTEXT_WEIGHT)
