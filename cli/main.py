@@ -17,7 +17,7 @@ from core.errors import FumikuraError, UsageError
 
 #: Titles of `fumikura --help` and the commands below them; each is `command` in cli/<name>.py.
 SECTIONS = {
-    "Read": ("run", "failed", "retry", "cancel"),
+    "Read": ("run", "failed", "retry", "cancel", "forget"),
     "Look": ("query", "show", "status"),
     "Share the work among machines": ("enqueue", "worker"),
     "Keep it going": ("doctor", "db", "train"),
