@@ -121,9 +121,9 @@ def return_leases(engine: Engine, worker: str, max_attempts: int, *, how: str | 
     is alone. Then each lost worker is an attempt, and the last one a quarantine.
 
     Args:
-        how: what ended the worker, for the reason of a quarantine; None where nobody knows.
+        how: what ended the worker ("with SIGKILL"), for the reason of a quarantine; None where nobody knows.
     """
-    reason = _LOST.format(max_attempts) + (f", the last one with {how}" if how else "")
+    reason = _LOST.format(max_attempts) + (f", the last one {how}" if how else "")
     with write_transaction(engine) as connection:
         return _take_back(connection, _leased_to(worker), max_attempts, reason=reason)
 
