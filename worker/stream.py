@@ -133,6 +133,7 @@ class Stream:
             decode_page,
             long_side=self._reader.recipe.parameters.long_side,
             max_pixels=self._settings.max_pixels,
+            limits=self._settings.limits,
         )
         n_ahead = 2 * self._settings.pages_per_batch
         for claimed, decoding in ahead(claims, work, threads=self._decoders, n_ahead=n_ahead):

@@ -52,6 +52,7 @@ class Claim:
     archive: str
     member: str
     digest: str
+    size_bytes: int
     truth: Truth | None
 
 
@@ -281,6 +282,7 @@ def _claims(connection: Connection, reading_ids: Sequence[int]) -> list[Claim]:
             reading.id,
             page.id.label("page_id"),
             page.digest,
+            page.size_bytes,
             source.archive,
             source.member,
             truth.boxes,
@@ -300,6 +302,7 @@ def _claims(connection: Connection, reading_ids: Sequence[int]) -> list[Claim]:
             archive=row.archive,
             member=row.member,
             digest=row.digest,
+            size_bytes=row.size_bytes,
             truth=row_to_truth(row) if row.is_partial is not None else None,
         )
         for row in rows
