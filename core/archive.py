@@ -179,7 +179,7 @@ def _may_be_container(path: Path) -> bool:
 
 def _reference(archive: Path, member: Member, book: str | None) -> PageReference | None:
     path = PurePosixPath(member.name)
-    is_hidden = any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
+    is_hidden = any((part.startswith(".") and part != "..") or part == "__MACOSX" for part in path.parts)
     has_page_name = path.suffix.lower() in _PAGE_SUFFIXES
     if is_hidden or not (has_page_name or path.suffix == ""):
         return None
