@@ -45,7 +45,7 @@ def command(
       fumikura run scans.zip
       fumikura run pages/ --truth coordinate.csv --db genji.db
 
-    Exit code: 0 all done, 3 some pages failed (see `fumikura failed`), 130 interrupted.
+    Exit code: 0 all done, 3 some pages failed (see `fumikura failed`) or were cancelled, 130 interrupted.
     """
     started_s = time.monotonic()
     recipe = recipe_of(settings)

@@ -45,8 +45,10 @@ def encode(image: Image.Image, kind: str, **options: object) -> bytes:
     return out.getvalue()
 
 
-def noise(seed: int = 0, *, side: int = 64) -> Image.Image:
-    return Image.fromarray(np.random.default_rng(seed).integers(0, 255, (side, side, 3), dtype=np.uint8))
+def noise(seed: int = 0, *, darkest: int = 200) -> Image.Image:
+    """Paper with a grain, in which the segmenter made by hand sees no ink."""
+    grain = np.random.default_rng(seed).integers(darkest, 255, (64, 64, 3), dtype=np.uint8)
+    return Image.fromarray(grain)
 
 
 def png_header(width: int, height: int, *chunks: tuple[bytes, bytes], colour: int = 2) -> bytes:
@@ -93,6 +95,7 @@ def modes() -> Iterator[tuple[str, bytes]]:
 def odd_images() -> Iterator[tuple[str, bytes]]:
     pages = [noise(seed) for seed in range(1, 4)]
     several = {"save_all": True, "append_images": pages[1:]}
+    yield "full_of_ink.png", encode(noise(18, darkest=0), "PNG")
     yield "animated_gif.png", encode(pages[0], "GIF", **several)
     yield "animated_webp.jpg", encode(pages[0], "WEBP", **several)
     yield "animated.gif", encode(pages[0], "GIF", **several)
@@ -209,13 +212,13 @@ def _bomb(path: Path, page: bytes) -> None:
 
 
 def _overlapping(path: Path, page: bytes) -> None:
-    """Five hundred names for one file of zeros."""
+    """Fifty names for one file of zeros."""
     data = _zip(("0000.png", bytes(15_000_000)), ("page.png", page))
     start = data.index(b"PK\x01\x02")
     size = 46 + len("0000.png")
     entry, rest = data[start : start + size], data[start + size : data.index(b"PK\x05\x06")]
-    entries = b"".join(entry.replace(b"0000.png", b"%04d.png" % number) for number in range(500)) + rest
-    end = struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, 501, 501, len(entries), start, 0)
+    entries = b"".join(entry.replace(b"0000.png", b"%04d.png" % number) for number in range(50)) + rest
+    end = struct.pack("<4s4H2IH", b"PK\x05\x06", 0, 0, 51, 51, len(entries), start, 0)
     path.write_bytes(data[:start] + entries + end)
 
 

@@ -235,7 +235,7 @@ def _parse(url: str) -> URL:
     try:
         parsed = make_url(url)
         backend = parsed.get_backend_name()
-    except exc.ArgumentError:
+    except (exc.ArgumentError, ValueError):
         raise DatabaseError(
             "the database URL cannot be understood; give a path, or postgresql://user:password@host/name"
         ) from None  # the error's own words may hold the URL, with its password
