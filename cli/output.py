@@ -28,7 +28,7 @@ def say(message: str) -> None:
 
 
 def printable(text: str) -> str:
-    """Text whose control characters are pictures: file names come from anywhere, and could steer terminals."""
+    """Text with pictures of its control characters: file names come from anywhere, could steer terminals."""
     return text.translate(_CONTROLS)
 
 

@@ -24,7 +24,7 @@ from core.images import decode
 from core.settings import Settings
 from core.truth import load_truth
 from tests.handmade import page_png, write_weights
-from tests.hostile import MODES, images, write_archives
+from tests.hostile import MAX_MEMBERS, MODES, images, write_archives
 
 ROOT = Path(__file__).parents[1]
 LIMIT_BYTES = 2_000_000_000
@@ -59,7 +59,7 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Shelf:
 
 def outcome_of(archive: str, member: str) -> str:
     """ "done", or why not; whatever else is raised fails the test."""
-    chosen = Settings()
+    chosen = Settings(max_members=MAX_MEMBERS)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's, of damaged metadata
@@ -71,7 +71,8 @@ def outcome_of(archive: str, member: str) -> str:
 
 
 def outcomes(path: Path) -> dict[str, str]:
-    return {page.member: outcome_of(page.archive, page.member) for page in list_pages([str(path)]).pages}
+    pages = list_pages([str(path)], limits=Settings(max_members=MAX_MEMBERS).limits).pages
+    return {page.member: outcome_of(page.archive, page.member) for page in pages}
 
 
 @pytest.mark.slow
@@ -96,7 +97,7 @@ def test_every_hostile_image_is_read_or_has_its_reason(shelf: Shelf) -> None:
         "many_pages.tif": "holds 3 pages",
         "text.jpg": "a text that begins '404 Not Found'",
         "pixel_bomb.png": "30000 × 30000 pixels, more than",
-        "endless.png": "more than 150,000,000",
+        "endless.png": "more than 100,000,000",
         "thin.png": "only 1 × 30000",
         "tiff_loop.tif": "done",
     }
@@ -127,7 +128,7 @@ def test_every_hostile_image_is_read_or_has_its_reason(shelf: Shelf) -> None:
         ("bomb.tar.gz", {"page.png": "done", "bomb.png": "only a bomb", "": "only a bomb"}),
         ("bomb.tar.bz2", {"page.png": "done", "": "only a bomb"}),
         ("bomb.tar.xz", {"page.png": "done", "": "only a bomb"}),
-        ("many.tar.gz", {"page.png": "done", "": "more than 100,000 files"}),
+        ("many.tar.gz", {"page.png": "done", "": "more than 2,000 files"}),
     ],
 )
 def test_of_a_hostile_archive_what_can_be_read_is_read(
@@ -148,6 +149,7 @@ def test_an_archive_that_gives_no_name_is_one_line(shelf: Shelf, name: str) -> N
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(420)
 def test_a_run_over_all_of_them_ends_in_order_and_in_bounds(
     shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -165,7 +167,7 @@ def test_a_run_over_all_of_them_ends_in_order_and_in_bounds(
     )
     with process, watched_memory(process.pid) as peak:
         try:
-            stdout, stderr = process.communicate(timeout=250)
+            stdout, stderr = process.communicate(timeout=350)
         finally:
             process.kill()
 
@@ -173,7 +175,8 @@ def test_a_run_over_all_of_them_ends_in_order_and_in_bounds(
     figures = json.loads(stdout)
     assert figures["pages"] == figures["done"] + figures["failed"]
     assert figures["done"] > 40
-    assert peak.bytes < LIMIT_BYTES
+    assert peak.bytes < LIMIT_BYTES, f"{peak.bytes:,}"
+    print(f"{peak.bytes:,}")
     assert set(shelf.folder.parents[1].rglob("*")) == before
     assert sorted(path.name for path in (tmp_path / "work").iterdir()) == ["fumikura.db"]
     assert not Path("/tmp/fumikura_escaped.png").exists()
@@ -188,7 +191,13 @@ def run_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str
     (tmp_path / "weights").mkdir()
     (tmp_path / "work").mkdir()
     segmenter, classifier = write_weights(tmp_path / "weights")
-    chosen = Settings(segmenter_path=segmenter, classifier_path=classifier, devices="cpu", threads=2)
+    chosen = Settings(
+        segmenter_path=segmenter,
+        classifier_path=classifier,
+        devices="cpu",
+        threads=2,
+        max_members=MAX_MEMBERS,
+    )
     for name in [name for name in os.environ if name.startswith("FUMIKURA_")]:
         monkeypatch.delenv(name)
     return {**os.environ, **chosen.to_environment(), "PYTHONPATH": str(ROOT)}
