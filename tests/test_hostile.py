@@ -176,7 +176,6 @@ def test_a_run_over_all_of_them_ends_in_order_and_in_bounds(
     assert figures["pages"] == figures["done"] + figures["failed"]
     assert figures["done"] > 40
     assert peak.bytes < LIMIT_BYTES, f"{peak.bytes:,}"
-    print(f"{peak.bytes:,}")
     assert set(shelf.folder.parents[1].rglob("*")) == before
     assert sorted(path.name for path in (tmp_path / "work").iterdir()) == ["fumikura.db"]
     assert not Path("/tmp/fumikura_escaped.png").exists()
