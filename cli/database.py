@@ -15,10 +15,15 @@ def open_existing(settings: Settings) -> Engine:
     Raises:
         DatabaseError: there is none, it is unreachable, or of another version.
     """
-    url = connect(settings.database_url).url
-    if url.get_backend_name() == "sqlite" and not Path(url.database or "").exists():
+    if (path := missing_file(settings)) is not None:
         raise DatabaseError(
-            f"there is no database {url.database};"
-            " name it with --db, or read something first with `fumikura run`"
+            f"there is no database {path}; name it with --db, or read something first with `fumikura run`"
         )
     return open_database(settings.database_url)
+
+
+def missing_file(settings: Settings) -> Path | None:
+    """The SQLite file that the settings name, if it is still to be made."""
+    url = connect(settings.database_url).url
+    path = Path(url.database or "")
+    return path if url.get_backend_name() == "sqlite" and not path.exists() else None

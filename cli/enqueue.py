@@ -12,7 +12,6 @@ from cli.output import print_json, say
 from cli.submission import submit_archives
 from core.recipe import recipe_of
 from core.settings import Settings
-from core.store.session import open_database
 
 
 @click.command()
@@ -40,9 +39,8 @@ def command(
     from worker.feeder import announce_now  # loads Celery, which --help does not need
 
     recipe = recipe_of(settings)
-    engine = open_database(settings.database_url)
-    submitted = submit_archives(
-        engine, archives, recipe=recipe, verb="enqueue", book=book, truth=truth, partial_truth=partial_truth
+    engine, submitted = submit_archives(
+        settings, archives, recipe=recipe, verb="enqueue", book=book, truth=truth, partial_truth=partial_truth
     )
     if as_json:
         print_json({"run": submitted.run_id, **asdict(submitted.added)})

@@ -13,11 +13,12 @@ from typing import Any
 
 import click
 
+from cli.output import printable
 from core.errors import FumikuraError, UsageError
 
 #: Titles of `fumikura --help` and the commands below them; each is `command` in cli/<name>.py.
 SECTIONS = {
-    "Read": ("run", "failed", "retry", "cancel"),
+    "Read": ("run", "failed", "retry", "cancel", "forget"),
     "Look": ("query", "show", "status"),
     "Share the work among machines": ("enqueue", "worker"),
     "Keep it going": ("doctor", "db"),
@@ -56,7 +57,7 @@ class Commands(click.Group):
                 raise  # the reader of our output went away: click ends quietly
             if ctx.params["debug"]:
                 traceback.print_exc()
-            click.echo(f"error: {error}", err=True)
+            click.echo(f"error: {printable(str(error))}", err=True)
             ctx.exit(2 if isinstance(error, UsageError) else 1)
 
 

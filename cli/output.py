@@ -16,11 +16,20 @@ from rich.table import Table
 
 #: Columns of a table that goes to a file or a pipe, where nothing should be folded.
 _WIDE = 500
+#: Control characters as Unicode's pictures of them; a line break in a message of ours stays one.
+_CONTROLS = {code: 0x2400 + code for code in range(32) if code != ord("\n")} | dict.fromkeys(
+    range(127, 160), "�"
+)
 
 
 def say(message: str) -> None:
     """Tell a person something: on stderr, so that stdout holds results only."""
-    click.echo(message, err=True)
+    click.echo(printable(message), err=True)
+
+
+def printable(text: str) -> str:
+    """Text with pictures of its control characters: file names come from anywhere, could steer terminals."""
+    return text.translate(_CONTROLS)
 
 
 def print_json(value: Any) -> None:
@@ -81,7 +90,7 @@ def as_text(value: Any) -> Any:
         return f"{value:,}"
     if isinstance(value, float):
         return f"{value:.3f}"
-    return value
+    return printable(value) if isinstance(value, str) else value
 
 
 def counted(number: int, noun: str) -> str:

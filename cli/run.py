@@ -18,7 +18,6 @@ from core.intake import score_readings
 from core.recipe import recipe_of
 from core.settings import Settings
 from core.store.queries import run_scores_by_book, run_summary
-from core.store.session import open_database
 
 
 @click.command()
@@ -46,14 +45,14 @@ def command(
       fumikura run scans.zip
       fumikura run pages/ --truth coordinate.csv --db genji.db
 
-    Exit code: 0 all done, 3 some pages failed (see `fumikura failed`), 130 interrupted.
+    Exit code: 0 all done, 3 some pages failed (see `fumikura failed`) or were cancelled, 130 interrupted.
     """
     started_s = time.monotonic()
     recipe = recipe_of(settings)
-    engine = open_database(settings.database_url)
-    run_id = submit_archives(
-        engine, archives, recipe=recipe, verb="run", book=book, truth=truth, partial_truth=partial_truth
-    ).run_id
+    engine, submitted = submit_archives(
+        settings, archives, recipe=recipe, verb="run", book=book, truth=truth, partial_truth=partial_truth
+    )
+    run_id = submitted.run_id
 
     stop, pace = threading.Event(), Pace()
     state = run_summary(engine, run_id)

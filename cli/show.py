@@ -12,6 +12,7 @@ from cli.database import open_existing
 from cli.output import print_json
 from core.archive import read_member
 from core.errors import ArchiveError, FumikuraError, PageError, UsageError
+from core.member import Limits
 from core.settings import Settings
 from core.store.lookup import PageDetails, get_page
 from core.store.tables import Status
@@ -65,7 +66,7 @@ def command(
     path = output or Path(f"{found.name}.png")
     if not path.parent.is_dir():
         raise UsageError(f"there is no folder {path.parent} to put the drawing in; make it first")
-    image = _image(found)
+    image = _image(found, settings.limits)
     if path.exists() and path.read_bytes() == image:
         raise UsageError(f"{path} is the scan itself, which is never overwritten; name another file with -o")
 
@@ -81,11 +82,11 @@ def command(
         click.echo(path)
 
 
-def _image(page: PageDetails) -> bytes:
+def _image(page: PageDetails, limits: Limits) -> bytes:
     """The page's image, from the first place that still holds it."""
     for archive, member in page.sources:
         try:
-            data = read_member(archive, member)
+            data = read_member(archive, member, limits=limits)
         except PageError:
             continue
         if hashlib.sha256(data).hexdigest() == page.digest:

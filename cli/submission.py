@@ -7,14 +7,16 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from cli.database import missing_file
 from cli.output import console_for, counted, say
-from core.intake import Submitted, submit
+from core.intake import Submitted, submit, survey
 from core.recipe import Recipe
-from core.store.session import Engine
+from core.settings import Settings
+from core.store.session import Engine, open_database
 
 
 def submit_archives(
-    engine: Engine,
+    settings: Settings,
     archives: Sequence[str],
     *,
     recipe: Recipe,
@@ -22,22 +24,24 @@ def submit_archives(
     book: str | None,
     truth: Sequence[Path],
     partial_truth: Sequence[Path],
-) -> Submitted:
-    """Submit archives and say on stderr what was found in them."""
+) -> tuple[Engine, Submitted]:
+    """Submit archives and say on stderr what was found in them; the database, opened."""
+    # Opened first, lest an hour of hashing be in vain; but a file is made only for pages.
+    engine = None if missing_file(settings) else open_database(settings.database_url)
     with console_for(sys.stderr).status("looking for pages") as status:
-        submitted = submit(
-            engine,
+        found = survey(
             archives,
-            recipe=recipe,
-            command=f"{verb} {shlex.join(archives)}",
             book=book,
             truth=truth,
             partial_truth=partial_truth,
+            limits=settings.limits,
             progress=lambda n_pages: status.update(f"looking for pages: {n_pages:,}"),
         )
+        engine = engine or open_database(settings.database_url)
+        submitted = submit(engine, found, recipe=recipe, command=f"{verb} {shlex.join(archives)}")
     for line in _findings(submitted, is_truth_given=bool(truth or partial_truth)):
         say(line)
-    return submitted
+    return engine, submitted
 
 
 def _findings(submitted: Submitted, *, is_truth_given: bool) -> list[str]:

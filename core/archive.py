@@ -13,18 +13,25 @@ import re
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import chain
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 from core.containers import Folder, open_container
 from core.errors import ArchiveError, PageError
-from core.member import DAMAGES, Member, check_size
+from core.member import DAMAGES, Limits, Member, shown_name
 from core.page import PageReference
 
 _PAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff"})
 _CONTAINER_SUFFIXES = frozenset({".zip", ".tar", ".tgz", ".tbz2", ".txz", ".gz", ".bz2", ".xz"})
 _FIRST_BYTES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\0", b"MM\0*")
+
+_NO_PAGES = "holds no JPEG, PNG or TIFF images; name what does, such as 'a/*.zip'"
+
+DEFAULT_LIMITS = Limits()
+#: That a database takes; a header may claim more.
+_LARGEST_INTEGER = 2**63 - 1
 
 _CODH_NAME = re.compile(r"([^_]+)_\d{5}_\d+")
 # Folders that say what lies in them, and not which book it is.
@@ -48,52 +55,76 @@ class Listing:
 
 
 def list_pages(
-    archives: Sequence[str], *, book: str | None = None, progress: Callable[[int], None] | None = None
+    archives: Sequence[str],
+    *,
+    book: str | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+    progress: Callable[[int], None] | None = None,
 ) -> Listing:
     """All pages of some archives, each with the digest of its bytes.
 
-    A page whose bytes cannot be read is listed too: it will fail alone, with the reason.
+    A page whose bytes cannot be read is listed too, and so is an archive of which that is true or
+    that holds no page: it will fail alone, with the reason.
 
     Args:
         archives: paths of directories, images, zip and tar files, or globs of such.
         progress: called after each page with the number of pages so far.
 
     Raises:
-        ArchiveError: an archive is missing, holds no page, is no archive, damaged or encrypted.
+        ArchiveError: an archive is missing; or all are empty, damaged or no archives.
     """
     pages: list[PageReference] = []
+    failed: list[tuple[Path, ArchiveError]] = []
     n_ignored = 0
     for archive in archives:
-        found: list[PageReference] = []
-        for reference in chain.from_iterable(_references(path, book) for path in _paths(archive)):
-            if reference is None:
-                n_ignored += 1
-                continue
-            found.append(reference)
-            if progress is not None:
-                progress(len(pages) + len(found))
-        if not found:
-            raise ArchiveError(
-                f"{archive} holds no JPEG, PNG or TIFF images; name what does, such as 'a/*.zip'"
-            )
+        paths, found = _paths(archive), list[PageReference]()
+        n_failed = len(failed)
+        for path in paths:
+            try:
+                for reference in _references(path, book, limits):
+                    if reference is None:
+                        n_ignored += 1
+                        continue
+                    found.append(reference)
+                    if progress is not None:
+                        progress(len(pages) + len(found))
+            except ArchiveError as error:
+                failed.append((path, error))
+        if not found and len(failed) == n_failed:
+            failed.append((paths[0], ArchiveError(f"{archive} {_NO_PAGES}")))
         pages += sorted(found, key=lambda page: (_natural(page.archive), _natural(page.member)))
-    return Listing(tuple(pages), n_ignored)
+    if not pages and failed:
+        raise failed[0][1]
+    return Listing((*pages, *(_stand_in_page(path, book) for path, _ in failed)), n_ignored)
 
 
-def read_member(archive: str, member: str) -> bytes:
+def read_member(archive: str, member: str, *, limits: Limits = DEFAULT_LIMITS) -> bytes:
     """The bytes of a page. Archives are kept open, so that reading many pages opens each once.
 
     Raises:
-        PageError: the archive or the page in it is gone or damaged.
+        PageError: the archive or the page in it is gone, damaged or claims too much.
     """
+    if not member:
+        raise PageError(_archive_problem(Path(archive), limits))
     try:
-        return open_container(Path(archive)).read(member)
+        return open_container(Path(archive), limits).read(member)
     except (KeyError, FileNotFoundError) as error:
         raise PageError(f"{member} is no longer in {archive}; put it back and retry") from error
     except ArchiveError as error:
         raise PageError(str(error)) from error
     except DAMAGES as error:
         raise PageError(f"{member} in {archive} cannot be read ({error}); correct that and retry") from error
+
+
+def _archive_problem(path: Path, limits: Limits) -> str:
+    """Why an archive could not be listed, or not to its end."""
+    try:
+        with _explained(path):
+            for _ in _members(path, limits)[1]:
+                pass
+    except ArchiveError as error:
+        return str(error)
+    return f"{path} {_NO_PAGES}; or it was mended by now: then name it again"
 
 
 def _paths(archive: str) -> list[Path]:
@@ -106,12 +137,21 @@ def _paths(archive: str) -> list[Path]:
     return [Path(os.path.normpath(Path(path).absolute())) for path in found]
 
 
-def _references(path: Path, book: str | None) -> Iterator[PageReference | None]:
+def _references(path: Path, book: str | None, limits: Limits) -> Iterator[PageReference | None]:
     """For each file of an archive its page, or None if it is ignored."""
-    try:
-        archive, members = _members(path)
+    with _explained(path):
+        archive, members = _members(path, limits)
+        if shown_name(str(archive)) != str(archive):
+            raise ArchiveError(f"{str(archive)!r} is not named in UTF-8; rename it")
         for member in members:
             yield _reference(archive, member, book)
+
+
+@contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Whatever may be wrong with an archive, as an ArchiveError."""
+    try:
+        yield
     except FileNotFoundError as error:
         raise ArchiveError(f"{path} points to nothing or is gone; correct the path") from error
     except PermissionError as error:
@@ -122,11 +162,11 @@ def _references(path: Path, book: str | None) -> Iterator[PageReference | None]:
         ) from error
 
 
-def _members(path: Path) -> tuple[Path, Iterator[Member]]:
+def _members(path: Path, limits: Limits) -> tuple[Path, Iterator[Member]]:
     """The archive that a path stands for and its files; an image's archive is its folder."""
     if path.is_file() and not _may_be_container(path):
-        return path.parent, iter([Folder(path.parent).member(path.name)])
-    return path, open_container(path).members()
+        return path.parent, iter([Folder(path.parent, limits).member(path.name)])
+    return path, open_container(path, limits).members()
 
 
 def _may_be_container(path: Path) -> bool:
@@ -139,38 +179,31 @@ def _may_be_container(path: Path) -> bool:
 
 def _reference(archive: Path, member: Member, book: str | None) -> PageReference | None:
     path = PurePosixPath(member.name)
-    is_hidden = any(part.startswith(".") or part == "__MACOSX" for part in path.parts)
-    if member.open is None or is_hidden or path.suffix.lower() not in ("", *_PAGE_SUFFIXES):
+    is_hidden = any((part.startswith(".") and part != "..") or part == "__MACOSX" for part in path.parts)
+    has_page_name = path.suffix.lower() in _PAGE_SUFFIXES
+    if is_hidden or not (has_page_name or path.suffix == ""):
         return None
-    _check_name(f"{archive}/{member.name}")
-    try:
-        digest = _digest(member, is_page=path.suffix != "")
-    except (PageError, *DAMAGES):
-        digest = None if path.suffix == "" else _stand_in(archive, member)
+    if member.open is not None:
+        try:
+            digest = _digest(member.open, is_page=has_page_name)
+        except (ArchiveError, *DAMAGES):
+            digest = _stand_in(archive, member.name) if has_page_name else None
+    else:
+        digest = _stand_in(archive, member.name) if has_page_name and member.problem else None
     if digest is None:
         return None
     return PageReference(
         archive=str(archive),
         member=member.name,
         digest=digest,
-        size_bytes=member.size_bytes,
+        size_bytes=min(max(0, member.size_bytes), _LARGEST_INTEGER),
         book=book or _book(archive, path),
     )
 
 
-def _check_name(path: str) -> None:
-    """Refuse a name with bytes that are no UTF-8: the database could not keep it."""
-    try:
-        path.encode()
-    except UnicodeEncodeError as error:
-        raise ArchiveError(f"{path!r} is not named in UTF-8; rename it") from error
-
-
-def _digest(member: Member, *, is_page: bool) -> str | None:
+def _digest(open_member: Callable[[], IO[bytes]], *, is_page: bool) -> str | None:
     """SHA-256 of the content; None if only its first bytes can tell a page, and they do not."""
-    check_size(member.size_bytes)
-    assert member.open is not None
-    with member.open() as file:
+    with open_member() as file:
         chunk = file.read(1 << 20)
         if not is_page and not chunk.startswith(_FIRST_BYTES):
             return None
@@ -181,9 +214,15 @@ def _digest(member: Member, *, is_page: bool) -> str | None:
     return sha.hexdigest()
 
 
-def _stand_in(archive: Path, member: Member) -> str:
+def _stand_in(archive: Path, member: str) -> str:
     """What a page is known by whose bytes cannot be read: it is listed, and fails when its turn comes."""
-    return hashlib.sha256(f"unreadable\0{archive}\0{member.name}".encode()).hexdigest()
+    return hashlib.sha256(f"{archive}\0{member}".encode()).hexdigest()
+
+
+def _stand_in_page(path: Path, book: str | None) -> PageReference:
+    """A page that stands for all that cannot be read of an archive; its member's name is empty."""
+    archive = Path(shown_name(str(path)))
+    return PageReference(str(archive), "", _stand_in(archive, ""), 0, book or _book(archive, PurePosixPath()))
 
 
 def _book(archive: Path, member: PurePosixPath) -> str:

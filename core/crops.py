@@ -15,6 +15,7 @@ from torchvision.ops import box_area, roi_align
 MAX_OVERLAP = 0.5
 #: More are not on any page; what gives more is noise, and must not cost the run its memory.
 MAX_CHARACTERS = 4000
+_BOXES_AT_ONCE = 512
 #: The crop is the box and this much of its surroundings.
 MARGIN = 1.15
 #: The crop's short side is at least this much of its long side: a thin し must not become a blot.
@@ -46,13 +47,18 @@ def _shared_with_surer(boxes: Tensor) -> Tensor:
     Returns:
         (M,) in [0, 1]: the intersection over the smaller of the two areas.
     """
-    top_left = torch.maximum(boxes[:, None, :2], boxes[None, :, :2])
-    bottom_right = torch.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
-    intersection = (bottom_right - top_left).clamp(min=0).prod(dim=2)  # (M, M)
     areas = box_area(boxes)
-    shares = intersection / torch.minimum(areas[:, None], areas[None, :])
-    # Above the diagonal: rows are surer than columns. The row of zeros serves pages without boxes.
-    return torch.cat([shares.new_zeros(1, len(boxes)), shares.triu(diagonal=1)]).amax(dim=0)
+    shared = [areas.new_zeros(0)]  # for pages without boxes
+    # Not all at once: noise has thousands of boxes, and their pairs would take half a gigabyte.
+    for first in range(0, len(boxes), _BOXES_AT_ONCE):
+        some = slice(first, first + _BOXES_AT_ONCE)
+        top_left = torch.maximum(boxes[:, None, :2], boxes[None, some, :2])
+        bottom_right = torch.minimum(boxes[:, None, 2:], boxes[None, some, 2:])
+        intersection = (bottom_right - top_left).clamp(min=0).prod(dim=2)  # (M, some)
+        shares = intersection / torch.minimum(areas[:, None], areas[None, some])
+        # Above the diagonal: rows are surer than columns.
+        shared.append(shares.triu(diagonal=1 - first).amax(dim=0))
+    return torch.cat(shared)
 
 
 def cut_crops(pages: Sequence[Tensor], boxes: Sequence[Tensor], *, side: int) -> Tensor:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import struct
+import threading
 import zlib
+from contextlib import nullcontext
 
 import numpy as np
 from PIL import Image, TiffImagePlugin
@@ -21,6 +23,10 @@ Image.MAX_IMAGE_PIXELS = None
 
 # What Pillow's decoders raise on damaged files; found by feeding it damaged files.
 _DAMAGES = (OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, struct.error, zlib.error)
+
+_LARGE = threading.Lock()
+_LARGE_PIXELS = 25_000_000
+_BAND_HEIGHT = 256
 
 _ORIENTATION_TAG = 0x0112
 _SUBFILE_TAG = 0x00FE
@@ -93,6 +99,12 @@ def _read(image: Image.Image, long_side: int) -> PageImage:
     scale = long_side / max(width, height)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     image.draft(None, size)  # a JPEG decodes at 1/2, 1/4 or 1/8 when that is still large enough
+    # What is not a JPEG decodes whole: of several large pages at once, one waits for the other.
+    with _LARGE if image.size[0] * image.size[1] > _LARGE_PIXELS else nullcontext():
+        return _read_pixels(image, width, height, size)
+
+
+def _read_pixels(image: Image.Image, width: int, height: int, size: tuple[int, int]) -> PageImage:
     image.load()
     # Asked only now: Pillow turns a TIFF upright while it loads it, and says so by dropping the tag.
     orientation = image.getexif().get(_ORIENTATION_TAG, 1)
@@ -125,7 +137,17 @@ def _to_8_bits(image: Image.Image) -> Image.Image:
     if image.mode in ("I", "F"):
         raise PageError("the image has 32 bits a pixel; convert it to 8 or 16 bits")
     if image.has_transparency_data:
-        seen = image.convert("RGBA")
-        paper = Image.new("RGBA", seen.size, "white")
-        return Image.alpha_composite(paper, seen).convert("RGB")
-    return image.convert("L" if image.mode in ("1", "L") else "RGB")
+        return _on_paper(image)
+    mode = "L" if image.mode in ("1", "L") else "RGB"
+    return image if image.mode == mode else image.convert(mode)
+
+
+def _on_paper(image: Image.Image) -> Image.Image:
+    """The image in RGB, transparent parts white."""
+    whole = Image.new("RGB", image.size)
+    # In bands: four copies of a large image at once would take gigabytes.
+    for top in range(0, image.height, _BAND_HEIGHT):
+        band = image.crop((0, top, image.width, min(top + _BAND_HEIGHT, image.height))).convert("RGBA")
+        paper = Image.new("RGBA", band.size, "white")
+        whole.paste(Image.alpha_composite(paper, band).convert("RGB"), (0, top))
+    return whole

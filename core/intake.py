@@ -6,11 +6,13 @@ has the weights reads it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.archive import list_pages
+from core.archive import DEFAULT_LIMITS, Listing, list_pages
+from core.member import Limits
+from core.page import Truth
 from core.recipe import Recipe
 from core.store.pages import Added, add_pages, add_run
 from core.store.scores import load_reading, save_scores, unscored
@@ -33,37 +35,51 @@ class Submitted:
     n_with_truth: int
 
 
-def submit(
-    engine: Engine,
+@dataclass(frozen=True, slots=True)
+class Survey:
+    """What is in some archives; nothing of it stands in the store yet.
+
+    Attributes:
+        truths: by page digest.
+    """
+
+    listing: Listing
+    truths: Mapping[str, Truth]
+
+
+def survey(
     archives: Sequence[str],
     *,
-    recipe: Recipe,
-    command: str,
     book: str | None = None,
     truth: Sequence[Path] = (),
     partial_truth: Sequence[Path] = (),
+    limits: Limits = DEFAULT_LIMITS,
     progress: Callable[[int], None] | None = None,
-) -> Submitted:
-    """List and hash the pages of some archives, and ask for a reading of each.
-
-    Readings that are done already are scored with the truth given now.
+) -> Survey:
+    """List and hash the pages of some archives, and match them with their truth.
 
     Args:
-        command: what `fumikura status` shows for this run.
         progress: called with the number of pages hashed so far.
 
     Raises:
-        ArchiveError: an archive is missing, empty or unreadable; nothing was stored.
-        TruthError: a truth file cannot be understood, or one truth fits several pages; likewise.
+        ArchiveError: an archive is missing, or none holds a page.
+        TruthError: a truth file cannot be understood, or one truth fits several pages.
     """
     named = load_truths(truth, partial_truth)  # first: a mistake in it shows before hashing
-    listing = list_pages(archives, book=book, progress=progress)
-    truths = match_pages(listing.pages, named)
+    listing = list_pages(archives, book=book, limits=limits, progress=progress)
+    return Survey(listing, match_pages(listing.pages, named))
 
+
+def submit(engine: Engine, found: Survey, *, recipe: Recipe, command: str) -> Submitted:
+    """Ask for a reading of each page; readings that are done already are scored with the truth given now.
+
+    Args:
+        command: what `fumikura status` shows for this run.
+    """
     run_id = add_run(engine, recipe, command=command)
-    added = add_pages(engine, run_id, listing.pages, truths=truths)
+    added = add_pages(engine, run_id, found.listing.pages, truths=found.truths)
     score_readings(engine, run_id)
-    return Submitted(run_id, added, listing.n_ignored, len(truths))
+    return Submitted(run_id, added, found.listing.n_ignored, len(found.truths))
 
 
 def score_readings(engine: Engine, run_id: int) -> int:

@@ -38,8 +38,10 @@ class PageReference:
 
     Attributes:
         archive: absolute path of the archive (a single file's archive is its folder).
-        member: path of the image inside the archive, with forward slashes.
-        digest: SHA-256 of the image's bytes, in hexadecimal.
+        member: path of the image inside the archive, with forward slashes; empty for an archive that
+            cannot be read, or not to its end.
+        digest: SHA-256 of the image's bytes, in hexadecimal; where they cannot be read, of archive,
+            a zero byte and member.
         book: the work the page belongs to.
     """
 
@@ -51,8 +53,8 @@ class PageReference:
 
     @property
     def name(self) -> str:
-        """What people call the page: the file name without its ending."""
-        return PurePosixPath(self.member).stem
+        """What people call the page: the file name without its ending; the archive's, where that is all."""
+        return PurePosixPath(self.member).stem or PurePosixPath(self.archive).name
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import UsageError
+from core.member import Limits
 
 _MAY_BE_ZERO = frozenset({"threads", "context_weight"})
 
@@ -39,6 +40,10 @@ class Settings:
         threads: CPU threads of a worker; 0 divides the cores among the workers.
         precision: "auto", "fp32" or "bf16".
         max_pixels: a larger page fails before it is decoded.
+        max_file_bytes: a page whose file is larger fails before it is read.
+        max_ratio: a file or archive that unpacks to more than so many times its packed size, and to
+            more than 16 MiB, is taken for a bomb, and fails.
+        max_members: files that one zip or tar may hold.
     """
 
     database_url: str = "sqlite:///fumikura.db"
@@ -61,7 +66,15 @@ class Settings:
     crops_per_batch: int = 256
     threads: int = 0
     precision: str = "auto"
-    max_pixels: int = 400_000_000
+    max_pixels: int = 100_000_000
+    max_file_bytes: int = 256 << 20
+    max_ratio: int = 200
+    max_members: int = 100_000
+
+    @property
+    def limits(self) -> Limits:
+        """What an archive may claim."""
+        return Limits(self.max_file_bytes, self.max_ratio, self.max_members)
 
     def overridden(self, **options: Any) -> Settings:
         """These settings with every option that is not None put in."""

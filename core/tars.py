@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import bz2
+import gzip
+import lzma
 import tarfile
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, Any, cast
 
-from core.member import Member, check_size
+from core.errors import ArchiveError, PageError
+from core.member import DAMAGES, Limits, Member, shown_name
 
 # Several threads ask for neighbouring pages, a little out of order.
 _KEPT_BYTES = 64 << 20
+_PIECE_BYTES = 32 << 10
+#: Of a name, or of a header that goes before a file; git writes 52 bytes of the latter.
+_LONGEST_HEADER = 64 << 10
+_HEADERS = (
+    *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
+    *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
+)
+_OPENERS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
 
 
 class _TarInfo(tarfile.TarInfo):
@@ -22,41 +34,52 @@ class _TarInfo(tarfile.TarInfo):
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _TarInfo:
         try:
-            return super().frombuf(buf, encoding, errors)
+            info = super().frombuf(buf, encoding, errors)
         except tarfile.HeaderError as error:
             if buf and not buf.strip(b"\0"):
                 raise  # zeros mark the end
             raise tarfile.ReadError(f"{error} before its end mark") from error
+        if info.type in _HEADERS and info.size > _LONGEST_HEADER:
+            raise tarfile.ReadError(f"a header of {info.size:,} bytes")  # it would be read at once
+        return info
 
 
-def open_tar(path: Path) -> Tar | CompressedTar:
-    try:
-        tar = tarfile.open(path, "r:", tarinfo=_TarInfo)  # noqa: SIM115, closed by __del__
-    except tarfile.ReadError:
-        return CompressedTar(path)
-    return Tar(tar)
+def open_tar(path: Path, limits: Limits) -> Tar | CompressedTar:
+    with path.open("rb") as file:
+        start = file.read(8)
+    for magic, opener in _OPENERS.items():
+        if start.startswith(magic):
+            return CompressedTar(path, limits, opener)
+    return Tar(path, limits)
 
 
 class Tar:
     """A tar file that is not compressed: every member is one seek away."""
 
-    def __init__(self, tar: tarfile.TarFile) -> None:
+    def __init__(self, path: Path, limits: Limits) -> None:
+        self._limits = limits
         self._lock = threading.Lock()
-        self._tar = tar
+        self._tar = tarfile.open(path, "r:", tarinfo=_TarInfo)  # noqa: SIM115, closed by __del__
         self._infos: dict[str, tarfile.TarInfo] = {}
-        for info in self._tar:
-            self._infos.setdefault(info.name, info)
+        self._damage: Exception | None = None
+        try:
+            for name, info in _infos(self._tar, path, limits):
+                self._infos.setdefault(name, info)
+        except (ArchiveError, *DAMAGES) as error:
+            self._damage = error  # what stands before it can be read
 
     def __del__(self) -> None:
         if hasattr(self, "_tar"):
             self._tar.close()
 
     def members(self) -> Iterator[Member]:
-        return (_tar_member(self._tar, info) for info in self._infos.values() if not info.isdir())
+        yield from _members(self._tar, iter(self._infos.items()), self._limits)
+        if self._damage is not None:
+            raise self._damage
 
     def read(self, name: str) -> bytes:
         with self._lock:
-            return _read_tar(self._tar, self._infos[name])
+            return _read_tar(self._tar, name, self._infos[name], self._limits)
 
 
 class CompressedTar:
@@ -66,8 +89,10 @@ class CompressedTar:
     reads about in order, from several threads, decompresses the file once.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, limits: Limits, opener: Any) -> None:
         self._path = path
+        self._limits = limits
+        self._opener = opener
         self._lock = threading.Lock()
         self._kept: OrderedDict[str, bytes] = OrderedDict()
         self._stream = self._restart()
@@ -76,16 +101,15 @@ class CompressedTar:
         if hasattr(self, "_stream"):
             self._stream.close()
 
-    def _restart(self) -> tarfile.TarFile:
-        return tarfile.open(self._path, "r|*", tarinfo=_TarInfo, bufsize=1 << 20)
+    def _restart(self) -> _Stream:
+        return _Stream(self._path, self._opener(self._path, "rb"), self._limits)
 
     def members(self) -> Iterator[Member]:
-        seen: set[str] = set()
-        with self._restart() as stream:
-            for info in stream:
-                if not info.isdir() and info.name not in seen:
-                    seen.add(info.name)
-                    yield _tar_member(stream, info)
+        stream = self._restart()
+        try:
+            yield from _members(stream.tar, _infos(stream.tar, self._path, self._limits), self._limits)
+        finally:
+            stream.close()
 
     def read(self, name: str) -> bytes:
         with self._lock:
@@ -98,11 +122,12 @@ class CompressedTar:
 
     def _read_on_to(self, name: str) -> bool:
         # Not `for info in`, which would begin again with the first member.
-        while (info := self._stream.next()) is not None:
-            if _is_plain(info) and (info.name == name or info.size <= _KEPT_BYTES):
-                self._keep(info.name, _read_tar(self._stream, info))
-            if info.name == name:
-                return name in self._kept
+        while (info := self._stream.tar.next()) is not None:
+            found = shown_name(info.name)
+            if found == name or (info.size <= _KEPT_BYTES and _problem(info, self._limits) is None):
+                self._keep(found, _read_tar(self._stream.tar, found, info, self._limits))
+            if found == name:
+                return True
         return False
 
     def _keep(self, name: str, data: bytes) -> None:
@@ -111,12 +136,75 @@ class CompressedTar:
             self._kept.popitem(last=False)
 
 
+class _Stream:
+    """A tar file that is decompressed little by little, and only as far as it may unpack.
+
+    `TarFile` can decompress by itself, but then a piece of the packed file at once, whatever becomes of it.
+    """
+
+    def __init__(self, path: Path, file: Any, limits: Limits) -> None:
+        self._path = path
+        self._file = file
+        self._most_bytes = self._left = limits.most_bytes(path.stat().st_size)
+        try:
+            self.tar = tarfile.open(  # noqa: SIM115, closed by close()
+                fileobj=cast("IO[bytes]", self), mode="r|", tarinfo=_TarInfo, bufsize=_PIECE_BYTES
+            )
+        except BaseException:
+            file.close()
+            raise
+
+    def read(self, size: int) -> bytes:
+        # One piece, and not as many as were asked for: of a file that is cut off, `read` gives nothing.
+        data: bytes = self._file.read1(size)
+        self._left -= len(data)
+        if self._left < 0:
+            raise ArchiveError(
+                f"{self._path} unpacks to more than {self._most_bytes:,} bytes, as only a bomb does;"
+                " unpack it yourself, or raise FUMIKURA_MAX_RATIO"
+            )
+        return data
+
+    def close(self) -> None:
+        self.tar.close()
+        self._file.close()
+
+
+def _infos(tar: tarfile.TarFile, path: Path, limits: Limits) -> Iterator[tuple[str, tarfile.TarInfo]]:
+    for number, info in enumerate(tar):
+        if number >= limits.max_members:
+            raise ArchiveError(f"{path} {limits.too_many()}")
+        info.pax_headers = {}  # a copy of a header for the whole archive, in each of its files
+        yield shown_name(info.name), info
+
+
+def _members(
+    tar: tarfile.TarFile, infos: Iterator[tuple[str, tarfile.TarInfo]], limits: Limits
+) -> Iterator[Member]:
+    """Every name once, without folders."""
+    is_plain: dict[str, bool] = {}
+    for name, info in infos:
+        if info.isdir() or name in is_plain:
+            continue
+        is_plain[name] = _is_plain(info)
+        problem = _problem(info, limits)
+        if info.islnk() and is_plain.get(shown_name(info.linkname)):
+            yield Member(name, 0, None)  # the same bytes as the page before
+        elif problem is not None:
+            yield Member(name, info.size, None, problem)
+        else:
+            yield Member(name, info.size, partial(_open_tar_member, tar, info))
+
+
 def _is_plain(info: tarfile.TarInfo) -> bool:
-    return info.isreg() and not info.issparse()  # a sparse file can claim any size
+    return info.isreg() and not info.issparse()
 
 
-def _tar_member(tar: tarfile.TarFile, info: tarfile.TarInfo) -> Member:
-    return Member(info.name, info.size, partial(_open_tar_member, tar, info) if _is_plain(info) else None)
+def _problem(info: tarfile.TarInfo, limits: Limits) -> str | None:
+    if not _is_plain(info):
+        # Either could lead anywhere; a sparse file can claim any size.
+        return "is a link, a device or a sparse file, which are not followed; put the image itself there"
+    return limits.problem(info.size)
 
 
 def _open_tar_member(tar: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
@@ -126,9 +214,11 @@ def _open_tar_member(tar: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
     return file
 
 
-def _read_tar(tar: tarfile.TarFile, info: tarfile.TarInfo) -> bytes:
-    if not _is_plain(info):
-        raise KeyError(info.name)
-    check_size(info.size)
+def _read_tar(tar: tarfile.TarFile, name: str, info: tarfile.TarInfo, limits: Limits) -> bytes:
+    if problem := _problem(info, limits):
+        raise PageError(f"{name} {problem}")
     with _open_tar_member(tar, info) as file:
-        return file.read()
+        data = file.read()
+    if len(data) < info.size:
+        raise EOFError(f"{name} is cut off")
+    return data

@@ -1,7 +1,7 @@
 """A reader that needs no weights and does what a page's colour says; as a program, a worker with it.
 
 The environment says how long a page takes (SIMPLE_PAGE_S) and where each page read is noted
-(SIMPLE_READ_LOG, a line a page: its width).
+(SIMPLE_READ_LOG, a line a page: its width). SIMPLE_BROKEN makes it end on whatever it reads.
 """
 
 from __future__ import annotations
@@ -31,6 +31,8 @@ HANGS = (0, 255, 0)
 RAISES = (0, 0, 255)
 FILLS_MEMORY = (255, 255, 0)
 BREAKS_DEVICE = (0, 255, 255)
+#: The paper of the page that a worker reads before others' pages.
+TRIAL = (255, 255, 255)
 
 
 class SimpleReader:
@@ -46,9 +48,11 @@ class SimpleReader:
         return [self._read_page(page) for page in pages]
 
     def _read_page(self, page: PageImage) -> Reading:
-        _act(tuple(page.pixels[0, 0].tolist()))
-        time.sleep(float(os.environ.get("SIMPLE_PAGE_S", "0")))
-        if "SIMPLE_READ_LOG" in os.environ:
+        colour = tuple(page.pixels[0, 0].tolist())
+        _act(colour)
+        if colour != TRIAL:
+            time.sleep(float(os.environ.get("SIMPLE_PAGE_S", "0")))
+        if colour != TRIAL and "SIMPLE_READ_LOG" in os.environ:
             with Path(os.environ["SIMPLE_READ_LOG"]).open("a") as log:
                 log.write(f"{page.width}\n")
         characters = (
@@ -60,7 +64,7 @@ class SimpleReader:
 
 
 def _act(colour: tuple[int, ...]) -> None:
-    if colour == KILLS:
+    if colour == KILLS or "SIMPLE_BROKEN" in os.environ:
         os._exit(9)
     if colour == HANGS:
         time.sleep(3600)

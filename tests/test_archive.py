@@ -193,11 +193,17 @@ def test_a_text_is_no_archive(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names themselves")
-def test_a_file_name_that_no_database_could_keep_is_refused(tmp_path: Path) -> None:
-    Path(os.fsdecode(os.fsencode(tmp_path) + b"/\x8b.jpg")).write_bytes(JPEG)
+@pytest.mark.parametrize("raw", ["巻一/頁.jpg".encode("cp932"), b"\x8b"], ids=["Shift JIS", "noise"])
+def test_a_file_whose_name_is_no_utf_8_is_read_under_a_name_that_is(tmp_path: Path, raw: bytes) -> None:
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/" + raw))
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(JPEG)
 
-    with pytest.raises(ArchiveError, match="is not named in UTF-8; rename it"):
-        list_pages([str(tmp_path)])
+    (page,) = list_pages([str(tmp_path)]).pages
+
+    assert page.member in ("巻一/頁.jpg", "\N{REPLACEMENT CHARACTER}")
+    assert page.digest == hashlib.sha256(JPEG).hexdigest()
+    assert read_member(page.archive, page.member) == JPEG
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems refuse such names themselves")

@@ -178,6 +178,18 @@ def test_a_mistake_is_one_clear_line(folder: Path, arguments: list[str], words: 
     assert "Traceback" not in result.stderr
 
 
+@pytest.mark.parametrize("archive", ["nothere.zip", "text.zip"])
+def test_an_archive_without_pages_leaves_no_database_behind(folder: Path, archive: str) -> None:
+    (folder / "text.zip").write_text("no archive")
+
+    result = fumikura("run", archive)
+
+    assert (result.returncode, result.stdout) == (1, "")
+    assert len(result.stderr.splitlines()) == 1
+    assert archive in result.stderr
+    assert [path.name for path in folder.iterdir()] == ["text.zip"]
+
+
 def test_a_mistake_in_the_weights_queues_nothing(folder: Path) -> None:
     (folder / "page.png").write_bytes(page_png(0))
 

@@ -125,6 +125,44 @@ def test_cancel_takes_waiting_pages_out_of_the_queue() -> None:
 
 
 @pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("target", [("1",), ("/scans.zip",), ("--recipe", RECIPE.digest[:8])])
+def test_forget_asks_says_how_many_and_deletes(target: tuple[str, ...]) -> None:
+    refused = CliRunner().invoke(main, ["forget", *target], input="n\n")
+    unanswered = invoke("forget", *target)
+    forgotten = invoke("forget", *target, "--yes", "--json")
+
+    assert refused.exit_code == 1
+    assert "3 readings (" in refused.stderr
+    assert "with 4 characters" in refused.stderr
+    assert refused.stderr.endswith("nothing was forgotten\n")
+    assert unanswered.exit_code == 2
+    assert "--yes" in unanswered.stderr
+    assert objects(forgotten) == [{"forgotten": 3, "kept": 0}]
+    (state,) = objects(invoke("status", "--json"))
+    assert (state["n_pages"], state["runs"]) == (0, [])
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize(
+    ("arguments", "exit_code", "told"),
+    [
+        ((), 2, "a run's number, an archive, or --recipe"),
+        (("1", "--recipe", "aa"), 2, "a run's number, an archive, or --recipe"),
+        (("7",), 1, "there is no run 7"),
+        (("gone.zip",), 1, "gone.zip is known"),
+        (("--recipe", "zz"), 1, "no recipe begins with 'zz'"),
+    ],
+)
+def test_forget_of_what_is_not_there_is_one_line(
+    arguments: tuple[str, ...], exit_code: int, told: str
+) -> None:
+    result = invoke("forget", *arguments, "--yes")
+
+    assert result.exit_code == exit_code
+    assert told in result.stderr
+
+
+@pytest.mark.usefixtures("folder")
 def test_a_character_is_found_with_its_place_and_what_surrounds_it() -> None:
     table, (hit,) = (
         invoke("query", "characters", "は"),

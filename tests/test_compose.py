@@ -55,6 +55,14 @@ def test_scans_are_mounted_read_only(services: dict[str, Any]) -> None:
         assert [volume.rpartition("}:")[2] for volume in services[name]["volumes"]] == ["/scans:ro"]
 
 
+def test_no_container_runs_as_root_or_writes_outside_its_volumes(services: dict[str, Any]) -> None:
+    ours = {"migrate", "worker", "flower", "fumikura"}  # the image's own user, see below
+    for name, service in services.items():
+        assert service["read_only"] is True, name
+        assert "/tmp" in service["tmpfs"], name
+        assert name in ours or service["user"] not in ("", "root", "0"), name
+
+
 def test_redis_keeps_what_it_was_given(services: dict[str, Any]) -> None:
     command = services["redis"]["command"]
 

@@ -8,6 +8,7 @@ import io
 import os
 import stat
 import tarfile
+import tracemalloc
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 from core import member as member_module
 from core.archive import list_pages, read_member
 from core.errors import ArchiveError, PageError
+from core.member import Limits
 from core.tars import CompressedTar
 from tests.simple_archives import (
     JPEG,
@@ -54,15 +56,35 @@ def test_many_threads_read_one_archive(tmp_path: Path, make: Make) -> None:
     assert read == files
 
 
-@pytest.mark.parametrize("make", [make_zip, make_tar, make_tar_gz, make_tar_bz2, make_tar_xz])
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
-def test_an_archive_that_is_cut_off_is_refused_as_a_whole(tmp_path: Path, make: Make, share: float) -> None:
-    archive = Path(make(tmp_path, {f"p{number}.jpg": os.urandom(5000) for number in range(20)}))
+def test_a_zip_that_is_cut_off_has_no_names_and_is_refused(tmp_path: Path, share: float) -> None:
+    archive = Path(make_zip(tmp_path, {f"p{number}.jpg": os.urandom(5000) for number in range(20)}))
     data = archive.read_bytes()
     archive.write_bytes(data[: int(len(data) * share)])
 
     with pytest.raises(ArchiveError, match="copy it again from its source"):
         list_pages([str(archive)])
+
+
+@every_tar
+@pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
+def test_of_a_tar_that_is_cut_off_the_beginning_is_read_and_the_rest_fails(
+    tmp_path: Path, make: Make, share: float
+) -> None:
+    files = {f"p{number}.jpg": os.urandom(50_000) for number in range(20)}
+    archive = Path(make(tmp_path, files))
+    data = archive.read_bytes()
+    archive.write_bytes(data[: int(len(data) * share)])
+
+    rest, *pages = sorted(list_pages([str(archive)]).pages, key=lambda page: page.member)
+
+    whole = [page for page in pages if page.digest == hashlib.sha256(files[page.member]).hexdigest()]
+    assert 20 * share - 3 < len(whole) < 20
+    assert all(read_member(page.archive, page.member) == files[page.member] for page in whole)
+    assert (rest.member, rest.name) == ("", archive.name)
+    assert rest.digest == hashlib.sha256(f"{archive}\0".encode()).hexdigest()
+    with pytest.raises(PageError, match=r"damaged or cut off .*; copy it again from its source"):
+        read_member(rest.archive, rest.member)
 
 
 def test_a_damaged_header_in_the_middle_of_a_tar_is_not_taken_for_its_end(tmp_path: Path) -> None:
@@ -71,8 +93,11 @@ def test_a_damaged_header_in_the_middle_of_a_tar_is_not_taken_for_its_end(tmp_pa
     data[1024 + 150] ^= 0xFF  # in the checksum of the second header; each file takes two blocks of 512 bytes
     archive.write_bytes(data)
 
-    with pytest.raises(ArchiveError, match="damaged or cut off"):
-        list_pages([str(archive)])
+    first, rest = list_pages([str(archive)]).pages
+
+    assert (first.member, rest.member) == ("p0.jpg", "")
+    with pytest.raises(PageError, match="damaged or cut off"):
+        read_member(rest.archive, rest.member)
 
 
 @every_tar
@@ -81,18 +106,37 @@ def test_a_tar_that_ends_between_two_files_without_an_end_mark_is_cut_off(tmp_pa
     cut = tmp_path / "cut.tar.gz"
     cut.write_bytes(gzip.compress(whole[:1024]) if make is make_tar_gz else whole[:1024])
 
-    with pytest.raises(ArchiveError, match="damaged or cut off"):
-        list_pages([str(cut)])
+    assert [page.member for page in list_pages([str(cut)]).pages] == ["p1.jpg", ""]
 
 
-def test_an_encrypted_zip_says_what_to_do(tmp_path: Path) -> None:
+def test_an_archive_that_cannot_be_read_fails_beside_others_and_ends_the_command_alone(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "bad.zip").write_bytes(b"PK\3\4 and no more")
+    Path(make_zip(tmp_path, {"a.txt": b""})).rename(tmp_path / "text.zip")
+    good = make_zip(tmp_path, {"p.jpg": JPEG})
+
+    pages = list_pages([str(tmp_path / "bad.zip"), good, str(tmp_path / "text.zip")]).pages
+
+    assert [(page.name, page.member) for page in pages] == [("p", "p.jpg"), ("bad.zip", ""), ("text.zip", "")]
+    for page, reason in ((pages[1], "no zip or tar file"), (pages[2], "holds no JPEG")):
+        with pytest.raises(PageError, match=reason):
+            read_member(page.archive, page.member)
+    with pytest.raises(ArchiveError, match="no zip or tar file"):
+        list_pages([str(tmp_path / "bad.zip")])
+
+
+def test_the_pages_of_an_encrypted_zip_fail_and_say_what_to_do(tmp_path: Path) -> None:
     archive = Path(make_zip(tmp_path, {"p.jpg": JPEG}))
     data = bytearray(archive.read_bytes())
     data[data.index(b"PK\x01\x02") + 8] |= 1  # the flag "encrypted" of the central directory
     archive.write_bytes(data)
 
-    with pytest.raises(ArchiveError, match="is encrypted; unpack it with its password"):
-        list_pages([str(archive)])
+    (page,) = list_pages([str(archive)]).pages
+
+    assert page.digest == hashlib.sha256(f"{archive}\0p.jpg".encode()).hexdigest()
+    with pytest.raises(PageError, match=r"p\.jpg is encrypted; unpack the archive with its password"):
+        read_member(page.archive, page.member)
 
 
 def test_a_damaged_page_in_a_zip_is_listed_and_fails_alone(tmp_path: Path) -> None:
@@ -109,50 +153,161 @@ def test_a_damaged_page_in_a_zip_is_listed_and_fails_alone(tmp_path: Path) -> No
         read_member(bad.archive, bad.member)
 
 
-def test_a_member_that_claims_a_monstrous_size_fails_alone(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    archive = make_zip(tmp_path, {"bomb.jpg": bytes(5000), "good.jpg": JPEG})
-    monkeypatch.setattr(member_module, "MAX_BYTES", 4999)
+@every_kind
+def test_a_member_that_claims_a_monstrous_size_fails_alone(tmp_path: Path, make: Make) -> None:
+    archive = make(tmp_path, {"bomb.jpg": bytes(5000), "good.jpg": JPEG})
+    limits = Limits(max_file_bytes=4999)
 
-    bomb, good = list_pages([archive]).pages
+    bomb, good = list_pages([archive], limits=limits).pages
 
     assert good.digest == hashlib.sha256(JPEG).hexdigest()
+    assert read_member(archive, "good.jpg", limits=limits) == JPEG
     with pytest.raises(PageError, match="5,000 bytes, more than a page may have"):
-        read_member(archive, bomb.member)
+        read_member(archive, bomb.member, limits=limits)
 
 
-def test_links_in_a_zip_are_ignored_and_counted(tmp_path: Path) -> None:
+@pytest.mark.parametrize("make", [make_zip, make_tar_gz, make_tar_bz2, make_tar_xz])
+def test_what_unpacks_to_a_multiple_of_its_size_is_a_bomb(
+    tmp_path: Path, make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(member_module, "HARMLESS_BYTES", 60_000)
+    archive = make(tmp_path, {"a.jpg": JPEG, "bomb.jpg": bytes(2_000_000)})
+
+    pages = {page.member: page for page in list_pages([archive]).pages}
+
+    assert pages.keys() >= {"a.jpg", "bomb.jpg"}
+    assert read_member(archive, "a.jpg") == JPEG
+    for member in pages.keys() - {"a.jpg"}:
+        with pytest.raises(PageError, match=r"as only a bomb does; .* FUMIKURA_MAX_RATIO"):
+            read_member(archive, member)
+
+
+def test_members_of_a_zip_that_are_harmless_one_by_one_are_a_bomb_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(member_module, "HARMLESS_BYTES", 5000)
+    archive = make_zip(tmp_path, {f"p{number}.jpg": bytes(4000) for number in range(3)})
+    limits = Limits(max_ratio=10)  # the archive has less than 500 bytes
+
+    pages = list_pages([archive], limits=limits).pages
+
+    assert len({page.digest for page in pages}) == 3  # of the first, and two stand-ins
+    assert read_member(archive, "p0.jpg", limits=limits) == bytes(4000)
+    with pytest.raises(PageError, match=r"p1\.jpg is beyond the 5,000 bytes"):
+        read_member(archive, "p1.jpg", limits=limits)
+
+
+def test_a_zip_whose_header_claims_less_than_there_is_fails_without_being_unpacked(tmp_path: Path) -> None:
+    archive = Path(make_zip(tmp_path, {"p.jpg": bytes(50_000_000)}))
+    archive.write_bytes(archive.read_bytes().replace((50_000_000).to_bytes(4, "little"), b"\x0a\0\0\0"))
+
+    tracemalloc.start()
+    (page,) = list_pages([str(archive)]).pages
+    with pytest.raises(PageError, match="cannot be read"):
+        read_member(page.archive, page.member)
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert peak_bytes < 10_000_000
+
+
+@pytest.mark.parametrize("make", [make_zip, make_tar, make_tar_gz])
+def test_of_an_archive_of_too_many_files_no_more_than_so_many_are_read(tmp_path: Path, make: Make) -> None:
+    archive = make(tmp_path, {f"p{number}.jpg": bytes([number]) for number in range(5)})
+
+    assert len(list_pages([archive], limits=Limits(max_members=5)).pages) == 5
+    if make is make_zip:
+        with pytest.raises(ArchiveError, match="holds more than 4 files; split it"):
+            list_pages([archive], limits=Limits(max_members=4))
+    else:
+        *pages, rest = list_pages([archive], limits=Limits(max_members=4)).pages
+        assert (len(pages), rest.member) == (4, "")
+
+
+def test_a_zip_packed_by_a_method_without_bounds_is_not_unpacked(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "shelf.zip", "w", zipfile.ZIP_BZIP2) as archive:
+        archive.writestr("p.jpg", JPEG)
+
+    (page,) = list_pages([str(tmp_path / "shelf.zip")]).pages
+
+    with pytest.raises(PageError, match="packed by method 12"):
+        read_member(page.archive, page.member)
+
+
+@every_tar
+def test_a_header_that_would_fill_the_memory_is_damage(tmp_path: Path, make: Make) -> None:
+    mode = "w:gz" if make is make_tar_gz else "w"
+    with tarfile.open(tmp_path / "shelf.tar", mode) as archive:  # type: ignore[call-overload]
+        for name in ("p1.jpg", "x" * 100_000 + ".jpg", "p2.jpg"):
+            archive.addfile(tarfile.TarInfo(name))
+
+    pages = list_pages([str(tmp_path / "shelf.tar")]).pages
+
+    assert [page.member for page in pages] == ["p1.jpg", ""]
+
+
+def test_links_in_a_zip_fail_and_are_not_followed(tmp_path: Path) -> None:
     archive = make_zip(tmp_path, {"p.jpg": JPEG})
     link = zipfile.ZipInfo("link.jpg")
     link.external_attr = (stat.S_IFLNK | 0o777) << 16
     with zipfile.ZipFile(archive, "a") as file:
         file.writestr(link, "/etc/passwd")
 
-    listing = list_pages([archive])
+    pages = list_pages([archive]).pages
 
-    assert [page.member for page in listing.pages] == ["p.jpg"]
-    assert listing.n_ignored == 1
+    assert [page.member for page in pages] == ["link.jpg", "p.jpg"]
+    with pytest.raises(PageError, match=r"link\.jpg is a link or a device, which are not followed"):
+        read_member(archive, "link.jpg")
 
 
 @every_tar
-def test_links_and_devices_in_a_tar_are_ignored_counted_and_never_read(tmp_path: Path, make: Make) -> None:
+def test_links_and_devices_in_a_tar_fail_and_are_not_followed(tmp_path: Path, make: Make) -> None:
     mode = "w:gz" if make is make_tar_gz else "w"
     with tarfile.open(tmp_path / "shelf.tar", mode) as file:  # type: ignore[call-overload]
         for kind in (tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE):
             info = tarfile.TarInfo(f"odd{kind.decode()}.jpg")
             info.type, info.linkname = kind, "/etc/passwd"
             file.addfile(info)
+        plain = tarfile.TarInfo("p.jpg")
+        plain.size = len(JPEG)
+        file.addfile(plain, io.BytesIO(JPEG))
+
+    pages = list_pages([str(tmp_path / "shelf.tar")]).pages
+
+    assert [page.member for page in pages] == ["odd1.jpg", "odd2.jpg", "odd3.jpg", "odd6.jpg", "p.jpg"]
+    for page in pages[:4]:
+        with pytest.raises(PageError, match="which are not followed"):
+            read_member(page.archive, page.member)
+
+
+@every_tar
+def test_a_hard_link_to_a_page_before_it_is_that_page(tmp_path: Path, make: Make) -> None:
+    mode = "w:gz" if make is make_tar_gz else "w"
+    with tarfile.open(tmp_path / "shelf.tar", mode) as file:  # type: ignore[call-overload]
         page = tarfile.TarInfo("p.jpg")
         page.size = len(JPEG)
         file.addfile(page, io.BytesIO(JPEG))
+        link = tarfile.TarInfo("again.jpg")
+        link.type, link.linkname = tarfile.LNKTYPE, "p.jpg"
+        file.addfile(link)
 
     listing = list_pages([str(tmp_path / "shelf.tar")])
 
-    assert [page.member for page in listing.pages] == ["p.jpg"]
-    assert listing.n_ignored == 4
-    with pytest.raises(PageError):
-        read_member(str(tmp_path / "shelf.tar"), "odd2.jpg")
+    assert ([page.member for page in listing.pages], listing.n_ignored) == (["p.jpg"], 1)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no pipes in folders")
+def test_a_link_to_nothing_and_a_pipe_in_a_folder_fail(tmp_path: Path) -> None:
+    folder = Path(make_folder(tmp_path, {"p.jpg": JPEG}))
+    (folder / "gone.jpg").symlink_to(tmp_path / "nowhere.jpg")
+    os.mkfifo(folder / "pipe.jpg")
+
+    gone, page, pipe = list_pages([str(folder)]).pages
+
+    assert read_member(page.archive, page.member) == JPEG
+    for one, reason in ((gone, "leads nowhere"), (pipe, "is a device or the like")):
+        with pytest.raises(PageError, match=reason):
+            read_member(one.archive, one.member)
 
 
 def test_linked_folders_are_entered_once_and_loops_end(tmp_path: Path) -> None:
@@ -204,7 +359,9 @@ def test_a_compressed_tar_read_about_in_order_is_decompressed_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = [f"p{number}.jpg" for number in range(30)]
-    archive = CompressedTar(Path(make_tar_gz(tmp_path, {name: name.encode() for name in names})))
+    archive = CompressedTar(
+        Path(make_tar_gz(tmp_path, {name: name.encode() for name in names})), Limits(), gzip.open
+    )
     monkeypatch.setattr(archive, "_restart", lambda: pytest.fail("read from its start again"))
 
     for first, second in zip(names[::2], names[1::2], strict=True):
@@ -217,7 +374,9 @@ def test_a_compressed_tar_keeps_little_of_what_passed_by(
 ) -> None:
     monkeypatch.setattr("core.tars._KEPT_BYTES", 250)
     names = [f"p{number}.jpg" for number in range(9)]
-    archive = CompressedTar(Path(make_tar_gz(tmp_path, {name: bytes(100) for name in names})))
+    archive = CompressedTar(
+        Path(make_tar_gz(tmp_path, {name: bytes(100) for name in names})), Limits(), gzip.open
+    )
 
     archive.read("p8.jpg")
 

@@ -7,6 +7,7 @@ import math
 import pytest
 import torch
 
+from core import crops
 from core.crops import crop_corners, cut_crops, find_boxes
 
 
@@ -111,3 +112,17 @@ def test_a_page_without_boxes_gives_no_crops() -> None:
         8,
         8,
     )
+
+
+def test_overlaps_are_the_same_however_many_boxes_are_compared_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    corners = torch.rand(50, 2, generator=torch.Generator().manual_seed(3)) * 100
+    boxes = torch.cat([corners, corners + 20], dim=1)
+
+    at_once = crops._shared_with_surer(boxes)
+    monkeypatch.setattr(crops, "_BOXES_AT_ONCE", 7)
+
+    assert torch.equal(crops._shared_with_surer(boxes), at_once)
+    assert at_once[0] == 0
+    assert crops._shared_with_surer(boxes[:0]).shape == (0,)

@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from core import doctor
 from core.errors import CheckpointError, DeviceError, TruthError
-from core.intake import submit
+from core.intake import submit, survey
 from core.models.device import try_device
 from core.page import Box, Character, Reading
 from core.recipe import Recipe, recipe_of
@@ -34,7 +34,7 @@ def test_what_is_no_page_is_counted(tmp_path: Path, engine: Engine) -> None:
     (tmp_path / "scans" / "copy.png").write_bytes(page_png(0))
     (tmp_path / "scans" / "notes.txt").write_text("about the scans")
 
-    submitted = submit(engine, [str(tmp_path / "scans")], recipe=RECIPE, command="test")
+    submitted = submit(engine, survey([str(tmp_path / "scans")]), recipe=RECIPE, command="test")
 
     assert (submitted.added.n_pages, submitted.added.n_queued, submitted.n_ignored) == (1, 1, 1)
 
@@ -43,7 +43,7 @@ def test_new_truth_scores_a_reading_that_is_done(tmp_path: Path, engine: Engine)
     write_zip(tmp_path / "book.zip", 1)
     write_truth(tmp_path / "truth.csv", 1)
     archives = [str(tmp_path / "book.zip")]
-    submit(engine, archives, recipe=RECIPE, command="test")
+    submit(engine, survey(archives), recipe=RECIPE, command="test")
     (claimed,) = claim(engine, [1], recipe_digest=RECIPE.digest, worker="w", lease_s=60)
     y, x = blots(0)[0]
     found = Character(Box(x - BOX_SIDE // 2, y - BOX_SIDE // 2, BOX_SIDE, BOX_SIDE), "一", 0.9)
@@ -51,7 +51,9 @@ def test_new_truth_scores_a_reading_that_is_done(tmp_path: Path, engine: Engine)
         engine, claimed.reading_id, Reading(np.zeros((160, 120), bool), (found,), 120, 160), worker="w"
     )
 
-    submitted = submit(engine, archives, recipe=RECIPE, command="test", truth=[tmp_path / "truth.csv"])
+    submitted = submit(
+        engine, survey(archives, truth=[tmp_path / "truth.csv"]), recipe=RECIPE, command="test"
+    )
 
     (scores,) = run_scores(engine, submitted.run_id)
     assert submitted.n_with_truth == 1
@@ -66,7 +68,7 @@ def test_truth_that_fits_two_pages_is_refused_and_nothing_stored(tmp_path: Path,
     archives = [str(tmp_path / "one"), str(tmp_path / "two")]
 
     with pytest.raises(TruthError, match="two different pages"):
-        submit(engine, archives, recipe=RECIPE, command="test", truth=[tmp_path / "truth.csv"])
+        submit(engine, survey(archives, truth=[tmp_path / "truth.csv"]), recipe=RECIPE, command="test")
 
     with engine.connect() as connection:
         assert connection.execute(text("SELECT count(*) FROM run")).scalar_one() == 0
@@ -77,14 +79,12 @@ def test_complete_truth_goes_before_partial_truth(tmp_path: Path, engine: Engine
     write_truth(tmp_path / "complete.csv", 1)
     write_truth(tmp_path / "partial.csv", 2)
 
-    submit(
-        engine,
+    found = survey(
         [str(tmp_path / "book.zip")],
-        recipe=RECIPE,
-        command="test",
         truth=[tmp_path / "complete.csv"],
         partial_truth=[tmp_path / "partial.csv"],
     )
+    submit(engine, found, recipe=RECIPE, command="test")
 
     with engine.connect() as connection:
         rows = connection.execute(text("SELECT is_partial FROM truth ORDER BY page_id")).scalars().all()
@@ -126,7 +126,7 @@ def test_what_is_wrong_becomes_a_finding(tmp_path: Path) -> None:
 
 def test_a_database_is_looked_at_where_there_is_one(tmp_path: Path, engine: Engine) -> None:
     write_zip(tmp_path / "book.zip", 2)
-    submit(engine, [str(tmp_path / "book.zip")], recipe=RECIPE, command="test")
+    submit(engine, survey([str(tmp_path / "book.zip")]), recipe=RECIPE, command="test")
 
     found = doctor.look_at_database(Settings(database_url=f"sqlite:///{tmp_path / 'fumikura.db'}"))
 

@@ -23,7 +23,7 @@ from core.store.pages import add_pages, add_run
 from core.store.queries import RunSummary, failures, run_summary
 from core.store.session import Engine, open_database
 from tests.simple_launcher import children, program, wait_until
-from tests.simple_reader import COMMAND, HANGS, KILLS, RECIPE, draw_pages
+from tests.simple_reader import COMMAND, FILLS_MEMORY, HANGS, KILLS, RECIPE, draw_pages
 from worker.folder import folder_url
 from worker.launcher import run_locally, work
 
@@ -154,6 +154,7 @@ def test_a_page_that_kills_its_worker_ends_in_quarantine_and_its_neighbours_are_
     assert (run.summary.done, run.summary.quarantined) == (5, 1)
     (failure,) = failures(run.engine, run_id=run.run_id)
     assert (failure.name, failure.attempts) == ("page_2", 3)
+    assert failure.reason.startswith("3 workers ended while they read this page alone")
 
 
 def test_a_page_that_takes_too_long_ends_its_worker(tmp_path: Path, make_run: Callable[..., Run]) -> None:
@@ -163,6 +164,8 @@ def test_a_page_that_takes_too_long_ends_its_worker(tmp_path: Path, make_run: Ca
     run.read()
 
     assert (run.summary.done, run.summary.quarantined) == (2, 1)
+    (failure,) = failures(run.engine, run_id=run.run_id)
+    assert failure.name == "page_0"
 
 
 def test_a_stopped_run_hands_back_its_pages_even_amid_a_slow_one(
@@ -227,6 +230,34 @@ def test_workers_that_crash_before_they_read_end_the_run_with_their_last_words(
         run.read(command=crash)
 
     assert run.summary.queued == 1
+
+
+@pytest.mark.parametrize("n_pages", [1, 12])
+def test_a_machine_on_which_every_page_ends_the_worker_stops_and_blames_no_page(
+    tmp_path: Path, make_run: Callable[..., Run], monkeypatch: pytest.MonkeyPatch, n_pages: int
+) -> None:
+    monkeypatch.setenv("SIMPLE_BROKEN", "1")
+    run = make_run(draw_pages(tmp_path / "book", n_pages), workers=2)
+
+    with pytest.raises(FumikuraError, match=r"^every worker here ends over a page drawn for a trial[^\n]*$"):
+        run.read()
+
+    assert run.summary.queued == n_pages
+    assert attempts(run.engine) == {0}
+    assert children() == []
+
+
+def test_a_page_that_fills_the_memory_is_tried_alone_and_then_quarantined(
+    tmp_path: Path, make_run: Callable[..., Run]
+) -> None:
+    run = make_run(draw_pages(tmp_path / "book", 5, page_1=FILLS_MEMORY))
+
+    run.read()
+
+    assert (run.summary.done, run.summary.quarantined) == (4, 1)
+    (failure,) = failures(run.engine, run_id=run.run_id)
+    assert (failure.name, failure.attempts) == ("page_1", 3)
+    assert failure.reason.startswith("reading the page takes more memory than there is")
 
 
 def test_a_worker_program_needs_a_broker() -> None:

@@ -112,7 +112,16 @@ def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
         load_segmenter(tmp_path / "absent.safetensors")
 
 
-def test_the_batch_shrinks_when_memory_is_short(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError(),
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 64 bytes"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_the_batch_shrinks_when_memory_is_short(tmp_path: Path, error: Exception) -> None:
     save_segmenter(tmp_path / "s.safetensors", UNet(SMALL_UNET), SMALL_UNET)
     segmenter = Segmenter(tmp_path / "s.safetensors", device="cpu", precision="fp32", patches_per_batch=8)
     patches = torch.randint(0, 256, (8, 3, 32, 32), dtype=torch.uint8)
@@ -122,7 +131,7 @@ def test_the_batch_shrinks_when_memory_is_short(tmp_path: Path) -> None:
     def forget_large_batches(_: torch.nn.Module, inputs: tuple[torch.Tensor]) -> None:
         seen.append(len(inputs[0]))
         if len(inputs[0]) > 2:
-            raise MemoryError
+            raise error
 
     segmenter._model._model.register_forward_pre_hook(forget_large_batches)
 

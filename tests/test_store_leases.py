@@ -25,6 +25,7 @@ from core.store.leases import (
     renew,
     return_expired,
     return_leases,
+    return_page,
     save_failure,
     save_reading,
 )
@@ -290,6 +291,24 @@ def test_a_page_that_ends_three_workers_alone_is_quarantined(engine: Engine) -> 
     assert failure.attempts == 3
     assert "3 workers ended" in failure.reason
     assert claim_ids(engine, [1]) == []
+
+
+def test_a_page_that_its_worker_could_not_take_on_comes_back_alone_and_then_counts(engine: Engine) -> None:
+    start_run(engine, make_pages(4))
+    claim_ids(engine, [1, 2, 3, 4])
+
+    assert return_page(engine, 2, worker=WORKER, max_attempts=2, reason="too large")
+    among_others = row_of(engine, 2)
+    for _ in range(2):
+        claim_ids(engine, [2], "other")
+        assert return_page(engine, 2, worker="other", max_attempts=2, reason="too large")
+
+    assert [among_others[name] for name in ("status", "attempts", "chunk_limit")] == ["queued", 0, 1]
+    last = row_of(engine, 2)
+    assert (last["status"], last["attempts"]) == ("quarantined", 2)
+    assert last["error"] == "too large; `fumikura retry` tries it again"
+    assert row_of(engine, 1)["status"] == "leased"
+    assert not return_page(engine, 1, worker="other", max_attempts=2, reason="not its own")
 
 
 def test_a_lease_that_is_renewed_does_not_expire(engine: Engine) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from core.errors import FumikuraError
 from core.page import Scores
-from core.store.leases import claim, return_leases, save_failure, save_reading
+from core.store.leases import claim, hand_back, return_leases, save_failure, save_reading
 from core.store.pages import add_pages
 from core.store.queries import (
     cancel,
@@ -183,6 +183,38 @@ def test_cancel_leaves_what_another_run_asks_for(engine: Engine) -> None:
     assert cancel(engine, first) == 1
     assert run_summary(engine, second).queued == 2
     assert cancel(engine, second) == 2
+
+
+@pytest.mark.parametrize("how", ["handed back", "lost"])
+def test_a_page_in_hand_when_its_run_was_cancelled_does_not_come_back_into_the_queue(
+    engine: Engine, how: str
+) -> None:
+    first, _ = start_run(engine, make_pages(3))
+    second, _ = start_run(engine, make_pages(1))
+    claim_all(engine)
+
+    assert cancel(engine, first) == 0
+    if how == "lost":
+        return_leases(engine, WORKER, max_attempts=3)
+    else:
+        hand_back(engine, WORKER)
+
+    summary = run_summary(engine, first)
+    assert (summary.cancelled, summary.queued, summary.is_finished) == (2, 1, False)
+    assert run_summary(engine, second).queued == 1  # page 1, for which it still asks
+
+
+def test_a_page_retried_after_its_run_was_cancelled_is_asked_for_again(engine: Engine) -> None:
+    run_id = finish_one_of_each(engine)
+    hand_back(engine, WORKER)
+    cancel(engine, run_id)
+
+    assert retry(engine) == 2
+    claim_all(engine)
+    hand_back(engine, WORKER)
+
+    summary = run_summary(engine, run_id)
+    assert (summary.queued, summary.cancelled, summary.is_cancelled) == (2, 2, False)
 
 
 def test_another_recipes_run_does_not_keep_a_page_in_the_queue(engine: Engine) -> None:

@@ -49,7 +49,7 @@ def test_a_host_that_was_started_anew_does_not_vouch_for_its_old_processes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     name = worker_name()
-    monkeypatch.setattr(host, "_boot", lambda: "another boot")
+    monkeypatch.setattr(host, "boot", lambda: "another boot")
 
     assert is_dead(name) is None
 

@@ -92,20 +92,35 @@ def test_a_page_that_cannot_be_decoded_fails_with_its_reason_and_the_others_are_
     assert "no longer the image that was added" in desk.reasons["page_2"]
 
 
-@pytest.mark.parametrize(
-    ("colour", "reason"), [(RAISES, "RuntimeError: blue pages cannot be read"), (FILLS_MEMORY, "memory")]
-)
-def test_a_group_that_cannot_be_read_is_read_page_by_page(
-    tmp_path: Path, colour: tuple[int, int, int], reason: str
+def test_a_group_that_cannot_be_read_is_read_page_by_page_and_what_fails_is_not_tried_again(
+    tmp_path: Path,
 ) -> None:
-    desk = make_desk(tmp_path, draw_pages(tmp_path / "book", 4, page_1=colour))
+    desk = make_desk(tmp_path, draw_pages(tmp_path / "book", 4, page_1=RAISES))
 
     desk.stream.read(desk.reading_ids)
 
     assert desk.summary.done == 3
     assert list(desk.reasons) == ["page_1"]
-    assert reason in desk.reasons["page_1"]
+    assert "RuntimeError: blue pages cannot be read" in desk.reasons["page_1"]
     assert desk.reader.group_sizes == [2, 1, 1, 2]
+    assert desk.summary.queued == 0
+
+
+def test_a_page_that_takes_too_much_memory_comes_again_alone_and_is_quarantined_after_three_attempts(
+    tmp_path: Path,
+) -> None:
+    desk = make_desk(tmp_path, draw_pages(tmp_path / "book", 4, page_1=FILLS_MEMORY))
+
+    desk.stream.read(desk.reading_ids)
+    after_the_chunk = desk.summary
+    for _ in range(3):
+        desk.stream.read([2])
+
+    assert (after_the_chunk.done, after_the_chunk.queued) == (3, 1)
+    assert (desk.summary.done, desk.summary.quarantined) == (3, 1)
+    assert "more memory than there is" in desk.reasons["page_1"]
+    (failure,) = failures(desk.engine)
+    assert failure.attempts == 3
 
 
 def test_pages_with_truth_get_scores(tmp_path: Path) -> None:

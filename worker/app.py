@@ -79,7 +79,7 @@ def reached(app: Celery) -> Iterator[Connection]:
             *connection.connection_errors,
             *connection.channel_errors,
         )
-    except (LookupError, ValueError, ImportError) as error:
+    except (LookupError, ValueError, TypeError, ImportError) as error:
         raise BrokerError(f"{shown} is no queue; set --broker, such as redis://host/0") from error
     try:
         with connection:

@@ -16,6 +16,7 @@ import threading
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from core.errors import BrokerError, CheckpointError, DatabaseError, FumikuraError
@@ -33,6 +34,11 @@ log = logging.getLogger(__name__)
 #: what is worth waiting for.
 UNFIT = 78
 AWAY = 75
+BROKEN = 70
+
+#: What a worker tells its launcher: its weights are loaded; it has read a page of its own and
+#: waits for others'.
+LOADED, READY = b"loaded\n", b"ready\n"
 
 #: From the order to end until the pages in hand are given up.
 STOP_GRACE_S = 3.0
@@ -59,6 +65,11 @@ def main(load_reader: Callable[[Settings, str], Reader] | None = None) -> int:
     except FumikuraError as error:
         print(error, file=sys.stderr)
         return AWAY if isinstance(error, BrokerError | DatabaseError) else UNFIT
+    except Exception as error:
+        # Not left to Python, whose exit code would be that of a page that took too long.
+        log.exception("the worker cannot go on")
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return BROKEN
 
 
 def _serve(device: str, *, recipe_digest: str, load_reader: Callable[[Settings, str], Reader] | None) -> int:
@@ -67,6 +78,7 @@ def _serve(device: str, *, recipe_digest: str, load_reader: Callable[[Settings, 
     from worker.host import worker_name
     from worker.stream import Stream
     from worker.tasks import add_tasks
+    from worker.trial import read_trial_page
     from worker.watch import start_watching
 
     settings = read_settings()
@@ -74,6 +86,8 @@ def _serve(device: str, *, recipe_digest: str, load_reader: Callable[[Settings, 
     reader = (load_reader or _load_reader)(settings, device)
     if reader.recipe.digest != recipe_digest:
         raise CheckpointError("the weights files have changed since the program started; start it again")
+    _tell_launcher(LOADED)
+    read_trial_page(reader, limit_s=settings.page_time_limit_s)
     name, stop = worker_name(), threading.Event()
     app = make_app(settings, reader.recipe)
     stream = Stream(engine, reader, settings=settings, worker=name, stop=stop)
@@ -90,7 +104,7 @@ def _load_reader(settings: Settings, device: str) -> Reader:
 
 def _work(app: Celery, stop: threading.Event, *, leave: Callable[[], None]) -> int:
     """Take chunks until a signal comes."""
-    from celery.signals import worker_shutting_down
+    from celery.signals import worker_ready, worker_shutting_down
 
     def begin_to_stop(**_: Any) -> None:
         stop.set()
@@ -98,6 +112,10 @@ def _work(app: Celery, stop: threading.Event, *, leave: Callable[[], None]) -> i
         timer.daemon = True
         timer.start()
 
+    def tell_that_it_is_ready(**_: Any) -> None:
+        _tell_launcher(READY)
+
+    worker_ready.connect(tell_that_it_is_ready, weak=False)
     worker_shutting_down.connect(begin_to_stop, weak=False)
     # Celery warns of what does not concern us: root and pickles, which are not accepted, and
     # late messages that come twice. A chunk handed back is no error.
@@ -115,6 +133,11 @@ def _work(app: Celery, stop: threading.Event, *, leave: Callable[[], None]) -> i
     )
     worker.start()
     return int(worker.exitcode or 0)
+
+
+def _tell_launcher(word: bytes) -> None:
+    with suppress(OSError):  # it is gone, or nobody listens
+        os.write(1, word)
 
 
 def _leave(engine: Engine, name: str) -> None:
@@ -135,7 +158,7 @@ def _end_with_parent() -> None:
         pass  # no standard input is as good as a closed one
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(ORPHAN_GRACE_S)
-    os._exit(1)
+    os._exit(BROKEN)
 
 
 if __name__ == "__main__":

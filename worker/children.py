@@ -18,8 +18,9 @@ from core.recipe import Recipe
 from core.settings import Settings
 from core.store.leases import hand_back, return_leases
 from core.store.session import Engine
-from worker.child import AWAY, UNFIT
+from worker.child import AWAY, LOADED, READY, UNFIT
 from worker.devices import child_environment, device_within, find_devices
+from worker.emergency import TOOK_TOO_LONG
 from worker.host import worker_name
 from worker.patience import pause_s
 
@@ -30,9 +31,7 @@ COMMAND = (sys.executable, "-P", "-m", "worker.child")
 
 #: From the order to end until a child is killed.
 GRACE_S = 10.0
-#: A child that lived so long has proved that it can start.
-LIVED_S = 60.0
-#: A child that ended so often in a row without having had a page in hand will not do better.
+#: A child that ended so often in a row before it was ready for pages will not do better.
 MAX_FAILURES = 3
 
 
@@ -43,18 +42,19 @@ class Child:
     Attributes:
         name: under which its pages are leased.
         start_at_s: monotonic time before which no process is started.
-        n_failures: ends in a row for which no page can be blamed.
+        n_failures: ends in a row before the process was ready for pages, so that none can be blamed.
         exit_code: of the last process that ended.
+        said: what that one told, see `worker.child`.
     """
 
     number: int
     device: str
     process: subprocess.Popen[bytes] | None = None
     name: str = ""
-    started_s: float = 0.0
     start_at_s: float = 0.0
     n_failures: int = 0
     exit_code: int | None = None
+    said: bytes = b""
 
     @property
     def is_hopeless(self) -> bool:
@@ -127,25 +127,22 @@ class Children:
                 [*self._command, *arguments, "--log-level", level],
                 env=environment,
                 stdin=subprocess.PIPE,  # never written to: that it closes tells the child of our end
-                stdout=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,  # two words at most, see `worker.child`
                 stderr=errors,
                 start_new_session=True,  # Ctrl-C is for us alone
             )
         child.name = worker_name(child.process.pid)
-        child.started_s = time.monotonic()
         log.info("worker %d on %s is process %d", child.number, child.device, child.process.pid)
 
     def _clear_away(self, child: Child, code: int) -> None:
         """Return the pages of a child that ended, and say when the next one starts."""
         if child.process is not None:
-            _close(child.process)
+            child.said = _close(child.process)
         child.process, child.exit_code = None, code
         n_returned = self._return_leases(child)
-        if n_returned or time.monotonic() - child.started_s >= LIVED_S:
-            child.n_failures = 0
-        else:
-            child.n_failures += 1
-        wait_s = pause_s(child.n_failures) if child.n_failures else 0.0
+        # Whether it had pages would tell less: the feeder, too, returns those of the dead.
+        child.n_failures = 0 if READY in child.said else child.n_failures + 1
+        wait_s = 0.0 if n_returned else pause_s(max(1, child.n_failures))
         child.start_at_s = time.monotonic() + wait_s
         log.warning(
             "worker %d on %s ended with %s; %d pages go back to the queue",
@@ -157,7 +154,10 @@ class Children:
 
     def _return_leases(self, child: Child) -> int:
         try:
-            return return_leases(self._engine, child.name, self._settings.max_attempts)
+            how = f"with {_describe(child.exit_code)}"
+            if child.exit_code == TOOK_TOO_LONG and READY in child.said:
+                how = f"by the time limit of {self._settings.page_time_limit_s:g} s a page"
+            return return_leases(self._engine, child.name, self._settings.max_attempts, how=how)
         except DatabaseError as error:
             log.warning("%s; the feeder will return the pages of worker %d", error, child.number)
             return 0
@@ -168,19 +168,23 @@ class Children:
         return (self._logs / f"worker-{child.number}.log").open("ab")
 
     def _last_words(self, child: Child) -> str:
+        what = "no worker can start"
+        if LOADED in child.said:
+            what = "every worker here ends over a page drawn for a trial, so all pages stay in the queue"
         if self._logs is None:
-            return f"no worker can start ({_describe(child.exit_code)}); what it said stands above"
+            return f"{what} ({_describe(child.exit_code)}); what it said stands above"
         lines = (self._logs / f"worker-{child.number}.log").read_text(errors="replace").split("\n")
         last = next((line for line in reversed(lines) if line.strip()), "")
         if child.exit_code == UNFIT:
             return last
-        return f"no worker can start; the last one ended with {_describe(child.exit_code)}: {last}"
+        ending = f"{what}; the last one ended with {_describe(child.exit_code)}"
+        return f"{ending}: {last}" if last else f"{ending}; `fumikura doctor` may tell more"
 
 
-def _close(process: subprocess.Popen[bytes]) -> None:
-    process.wait()
-    if process.stdin is not None:
-        process.stdin.close()
+def _close(process: subprocess.Popen[bytes]) -> bytes:
+    """Wait for a process that is about to end; what it wrote to standard output."""
+    said, _ = process.communicate()  # closes its standard input too
+    return said or b""
 
 
 def _describe(code: int | None) -> str:

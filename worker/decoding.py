@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import islice
 
 from core.archive import read_member
 from core.errors import PageError
 from core.images import decode
+from core.member import Limits
 from core.page import PageImage
 from core.store.leases import Claim
+
+_LARGE = threading.Lock()
+_LARGE_BYTES = 32 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,19 +30,21 @@ class DecodedPage:
     decode_s: float
 
 
-def decode_page(claimed: Claim, *, long_side: int, max_pixels: int) -> DecodedPage:
+def decode_page(claimed: Claim, *, long_side: int, max_pixels: int, limits: Limits) -> DecodedPage:
     """Fetch a page from its archive and decode it.
 
     Raises:
         PageError: the page is gone, is no longer the one that was added, or is no image.
     """
     started_s = time.perf_counter()
-    data = read_member(claimed.archive, claimed.member)
-    if hashlib.sha256(data).hexdigest() != claimed.digest:
-        raise PageError(
-            f"{claimed.member} in {claimed.archive} is no longer the image that was added; add it again"
-        )
-    image = decode(data, long_side=long_side, max_pixels=max_pixels)
+    # Several large files at once could fill the memory.
+    with _LARGE if claimed.size_bytes > _LARGE_BYTES else nullcontext():
+        data = read_member(claimed.archive, claimed.member, limits=limits)
+        if hashlib.sha256(data).hexdigest() != claimed.digest:
+            raise PageError(
+                f"{claimed.member} in {claimed.archive} is no longer the image that was added; add it again"
+            )
+        image = decode(data, long_side=long_side, max_pixels=max_pixels)
     return DecodedPage(claimed, image, time.perf_counter() - started_s)
 
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import psutil
 
+from core.host import boot
+
 #: The time of boot is known in whole seconds, and may round otherwise the next time.
 SAME_START_S = 2.0
 
@@ -41,14 +43,7 @@ def is_dead(name: str) -> bool | None:
 def _host() -> str:
     # Containers often share a host name, and a host that was started anew gives old process
     # numbers to new processes: boot and process namespace tell them apart.
-    return ":".join((socket.gethostname(), _boot(), _process_namespace()))
-
-
-def _boot() -> str:
-    try:
-        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()[:8]
-    except OSError:
-        return "-"
+    return ":".join((socket.gethostname(), boot()[:8] or "-", _process_namespace()))
 
 
 def _process_namespace() -> str:

@@ -13,7 +13,7 @@ from core.errors import UsageError
 from core.recipe import Recipe
 from core.settings import Settings
 from core.store.queries import RunSummary, run_summary
-from core.store.session import Engine, open_database
+from core.store.session import Engine, open_database, write_transaction
 from worker.app import check_broker, make_app
 from worker.children import COMMAND, Children
 from worker.feeder import Feed, keep_feeding
@@ -88,6 +88,8 @@ def work(
         )
     check_broker(settings)
     engine = open_database(settings.database_url)
+    with write_transaction(engine):
+        pass  # refuses a SQLite file into which another machine writes
     feed = Feed(engine, make_app(settings, recipe), recipe, settings)
     with ExitStack() as stack:
         children = Children(engine, settings, recipe, command=command)

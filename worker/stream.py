@@ -17,11 +17,20 @@ from itertools import islice
 from typing import Protocol, TypeVar
 
 from core.errors import PageError
+from core.memory import is_out_of_memory
 from core.metrics import score
 from core.page import PageImage, Reading
 from core.recipe import Recipe
 from core.settings import Settings
-from core.store.leases import Claim, claim, hand_back, return_leases, save_failure, save_reading
+from core.store.leases import (
+    Claim,
+    claim,
+    hand_back,
+    return_leases,
+    return_page,
+    save_failure,
+    save_reading,
+)
 from core.store.session import Engine
 from worker.decoding import DecodedPage, ahead, decode_page
 from worker.emergency import end_if_device_broke, time_limit
@@ -30,6 +39,8 @@ from worker.patience import OUTAGES, Stopped, one_line, patiently
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+_OUT_OF_MEMORY = "reading the page takes more memory than there is; make the image smaller, or free memory"
 
 
 class Reader(Protocol):
@@ -122,6 +133,7 @@ class Stream:
             decode_page,
             long_side=self._reader.recipe.parameters.long_side,
             max_pixels=self._settings.max_pixels,
+            limits=self._settings.limits,
         )
         n_ahead = 2 * self._settings.pages_per_batch
         for claimed, decoding in ahead(claims, work, threads=self._decoders, n_ahead=n_ahead):
@@ -178,6 +190,9 @@ class Stream:
             raise  # the page is not to blame
         except Exception as error:
             end_if_device_broke(error)
+            if is_out_of_memory(error):
+                self._come_back_alone(claimed)
+                return None
             is_expected = isinstance(error, PageError)
             log.warning("page %d: %s", claimed.page_id, error, exc_info=None if is_expected else error)
             reason = _reason(error)
@@ -185,6 +200,19 @@ class Stream:
                 lambda: save_failure(self._engine, claimed.reading_id, reason, worker=self.worker)
             )
             return None
+
+    def _come_back_alone(self, claimed: Claim) -> None:
+        """Let a page that needs more memory than there is now have it all; should that fail, it counts."""
+        log.warning("page %d: out of memory; it comes again alone", claimed.page_id)
+        self._patiently(
+            lambda: return_page(
+                self._engine,
+                claimed.reading_id,
+                worker=self.worker,
+                max_attempts=self._settings.max_attempts,
+                reason=_OUT_OF_MEMORY,
+            )
+        )
 
     def _finish(self, writes: deque[Future[None]], *, n_left: int = 0) -> None:
         while len(writes) > n_left:
@@ -202,6 +230,4 @@ def _reason(error: Exception) -> str:
     """Why a page failed, for whoever asks `fumikura failed`."""
     if isinstance(error, PageError):
         return str(error)
-    if isinstance(error, MemoryError):
-        return "reading the page takes more memory than there is; make the image smaller, or free memory"
     return f"the program failed on this page, please report it: {type(error).__name__}: {one_line(error)}"

@@ -9,6 +9,7 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
+from core.memory import is_out_of_memory
 from core.models.checkpoint import load_classifier, load_segmenter
 
 log = logging.getLogger(__name__)
@@ -80,8 +81,8 @@ class _Batches:
                     outputs.append(
                         run(self._model, batch.to(self._device, memory_format=torch.channels_last))
                     )
-                except (MemoryError, torch.OutOfMemoryError):
-                    if self._batch_size == 1:
+                except (MemoryError, RuntimeError) as error:
+                    if self._batch_size == 1 or not is_out_of_memory(error):
                         raise
                     # Remembered: what did not fit once will not fit the next time.
                     self._batch_size = max(1, len(batch) // 2)

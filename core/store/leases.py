@@ -27,7 +27,7 @@ from sqlalchemy import (
 
 from core.page import Reading, Scores, Truth
 from core.store import tables
-from core.store.relations import newest_source
+from core.store.relations import is_asked_for, newest_source
 from core.store.rows import character_rows, mask_to_png, row_to_truth, storable
 from core.store.scores import replace_scores
 from core.store.session import now, read_transaction, upsert, write_transaction
@@ -39,6 +39,7 @@ OUTAGE_S = 30.0
 #: How long workers then have to renew their leases.
 GRACE_S = 20.0
 
+_LOST = "{} workers ended while they read this page alone"
 _FREE: Mapping[str, Any] = {"announced_at": None, "worker": None, "lease_until": None, "lease_size": None}
 
 
@@ -51,6 +52,7 @@ class Claim:
     archive: str
     member: str
     digest: str
+    size_bytes: int
     truth: Truth | None
 
 
@@ -103,17 +105,38 @@ def renew(engine: Engine, worker: str, lease_s: float) -> int:
 def hand_back(engine: Engine, worker: str) -> int:
     """Queue again what a worker that ends in good order has not read; nothing counts against the pages."""
     with write_transaction(engine) as connection:
-        return change_readings(connection, _leased_to(worker), status=Status.QUEUED, **_FREE)
+        time = now(connection)
+        return change_readings(
+            connection,
+            _leased_to(worker),
+            status=_waiting(),
+            finished_at=case((is_asked_for(), None), else_=time),
+            **_FREE,
+        )
 
 
-def return_leases(engine: Engine, worker: str, max_attempts: int) -> int:
+def return_leases(engine: Engine, worker: str, max_attempts: int, *, how: str | None = None) -> int:
     """Take back what a worker held that was lost; how many pages that were.
 
     They come again in chunks of half the size, until the page that ends its worker
     is alone. Then each lost worker is an attempt, and the last one a quarantine.
+
+    Args:
+        how: what ended the worker ("with SIGKILL"), for the reason of a quarantine; None where nobody knows.
     """
+    reason = _LOST.format(max_attempts) + (f", the last one {how}" if how else "")
     with write_transaction(engine) as connection:
-        return _take_back(connection, _leased_to(worker), max_attempts)
+        return _take_back(connection, _leased_to(worker), max_attempts, reason=reason)
+
+
+def return_page(engine: Engine, reading_id: int, *, worker: str, max_attempts: int, reason: str) -> bool:
+    """Take back one page that its worker cannot read now but perhaps alone; False without its lease.
+
+    It comes again alone. If it was alone, this was an attempt, and the last one a quarantine.
+    """
+    condition = and_(_leased_to(worker), tables.reading.c.id == reading_id)
+    with write_transaction(engine) as connection:
+        return _take_back(connection, condition, max_attempts, reason=reason, chunk_limit=1) == 1
 
 
 def return_expired(engine: Engine, max_attempts: int) -> int:
@@ -128,7 +151,7 @@ def return_expired(engine: Engine, max_attempts: int) -> int:
         if _was_outage(connection, time):
             change_readings(connection, expired, lease_until=time + timedelta(seconds=GRACE_S))
             return 0
-        return _take_back(connection, expired, max_attempts)
+        return _take_back(connection, expired, max_attempts, reason=_LOST.format(max_attempts))
 
 
 def leaseholders(engine: Engine) -> list[str]:
@@ -204,21 +227,34 @@ def change_readings(connection: Connection, condition: ColumnElement[bool], **va
     return connection.execute(update(tables.reading).where(reading.id.in_(locked)).values(**values)).rowcount
 
 
-def _take_back(connection: Connection, condition: ColumnElement[bool], max_attempts: int) -> int:
+def _take_back(
+    connection: Connection,
+    condition: ColumnElement[bool],
+    max_attempts: int,
+    *,
+    reason: str,
+    chunk_limit: int | None = None,
+) -> int:
     reading = tables.reading.c
+    time = now(connection)
     was_alone = reading.lease_size <= 1
     is_last = and_(was_alone, reading.attempts + 1 >= max_attempts)
-    reason = f"{max_attempts} workers ended while they read this page alone; `fumikura retry` tries it again"
+    half = chunk_limit or case((was_alone, 1), else_=reading.lease_size // 2)
     return change_readings(
         connection,
         condition,
-        status=case((is_last, Status.QUARANTINED), else_=Status.QUEUED),
+        status=case((is_last, Status.QUARANTINED), else_=_waiting()),
         attempts=case((was_alone, reading.attempts + 1), else_=reading.attempts),
-        chunk_limit=case((was_alone, 1), else_=reading.lease_size // 2),
-        error=case((is_last, reason), else_=None),
-        finished_at=case((is_last, now(connection)), else_=None),
+        chunk_limit=half,
+        error=case((is_last, f"{reason}; `fumikura retry` tries it again"), else_=None),
+        finished_at=case((is_last, time), (is_asked_for(), None), else_=time),
         **_FREE,
     )
+
+
+def _waiting() -> ColumnElement[Status]:
+    """Queued; cancelled if every run that asked for the reading was cancelled while it was in hand."""
+    return case((is_asked_for(), Status.QUEUED), else_=Status.CANCELLED)
 
 
 def _was_outage(connection: Connection, time: datetime) -> bool:
@@ -246,6 +282,7 @@ def _claims(connection: Connection, reading_ids: Sequence[int]) -> list[Claim]:
             reading.id,
             page.id.label("page_id"),
             page.digest,
+            page.size_bytes,
             source.archive,
             source.member,
             truth.boxes,
@@ -265,6 +302,7 @@ def _claims(connection: Connection, reading_ids: Sequence[int]) -> list[Claim]:
             archive=row.archive,
             member=row.member,
             digest=row.digest,
+            size_bytes=row.size_bytes,
             truth=row_to_truth(row) if row.is_partial is not None else None,
         )
         for row in rows

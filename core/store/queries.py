@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, Engine, and_, case, exists, func, not_, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, and_, case, func, not_, select, update
 
 from core.errors import FumikuraError
 from core.page import Scores
 from core.store import tables
 from core.store.leases import change_readings, queue_again
 from core.store.lookup import find_page_id
-from core.store.relations import asked_by, newest_source, readings_of_runs
+from core.store.relations import asked_by, is_asked_for, newest_source, readings_of_runs
 from core.store.rows import row_to_scores
 from core.store.session import now, read_transaction, write_transaction
 from core.store.tables import Status
@@ -158,7 +158,7 @@ def failures(engine: Engine, run_id: int | None = None) -> list[Failure]:
         statement = statement.where(asked_by(run_id))
     with read_transaction(engine) as connection:
         if run_id is not None:
-            _check_run(connection, run_id)
+            check_run(connection, run_id)
         return [Failure(**row) for row in connection.execute(statement).mappings()]
 
 
@@ -196,46 +196,44 @@ def retry(engine: Engine, *, run_id: int | None = None, page: str | None = None)
     conditions: list[ColumnElement[bool]] = [tables.reading.c.status.in_(_FAILED)]
     with write_transaction(engine) as connection:
         if run_id is not None:
-            _check_run(connection, run_id)
+            check_run(connection, run_id)
             conditions.append(asked_by(run_id))
         if page is not None:
             conditions.append(tables.reading.c.page_id == find_page_id(connection, page))
+        _revive_runs(connection, and_(*conditions))
         return queue_again(connection, *conditions)
 
 
 def cancel(engine: Engine, run_id: int) -> int:
     """Take a run's waiting pages out of the queue; how many. What is being read is finished.
 
-    Pages that another run asks for, and that one is not cancelled, stay in the queue.
+    Pages that another run asks for, and that one is not cancelled, stay in the queue. A page
+    in hand that comes back unread is cancelled then.
 
     Raises:
         FumikuraError: there is no such run.
     """
-    reading, run, run_page = tables.reading.c, tables.run.c, tables.run_page.c
-    other = (
-        select(run.id)
-        .join(tables.run_page, run_page.run_id == run.id)
-        .where(
-            run.id != run_id,
-            run.cancelled_at.is_(None),
-            run.recipe_id == reading.recipe_id,
-            run_page.page_id == reading.page_id,
-        )
-        .correlate(tables.reading)
-    )
+    reading, run = tables.reading.c, tables.run.c
     with write_transaction(engine) as connection:
-        _check_run(connection, run_id)
+        check_run(connection, run_id)
         time = now(connection)
         connection.execute(
             update(tables.run).where(run.id == run_id, run.cancelled_at.is_(None)).values(cancelled_at=time)
         )
         return change_readings(
             connection,
-            and_(reading.status == Status.QUEUED, asked_by(run_id), not_(exists(other))),
+            and_(reading.status == Status.QUEUED, asked_by(run_id), not_(is_asked_for(but_by_run=run_id))),
             status=Status.CANCELLED,
             announced_at=None,
             finished_at=time,
         )
+
+
+def _revive_runs(connection: Connection, condition: ColumnElement[bool]) -> None:
+    """Let the cancelled runs of some readings ask for them again, or no run would."""
+    run = tables.run.c
+    asking = select(run.id).select_from(readings_of_runs).where(condition, run.cancelled_at.is_not(None))
+    connection.execute(update(tables.run).where(run.id.in_(asking)).values(cancelled_at=None))
 
 
 def _summaries(connection: Connection, wanted: ColumnElement[bool]) -> list[RunSummary]:
@@ -275,7 +273,8 @@ def _counts() -> Iterator[ColumnElement[int]]:
         yield func.count(case((condition, 1))).label(name)
 
 
-def _check_run(connection: Connection, run_id: int) -> None:
+def check_run(connection: Connection, run_id: int) -> None:
+    """Raise a FumikuraError if there is no such run."""
     if connection.scalar(select(tables.run.c.id).where(tables.run.c.id == run_id)) is None:
         raise _no_run(run_id)
 

@@ -19,6 +19,24 @@ def asked_by(run_id: int) -> ColumnElement[bool]:
     return and_(reading.c.recipe_id == recipe_id, reading.c.page_id.in_(pages))
 
 
+def is_asked_for(*, but_by_run: int | None = None, or_was: bool = False) -> ColumnElement[bool]:
+    """That a run asks for a reading and was not cancelled.
+
+    Args:
+        but_by_run: another run than this one.
+        or_was: by a run that was cancelled will do.
+    """
+    asking = (
+        select(run.c.id)
+        .join(run_page, run_page.c.run_id == run.c.id)
+        .where(run.c.recipe_id == reading.c.recipe_id, run_page.c.page_id == reading.c.page_id)
+        .correlate(reading)
+    )
+    if not or_was:
+        asking = asking.where(run.c.cancelled_at.is_(None))
+    return exists(asking if but_by_run is None else asking.where(run.c.id != but_by_run))
+
+
 def newest_source() -> ScalarSelect[int]:
     """Id of the place where the statement's page was seen last."""
     return (

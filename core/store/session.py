@@ -10,7 +10,7 @@ import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,8 @@ from sqlalchemy import (
 )
 
 from core.errors import DatabaseError
+from core.host import machine
+from core.store import tables
 from core.store.tables import SCHEMA_REVISION
 
 __all__ = [
@@ -49,6 +51,8 @@ __all__ = [
 #: How long a SQLite writer waits for another before it gives up.
 LOCK_TIMEOUT_S = 30
 CONNECT_TIMEOUT_S = 10
+#: How long after its last write a machine still counts as writing into a SQLite file.
+HOLD_S = 90.0
 
 _OUTAGES = (exc.OperationalError, exc.InterfaceError, exc.InternalError, exc.TimeoutError)
 _version_table = Table("alembic_version", MetaData())
@@ -148,8 +152,14 @@ def read_transaction(engine: Engine) -> Iterator[Connection]:
 
 @contextmanager
 def write_transaction(engine: Engine) -> Iterator[Connection]:
-    """A connection whose changes are kept together at the end, or not at all."""
+    """A connection whose changes are kept together at the end, or not at all.
+
+    Raises:
+        DatabaseError: also if another machine writes into the same SQLite file.
+    """
     with _reporting(engine), engine.begin() as connection:
+        if connection.dialect.name == "sqlite":
+            _hold_file(connection)
         yield connection
 
 
@@ -182,6 +192,28 @@ def upsert(connection: Connection, table: Table) -> Any:
     return postgresql.insert(table)
 
 
+def _hold_file(connection: Connection) -> None:
+    """Let one machine alone write into a SQLite file: the locks of shared folders cannot be trusted.
+
+    A row of the gate names the machine; it holds HOLD_S from the last write on, which a worker's leases
+    renew far more often.
+    """
+    gate, time = tables.gate.c, now(connection)
+    mine = f"host {machine()}"
+    others = select(gate.name).where(gate.name.startswith("host "), gate.name != mine, gate.next_at > time)
+    if connection.execute(others).first() is not None:
+        raise DatabaseError(
+            f"another machine writes into {describe(connection.engine.url)}; use PostgreSQL for several"
+            f" machines, or wait until that one has been done for {HOLD_S:.0f} seconds"
+        )
+    until = connection.scalar(select(gate.next_at).where(gate.name == mine))
+    if until is None or until < time + timedelta(seconds=HOLD_S / 2):
+        held = upsert(connection, tables.gate).values(name=mine, next_at=time + timedelta(seconds=HOLD_S))
+        connection.execute(
+            held.on_conflict_do_update(index_elements=["name"], set_={"next_at": held.excluded.next_at})
+        )
+
+
 @contextmanager
 def _reporting(engine: Engine) -> Iterator[None]:
     try:
@@ -194,6 +226,8 @@ def _reason(error: exc.SQLAlchemyError, url: URL) -> str:
     """The first line of what the driver says, in which a password must not show."""
     origin = getattr(error, "orig", None) or error
     line = next(iter(str(origin).strip().splitlines()), type(origin).__name__)
+    if "is full" in line or "No space left" in line:
+        return "has no room left on its disk: free some; pages that could not be saved wait"
     return f"does not answer: {line.replace(url.password, '***') if url.password else line}"
 
 
@@ -201,10 +235,10 @@ def _parse(url: str) -> URL:
     try:
         parsed = make_url(url)
         backend = parsed.get_backend_name()
-    except exc.ArgumentError as error:
+    except (exc.ArgumentError, ValueError):
         raise DatabaseError(
             "the database URL cannot be understood; give a path, or postgresql://user:password@host/name"
-        ) from error
+        ) from None  # the error's own words may hold the URL, with its password
     if backend == "sqlite":
         if not parsed.database or parsed.database == ":memory:":
             raise DatabaseError(f"{describe(url)} names no file, which the workers need; give a path")

@@ -1,0 +1,16 @@
+"""Memory that ran short, in whatever words a library says so."""
+
+from __future__ import annotations
+
+_WORDS = ("out of memory", "can't allocate memory", "not enough memory")
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether memory of the machine or of a device did not suffice.
+
+    torch raises a RuntimeError for both, of a class of its own only for CUDA.
+    """
+    words = str(error)
+    return isinstance(error, MemoryError) or (
+        isinstance(error, RuntimeError) and any(word in words for word in _WORDS)
+    )
