@@ -158,10 +158,11 @@ def test_waiting_pages_are_work_and_are_counted(make_feed: Callable[..., Feed]) 
     look_once(feed, metrics, pulse)
 
     assert pulse.what == "4 pages queued"
+    short = RECIPE.digest[:12]
     value = metrics.registry.get_sample_value
-    assert value("fumikura_readings", {"status": "queued"}) == 4
-    assert value("fumikura_readings", {"status": "leased"}) == 2
-    assert value("fumikura_queue_messages") == 0
+    assert value("fumikura_readings", {"recipe": short, "status": "queued"}) == 4
+    assert value("fumikura_readings", {"recipe": short, "status": "leased"}) == 2
+    assert value("fumikura_queue_messages", {"recipe": short}) == 0
     assert value("fumikura_server_up", {"server": "database"}) == 1
     assert value("fumikura_server_up", {"server": "broker"}) == 1
 

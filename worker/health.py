@@ -108,7 +108,7 @@ def _work(feed: Feed, metrics: Metrics, names: Collection[str]) -> str | None:
         return "the database does not answer"
     metrics.server_up.labels("database").set(1)
     for status, count in counts.items():
-        metrics.readings.labels(status.value).set(count)
+        metrics.readings.labels(feed.recipe.digest[:12], status.value).set(count)
     if n_queued:
         return f"{n_queued} pages queued"
     return "pages in hand" if holds else None
@@ -117,7 +117,7 @@ def _work(feed: Feed, metrics: Metrics, names: Collection[str]) -> str | None:
 def _ask_broker(feed: Feed, metrics: Metrics) -> None:
     try:
         with reached(feed.app) as connection:
-            metrics.messages.set(n_waiting(feed.app, connection))
+            metrics.messages.labels(feed.recipe.digest[:12]).set(n_waiting(feed.app, connection))
     except BrokerError:
         metrics.server_up.labels("broker").set(0)
     else:

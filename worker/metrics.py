@@ -58,10 +58,16 @@ class Metrics:
             registry=registry,
         )
         self.readings = Gauge(
-            "fumikura_readings", "Readings of this recipe in the database.", ["status"], registry=registry
+            "fumikura_readings",
+            "Readings of a recipe in the database, whoever makes them.",
+            ["recipe", "status"],
+            registry=registry,
         )
         self.messages = Gauge(
-            "fumikura_queue_messages", "Messages that wait at the broker.", registry=registry
+            "fumikura_queue_messages",
+            "Messages for a recipe that wait at the broker.",
+            ["recipe"],
+            registry=registry,
         )
         self.server_up = Gauge(
             "fumikura_server_up", "1 while a server answers this host.", ["server"], registry=registry
