@@ -38,6 +38,7 @@ def test_whatever_breaks_each_page_is_read_once_or_named_with_its_reason(
             (faults.restart_database, 1),
             (faults.double_messages, 1),
         ),
+        database_survives=False,
         settings=settings,
         time_limit_s=120,
     )

@@ -78,6 +78,8 @@ class Stream:
         self.worker = worker
         self._stop = stop
         self._reports = reports or Reports()
+        #: Readings of the chunk that is being read, those included that it did not get.
+        self.in_hand: Sequence[int] = ()
         self._idle_since_s: float | None = time.monotonic()
         # Pillow lets go of the interpreter's lock, so that threads are enough; more of them than
         # the worker has cores would only take time from what the device is waiting for.
@@ -98,6 +100,7 @@ class Stream:
         """
         self._check_stop()
         started_s, self._idle_since_s = time.monotonic(), None
+        self.in_hand = tuple(reading_ids)  # before the claim, whose answer may be lost
         try:
             claims = self._patiently(lambda: self._claim(reading_ids))
             self._read_claimed(claims)
@@ -110,6 +113,7 @@ class Stream:
                 extra={"run": claims[0].run_id if claims else None},
             )
         finally:
+            self.in_hand = ()
             self._idle_since_s = time.monotonic()
 
     def _read_claimed(self, claims: Sequence[Claim]) -> None:

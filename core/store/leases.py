@@ -100,11 +100,16 @@ def claim(
         return _claims(connection, claimed)
 
 
-def renew(engine: Engine, worker: str, lease_s: float) -> int:
-    """Put off the end of all of a worker's leases; how many it has."""
+def renew(engine: Engine, worker: str, reading_ids: Sequence[int], *, lease_s: float) -> int:
+    """Put off the end of a worker's leases on some readings; how many of them it has.
+
+    What else is leased to it, it does not know of: a database that lost its last
+    transactions may have forgotten that it was done. Such leases run out.
+    """
     with write_transaction(engine) as connection:
         until = now(connection) + timedelta(seconds=lease_s)
-        return change_readings(connection, _leased_to(worker), lease_until=until)
+        held = and_(_leased_to(worker), tables.reading.c.id.in_(reading_ids))
+        return change_readings(connection, held, lease_until=until)
 
 
 def hand_back(engine: Engine, worker: str) -> int:

@@ -28,6 +28,9 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--time-limit-s", type=float, default=7200)
+    parser.add_argument(
+        "--forgetful", action="store_true", help="a database that loses its last transactions in a crash"
+    )
     parser.add_argument("--quick", action="store_true", help="a reader without torch")
     parser.add_argument("--json", type=Path, help="where to write the figures")
     parser.add_argument("--keep", type=Path, help="folder for logs, kept afterwards")
@@ -71,6 +74,7 @@ def _plan(arguments: argparse.Namespace, folder: Path) -> Plan:
         n_poison=arguments.poison,
         n_workers=arguments.workers,
         blows=ALL_BLOWS,
+        database_survives=not arguments.forgetful,
         settings=settings,
         time_limit_s=arguments.time_limit_s,
     )

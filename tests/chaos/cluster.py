@@ -100,14 +100,19 @@ def running_cluster(
     pages: list[PageReference],
     *,
     n_workers: int,
+    database_survives: bool,
     settings: Settings,
     environment: Mapping[str, str],
     log: Path,
 ) -> Iterator[Cluster]:
-    """A cluster that has begun to read some pages, ended at the end whatever became of it."""
+    """A cluster that has begun to read some pages, ended at the end whatever became of it.
+
+    Args:
+        database_survives: keep what was committed just before a crash of the database.
+    """
     with ExitStack() as stack:
         broker = stack.enter_context(running_redis(survives=True))
-        database = stack.enter_context(running_postgres(survives=True))
+        database = stack.enter_context(running_postgres(survives=database_survives))
         settings = settings.overridden(broker_url=broker.url, database_url=database.url)
         upgrade(database.url)
         engine = open_database(database.url)

@@ -35,13 +35,19 @@ Blow = Callable[[Cluster, random.Random], Fault]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """How much is read, and how often what is broken."""
+    """How much is read, and how often what is broken.
+
+    Attributes:
+        database_survives: keep what was committed just before a crash of the database. Without, it is
+            as if a copy took over that lags behind.
+    """
 
     seed: int
     n_pages: int
     n_poison: int
     n_workers: int
     blows: Sequence[tuple[Blow, int]]
+    database_survives: bool
     settings: Settings
     time_limit_s: float
 
@@ -80,6 +86,7 @@ def run_storm(plan: Plan, folder: Path, *, say: Callable[[str], None]) -> Outcom
     with running_cluster(
         book.pages,
         n_workers=plan.n_workers,
+        database_survives=plan.database_survives,
         settings=plan.settings,
         environment={"CHAOS_READ_LOG": str(read_log)},
         log=folder / "workers.log",
