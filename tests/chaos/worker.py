@@ -30,6 +30,7 @@ POISONS = {
     "crashes": (255, 0, 0),
     "hangs": (0, 255, 0),
     "eats memory": (255, 255, 0),
+    "asks for too much memory": (0, 0, 255),
 }
 
 QUICK_RECIPE = Recipe("1" * 64, "2" * 64, Parameters(long_side=64))
@@ -51,8 +52,10 @@ class PoisonedReader:
         for page in pages:
             _suffer(tuple(page.pixels[0, 0].tolist()))
         readings = self._reader.read(pages)
+        # The page that a worker reads for a trial is half as long, and nobody's.
+        long_side = self.recipe.parameters.long_side
         with Path(os.environ["CHAOS_READ_LOG"]).open("a") as log:
-            log.write("x\n" * len(pages))
+            log.write("x\n" * sum(max(page.pixels.shape) == long_side for page in pages))
         return readings
 
 
@@ -95,6 +98,8 @@ def _suffer(colour: tuple[int, ...]) -> None:
         # What the kernel does when memory runs out. To let it run out would harm whatever else runs here.
         os.kill(os.getpid(), signal.SIGKILL)
         del greed
+    if colour == POISONS["asks for too much memory"]:
+        np.ones(1 << 60, np.uint8)  # MemoryError, as nobody has an exbibyte
 
 
 if __name__ == "__main__":
