@@ -66,10 +66,10 @@ class Cluster:
     def worker_processes(self, place: int | None = None) -> list[psutil.Process]:
         """Of one launcher or of all; waits until there is one."""
         found: list[psutil.Process] = []
-        launchers = self.launchers if place is None else [self.launchers[place]]
 
         def find() -> bool:
-            for launcher in launchers:
+            self.replace_the_dead()  # one that began while a server was away has ended
+            for launcher in self.launchers if place is None else [self.launchers[place]]:
                 with suppress(psutil.NoSuchProcess):
                     found.extend(children(launcher.pid))
             return bool(found)
