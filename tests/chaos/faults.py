@@ -46,18 +46,15 @@ class Fault:
 
 def kill_worker(cluster: Cluster, chance: random.Random) -> Fault:
     """kill -9 of a worker process, over when no page is leased to it any more."""
-    victim, name = _busy_worker(cluster, chance.randrange(len(cluster.launchers)))
-    victim.kill()
+    _, name = _strike(cluster, chance.randrange(len(cluster.launchers)), signal.SIGKILL)
     return Fault("worker killed", time.monotonic(), lambda: _n_held(cluster.engine, name) == 0)
 
 
 def kill_host(cluster: Cluster, chance: random.Random) -> Fault:
     """kill -9 of a launcher and its worker process at once; the launcher is started anew."""
     place = chance.randrange(len(cluster.launchers))
-    victim, name = _busy_worker(cluster, place)
+    _, name = _strike(cluster, place, signal.SIGKILL)
     cluster.launchers[place].kill()
-    with suppress(psutil.NoSuchProcess):
-        victim.kill()
     broken_s = time.monotonic()
     cluster.start_launcher(place)
     return Fault("worker and launcher killed", broken_s, lambda: _n_held(cluster.engine, name) == 0)
@@ -66,17 +63,16 @@ def kill_host(cluster: Cluster, chance: random.Random) -> Fault:
 def freeze_host(cluster: Cluster, chance: random.Random) -> Fault:
     """SIGSTOP of a launcher and its worker process until its leases are others', then SIGCONT."""
     place = chance.randrange(len(cluster.launchers))
-    worker, name = _busy_worker(cluster, place)
-    frozen = [psutil.Process(cluster.launchers[place].pid), worker]
-    for process in frozen:
-        process.send_signal(signal.SIGSTOP)
+    worker, name = _strike(cluster, place, signal.SIGSTOP)
+    cluster.launchers[place].send_signal(signal.SIGSTOP)
     broken_s = time.monotonic()
     # As for a machine that is lost, the leases have to run out.
     while _n_held(cluster.engine, name) and time.monotonic() - broken_s < LONGEST_FREEZE_S:
         time.sleep(0.2)
     fault = Fault("worker and launcher frozen", broken_s, lambda: True, time.monotonic())
-    for process in frozen:
-        process.send_signal(signal.SIGCONT)
+    cluster.launchers[place].send_signal(signal.SIGCONT)
+    with suppress(psutil.NoSuchProcess):  # its watchdog may have ended it first
+        worker.send_signal(signal.SIGCONT)
     return fault
 
 
@@ -114,6 +110,15 @@ def double_messages(cluster: Cluster, chance: random.Random) -> Fault:
             send(app, connection, chunk)
             send(app, connection, chunk)
     return Fault("20 messages sent twice", time.monotonic(), lambda: True, time.monotonic())
+
+
+def _strike(cluster: Cluster, place: int, blow: signal.Signals) -> tuple[psutil.Process, str]:
+    """Send a signal to the worker process of a launcher; which that was, and its name."""
+    while True:
+        worker, name = _busy_worker(cluster, place)
+        with suppress(psutil.NoSuchProcess):  # a poison page was quicker
+            worker.send_signal(blow)
+            return worker, name
 
 
 def _busy_worker(cluster: Cluster, place: int) -> tuple[psutil.Process, str]:
