@@ -38,7 +38,7 @@ USER 10001
 # What a command writes without being told where (fumikura.db, pictures) goes here.
 WORKDIR /data
 
-# No HEALTHCHECK: most commands run once and end, and a worker is alive when its pages get finished, which
-# `fumikura status` tells from the database and a look at its process does not.
+# No HEALTHCHECK: most commands run once and end. A worker is alive when its pages get finished, which
+# /healthz tells where FUMIKURA_METRICS_PORT is set (see docker-compose.yml).
 ENTRYPOINT ["fumikura"]
 CMD ["--help"]

@@ -8,13 +8,15 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 VENV := .venv
 BIN := $(VENV)/bin
 TESTS ?= tests
+CHAOS ?= --json chaos.json
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check format wheel clean
+.PHONY: help run test chaos check format wheel clean
 
 help:
 	@echo 'make run     read the sample pages into ./fumikura.db and show how well they were read'
 	@echo 'make test    run all tests (TESTS=tests/test_docs.py for some)'
+	@echo 'make chaos   read 2,000 pages while everything breaks; an hour or more (CHAOS="--pages 300" for less)'
 	@echo 'make check   ruff, mypy and the import rules'
 	@echo 'make format  put the code into ruff'"'"'s form'
 	@echo 'make wheel   build dist/fumikura-*.whl'
@@ -30,6 +32,9 @@ run: $(VENV)/installed
 
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest $(TESTS)
+
+chaos: $(VENV)/installed-dev
+	$(BIN)/python -m tests.chaos $(CHAOS)
 
 check: $(VENV)/installed-dev
 	$(BIN)/ruff check .

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from worker.logs import is_json
+
 _MESSAGE = b"\nstopping: unfinished pages go back to the queue (again to stop at once)\n"
 
 
@@ -22,7 +24,8 @@ def stopped_by_signals(stop: threading.Event) -> Iterator[None]:
             raise KeyboardInterrupt
         stop.set()
         # Not print: a handler that writes to a stream in the middle of a write to it fails.
-        os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, _MESSAGE)
+        if not is_json():
+            os.write(sys.__stderr__.fileno() if sys.__stderr__ else 2, _MESSAGE)
 
     before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

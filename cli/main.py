@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import importlib
+import logging
 import traceback
 from typing import Any
 
@@ -15,6 +16,9 @@ import click
 
 from cli.output import printable
 from core.errors import FumikuraError, UsageError
+from worker.logs import is_json
+
+log = logging.getLogger(__name__)
 
 #: Titles of `fumikura --help` and the commands below them; each is `command` in cli/<name>.py.
 SECTIONS = {
@@ -57,7 +61,10 @@ class Commands(click.Group):
                 raise  # the reader of our output went away: click ends quietly
             if ctx.params["debug"]:
                 traceback.print_exc()
-            click.echo(f"error: {printable(str(error))}", err=True)
+            if is_json():
+                log.error("%s", error)
+            else:
+                click.echo(f"error: {printable(str(error))}", err=True)
             ctx.exit(2 if isinstance(error, UsageError) else 1)
 
 
@@ -79,6 +86,4 @@ def main(debug: bool) -> None:
     Every option that a command leaves open can stand in a FUMIKURA_* variable;
     `fumikura COMMAND --help` names it.
     """
-    import logging
-
     logging.basicConfig(level=logging.INFO if debug else logging.WARNING, format="%(message)s")

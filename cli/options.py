@@ -68,6 +68,20 @@ _SETTINGS = {
             help="auto, cpu, or one such as cuda:0. [FUMIKURA_DEVICES; default: auto]",
         )
     ],
+    "watching": [
+        click.option(
+            "--metrics-port",
+            type=click.IntRange(0, 65535),
+            metavar="PORT",
+            help="Serve /metrics for Prometheus and /healthz there; 0 serves neither."
+            " [FUMIKURA_METRICS_PORT; default: 0]",
+        ),
+        click.option(
+            "--log-format",
+            type=click.Choice(["text", "json"]),
+            help="Log lines for people, or a JSON object each. [FUMIKURA_LOG_FORMAT; default: text]",
+        ),
+    ],
     "recipe": [
         click.option(
             f"--{kind}",

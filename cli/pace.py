@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 #: Pages that finish within this time of the very first were read in the same batch.
 FIRST_BATCH_S = 2.0
@@ -32,3 +34,28 @@ class Pace:
         if self.first is None or self.last is None or self.last[0] <= self.first[0]:
             return None
         return (self.last[1] - self.first[1]) / (self.last[0] - self.first[0])
+
+
+@dataclass(slots=True)
+class RecentPace:
+    """Pages a second over the last minutes, of each worker, from how many it had done now and then."""
+
+    window_s: float = 300.0
+    seen: deque[tuple[float, Mapping[str, int]]] = field(default_factory=deque)
+
+    def note(self, now_s: float, n_done: Mapping[str, int]) -> None:
+        self.seen.append((now_s, n_done))
+        while now_s - self.seen[0][0] > self.window_s:
+            self.seen.popleft()
+
+    @property
+    def by_worker(self) -> dict[str, float]:
+        """Of those that finished a page meanwhile; empty before the second look."""
+        (first_s, before), (last_s, now) = self.seen[0], self.seen[-1]
+        grown = {worker: n_pages - before.get(worker, 0) for worker, n_pages in now.items()}
+        return {worker: n_pages / (last_s - first_s) for worker, n_pages in grown.items() if n_pages > 0}
+
+    @property
+    def pages_per_second(self) -> float | None:
+        """None before the second look."""
+        return sum(self.by_worker.values()) if len(self.seen) > 1 else None

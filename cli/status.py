@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import sys
 import time
-from dataclasses import asdict
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import click
-from rich.table import Table
+from rich.console import Group
 
 from cli import options
 from cli.database import open_existing
-from cli.output import as_duration, counted, make_table, print_json, print_tables
-from cli.pace import Pace
+from cli.output import console_for, print_json, print_tables, say
+from cli.pace import RecentPace
+from cli.picture import Picture, as_object, last_line, tables
+from core.errors import DatabaseError
 from core.settings import Settings
-from core.store.queries import Overview, RunSummary, list_runs, overview, run_summary
-from core.store.tables import Status
+from core.store.queries import list_runs, overview, run_summary
+from core.store.session import Engine
+from core.store.watching import done_by_worker, failure_reasons
 
 WATCH_S = 2.0
 
@@ -23,13 +27,15 @@ WATCH_S = 2.0
 @click.command()
 @options.run_id
 @click.option(
-    "--watch", is_flag=True, help=f"Show it anew every {WATCH_S:.0f} seconds, with the rate; Ctrl-C ends."
+    "--watch",
+    is_flag=True,
+    help=f"Show it anew every {WATCH_S:.0f} seconds, with rates and time left; Ctrl-C ends.",
 )
 @click.option("--limit", type=click.IntRange(min=1), default=10, show_default=True, help="Newest runs shown.")
 @options.settings("database")
 @options.as_json
 def command(settings: Settings, run_id: int | None, watch: bool, limit: int, as_json: bool) -> None:
-    """Show the runs, how far they are, and which workers are reading.
+    """Show the runs, how far they are, which workers are reading, and why pages failed.
 
     \b
     done       read for this run
@@ -39,59 +45,59 @@ def command(settings: Settings, run_id: int | None, watch: bool, limit: int, as_
     leased     a worker is reading it
     cancelled  taken out of the queue
 
+    With --watch, rates are those of the last five minutes at most; with --json too, each
+    look is one line.
+
     \b
     Example:
       fumikura status
       fumikura status --watch --db postgresql://db/scans
     """
     engine = open_existing(settings)
-    pace = Pace()
-    while True:
-        runs = [run_summary(engine, run_id)] if run_id is not None else list_runs(engine, limit=limit)
-        state = overview(engine)
-        pace.note(time.monotonic(), state.readings[Status.DONE])
-        if as_json:
-            print_json({**asdict(state), "runs": runs})
-        else:
-            if watch:
-                click.clear()
-            print_tables(*_tables(state, runs))
-            click.echo(_last_line(state, pace))
-        if not watch:
-            return
-        time.sleep(WATCH_S)
+    pace = RecentPace() if watch else None
+    with _shown(as_json=as_json, watch=watch) as show:
+        while True:
+            started_s = time.monotonic()
+            try:
+                show(_look(engine, run_id, limit=limit, pace=pace))
+            except DatabaseError as error:
+                if not watch:
+                    raise
+                say(f"{error}; trying again")
+            if not watch:
+                return
+            # Counting a million pages takes a while, and must not be all that the database does.
+            time.sleep(max(WATCH_S, 5 * (time.monotonic() - started_s)))
 
 
-def _tables(state: Overview, runs: list[RunSummary]) -> list[Table]:
-    counts = ["pages", "done", "failed", "skipped", "queued", "leased"]
-    if any(run.cancelled for run in runs):
-        counts.append("cancelled")
-    rows = [
-        (
-            run.run,
-            f"{run.created_at.astimezone():%m-%d %H:%M}",
-            *(getattr(run, count) for count in counts),
-            run.command,
-        )
-        for run in runs
-    ]
-    numbers = [0, *range(2, 2 + len(counts))]
-    shown = [make_table("run", "begun", *counts, "what", rows=rows, numbers=numbers)]
-    if state.workers:
-        now = datetime.now(UTC)
-        holders = [
-            (load.worker, load.n_pages, as_duration(max(0.0, (load.lease_until - now).total_seconds())))
-            for load in state.workers
-        ]
-        shown.append(make_table("worker", "pages in hand", "lease ends in", rows=holders, numbers=[1, 2]))
-    return shown
+def _look(engine: Engine, run_id: int | None, *, limit: int, pace: RecentPace | None) -> Picture:
+    runs = [run_summary(engine, run_id)] if run_id is not None else list_runs(engine, limit=limit)
+    state, rates = overview(engine), None
+    if pace is not None:
+        pace.note(time.monotonic(), done_by_worker(engine))
+        rates = None if pace.pages_per_second is None else pace.by_worker
+    return Picture(state, runs, failure_reasons(engine, run_id), rates)
 
 
-def _last_line(state: Overview, pace: Pace) -> str:
-    counts = ", ".join(f"{count:,} {status}" for status, count in state.readings.items() if count)
-    line = f"{counted(state.n_pages, 'page')}: {counts or 'nothing asked for yet'}"
-    speed = pace.pages_per_second
-    if speed is None:
-        return line
-    n_left = state.readings[Status.QUEUED] + state.readings[Status.LEASED]
-    return f"{line}; {speed:.2f} pages/s, {as_duration(n_left / speed)} left"
+@contextmanager
+def _shown(*, as_json: bool, watch: bool) -> Iterator[Callable[[Picture], None]]:
+    """A function that shows a picture: in the place of the last one, where there is a terminal."""
+    if as_json:
+        yield lambda picture: print_json(as_object(picture))
+    elif watch and sys.stdout.isatty():
+        from rich.live import Live  # a plain `status` starts without it
+
+        with Live(console=console_for(sys.stdout), auto_refresh=False) as live:
+            yield lambda picture: live.update(_as_group(picture), refresh=True)
+    else:
+        yield _print
+
+
+def _print(picture: Picture) -> None:
+    print_tables(*tables(picture))
+    click.echo(last_line(picture))
+
+
+def _as_group(picture: Picture) -> Group:
+    spaced = [part for table in tables(picture) for part in (table, "")]
+    return Group(*spaced, last_line(picture))

@@ -14,22 +14,27 @@ from core.settings import Settings
 
 
 @click.command()
-@options.settings("database", "broker", "devices", "recipe")
+@options.settings("database", "broker", "devices", "recipe", "watching")
 def command(settings: Settings) -> None:
     """Read pages that others enqueued, until stopped.
 
     Starts one process a device on this machine and looks after it. Start as many workers on
     as many machines as you like: each page is read once. Ctrl-C or SIGTERM hands back what
-    is unfinished.
+    is unfinished. With --metrics-port, one port serves the figures of all its processes, and
+    /healthz says 503 when there is work and nothing moves.
 
     \b
     Example:
       fumikura worker --broker redis://queue/0 --db postgresql://db/scans
+      fumikura worker --metrics-port 9464 --log-format json
     """
+    from worker.host import worker_name
     from worker.launcher import work  # loads Celery, which --help does not need
+    from worker.logs import use_format
 
     # An operator reads the log of a worker; a person at `run` has a progress bar.
     logging.getLogger().setLevel(logging.INFO)
+    use_format(settings.log_format, worker=worker_name())
     stop = threading.Event()
     with stopped_by_signals(stop):
         work(settings, recipe_of(settings), stop=stop)

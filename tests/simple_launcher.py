@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import psutil
@@ -21,15 +21,25 @@ from cli.interruption import stopped_by_signals
 from core.settings import Settings, read_settings
 from core.store.session import open_database
 from tests.simple_reader import COMMAND, RECIPE
+from worker.host import worker_name
 from worker.launcher import run_locally, work
+from worker.logs import use_format
 
 
 @contextmanager
-def program(arguments: Sequence[str], settings: Settings) -> Iterator[subprocess.Popen[bytes]]:
-    """tests/simple_launcher.py with these arguments, killed at the end if it still runs."""
+def program(
+    arguments: Sequence[str], settings: Settings, *, log: Path | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """tests/simple_launcher.py with these arguments, killed at the end if it still runs.
+
+    Args:
+        log: file for standard error, to which is appended; None passes it on to ours.
+    """
     command = [sys.executable, "-m", "tests.simple_launcher", *arguments]
     environment = os.environ | settings.to_environment()
-    with subprocess.Popen(command, env=environment, cwd=Path(__file__).parents[1]) as process:
+    with log.open("ab") if log else nullcontext() as errors:
+        process = subprocess.Popen(command, env=environment, cwd=Path(__file__).parents[1], stderr=errors)
+    with process:
         try:
             yield process
         finally:
@@ -57,8 +67,9 @@ def wait_until(condition: Callable[[], bool], *, timeout_s: float = 30.0) -> Non
 
 
 def main(arguments: list[str]) -> None:
-    logging.basicConfig(level=logging.WARNING)
     settings = read_settings()
+    logging.basicConfig(level=logging.INFO if settings.log_format == "json" else logging.WARNING)
+    use_format(settings.log_format, worker=worker_name())
     stop = threading.Event()
     with stopped_by_signals(stop):
         if arguments[0] == "work":

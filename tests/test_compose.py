@@ -22,10 +22,10 @@ def services() -> dict[str, Any]:
 
 
 def test_the_cluster_has_all_its_parts(services: dict[str, Any]) -> None:
-    assert services.keys() >= {"redis", "postgres", "migrate", "worker", "flower"}
+    assert services.keys() >= {"redis", "postgres", "migrate", "worker", "prometheus", "grafana", "flower"}
 
 
-@pytest.mark.parametrize("name", ["redis", "postgres", "flower"])
+@pytest.mark.parametrize("name", ["redis", "postgres", "worker", "prometheus", "grafana", "flower"])
 def test_every_server_has_a_health_check(services: dict[str, Any], name: str) -> None:
     assert services[name]["healthcheck"]["test"]
 
@@ -48,6 +48,33 @@ def test_the_worker_reserves_a_gpu(services: dict[str, Any]) -> None:
 
 def test_a_worker_has_more_time_to_stop_than_its_launcher_gives_it(services: dict[str, Any]) -> None:
     assert int(services["worker"]["stop_grace_period"].removesuffix("s")) > 10
+
+
+def test_what_only_watches_is_started_on_demand(services: dict[str, Any]) -> None:
+    on_demand = {name for name, service in services.items() if service.get("profiles") == ["watching"]}
+
+    assert on_demand == {"prometheus", "grafana", "flower"}
+
+
+def test_the_worker_is_asked_for_its_health_where_it_serves_it(services: dict[str, Any]) -> None:
+    port = services["worker"]["environment"]["FUMIKURA_METRICS_PORT"]
+
+    assert f"http://127.0.0.1:{port}/healthz" in services["worker"]["healthcheck"]["test"][-1]
+
+
+def test_no_server_is_reached_from_other_machines(services: dict[str, Any]) -> None:
+    ports = [port for service in services.values() for port in service.get("ports", [])]
+
+    assert ports
+    assert [port for port in ports if not port.startswith("127.0.0.1:")] == []
+
+
+def test_every_file_that_is_mounted_exists(services: dict[str, Any]) -> None:
+    volumes = [volume for service in services.values() for volume in service.get("volumes", [])]
+    files = [volume.partition(":")[0] for volume in volumes if volume.startswith("./")]
+
+    assert files
+    assert [name for name in files if not (ROOT / name).exists()] == []
 
 
 def test_scans_are_mounted_read_only(services: dict[str, Any]) -> None:
@@ -78,7 +105,7 @@ def test_no_password_has_a_default() -> None:
 
     values = [next(filter(None, groups)) for groups in secret.findall(text)]
 
-    assert len(values) == 7
+    assert len(values) == 8
     assert [value for value in values if not REQUIRED.fullmatch(value)] == []
 
 

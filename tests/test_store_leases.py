@@ -125,7 +125,7 @@ def test_claiming_renewing_and_returning_at_once_do_not_lock_each_other(engine: 
         worker = f"worker {number % 3}"
         for _ in range(10):
             claim_ids(engine, ids[::-1] if number % 2 else ids, worker)
-            renew(engine, worker, 60)
+            renew(engine, worker, ids, lease_s=60)
             return_leases(engine, f"worker {(number + 1) % 3}", max_attempts=1000)
             hand_back(engine, worker)
 
@@ -317,7 +317,7 @@ def test_a_lease_that_is_renewed_does_not_expire(engine: Engine) -> None:
     claim_ids(engine, [2], "lost", lease_s=5)
     pass_time(engine, 6)
 
-    assert renew(engine, "alive", 60) == 1
+    assert renew(engine, "alive", [1], lease_s=60) == 1
     assert return_expired(engine, max_attempts=3) == 1
 
     assert leaseholders(engine) == ["alive"]
@@ -335,3 +335,14 @@ def test_leases_that_ran_out_in_an_outage_count_against_no_page(engine: Engine) 
     assert leaseholders(engine) == [WORKER]
     pass_time(engine, GRACE_S + 1)
     assert return_expired(engine, max_attempts=3) == 1
+
+
+def test_a_lease_that_its_worker_does_not_know_of_is_not_renewed(engine: Engine) -> None:
+    start_run(engine, make_pages(2))
+    claim_ids(engine, [1, 2], "alive", lease_s=5)
+    pass_time(engine, 6)
+
+    assert renew(engine, "alive", [2], lease_s=60) == 1
+    assert return_expired(engine, max_attempts=3) == 1
+
+    assert row_of(engine, 1)["status"] == Status.QUEUED

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -77,6 +78,27 @@ def test_a_message_that_comes_twice_is_read_once(tmp_path: Path) -> None:
 
     assert desk.reader.group_sizes == [2]
     assert desk.summary.characters == 4
+
+
+def test_the_same_message_at_two_workers_at_once_is_read_once(tmp_path: Path, database_url: str) -> None:
+    engine = open_database(database_url)
+    run_id = add_run(engine, RECIPE, command="run pages")
+    add_pages(engine, run_id, draw_pages(tmp_path / "book", 6))
+    readers = {worker: SimpleReader() for worker in ("here", "there")}
+    barrier = threading.Barrier(len(readers))
+
+    def read_all(worker: str) -> None:
+        chosen = Settings(pages_per_batch=2, threads=1)
+        stream = Stream(engine, readers[worker], settings=chosen, worker=worker, stop=threading.Event())
+        barrier.wait()
+        stream.read([1, 2, 3, 4, 5, 6])
+
+    with ThreadPoolExecutor() as threads:
+        list(threads.map(read_all, readers))
+
+    assert sum(sum(reader.group_sizes) for reader in readers.values()) == 6
+    assert run_summary(engine, run_id).done == 6
+    engine.dispose()
 
 
 def test_a_page_that_cannot_be_decoded_fails_with_its_reason_and_the_others_are_read(tmp_path: Path) -> None:

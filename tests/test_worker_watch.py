@@ -36,13 +36,15 @@ class Desk:
 
 
 class AskingReader(SimpleReader):
-    """Looks in the middle of its work how long it has been idle."""
+    """Looks in the middle of its work how long it has been idle, and what it has in hand."""
 
     idle_s: float
+    in_hand: Sequence[int]
     stream: Stream
 
     def read(self, pages: Sequence[PageImage]) -> list[Reading]:
         self.idle_s = self.stream.idle_s
+        self.in_hand = self.stream.in_hand
         return super().read(pages)
 
 
@@ -89,6 +91,8 @@ def test_a_worker_that_reads_is_not_idle(desk: Desk, tmp_path: Path) -> None:
 
     desk.stream.read([1])
 
+    assert list(desk.reader.in_hand) == [1]
+    assert list(desk.stream.in_hand) == []
     assert desk.reader.idle_s == 0.0
     assert desk.stream.idle_s > 0.0
 
@@ -100,6 +104,7 @@ def test_leases_are_renewed_as_long_as_the_worker_lives(
     run_id = add_run(desk.engine, RECIPE, command="run book")
     add_pages(desk.engine, run_id, draw_pages(tmp_path / "book", 1))
     claim(desk.engine, [1], recipe_digest=RECIPE.digest, worker="here", lease_s=0.3)
+    desk.stream.in_hand = [1]
 
     stop = threading.Event()
     start_watching(desk.engine, desk.app, desk.stream, settings=Settings(lease_s=0.3), stop=stop)
@@ -119,6 +124,7 @@ def test_leases_are_renewed_within_the_grace_after_an_outage_however_long_they_a
     run_id = add_run(desk.engine, RECIPE, command="run book")
     add_pages(desk.engine, run_id, draw_pages(tmp_path / "book", 1))
     claim(desk.engine, [1], recipe_digest=RECIPE.digest, worker="here", lease_s=60)
+    desk.stream.in_hand = [1]
     soonest = datetime.now(UTC) + timedelta(seconds=1800)
 
     stop = threading.Event()

@@ -16,11 +16,13 @@ import threading
 import time
 import warnings
 from collections.abc import Callable
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from core.errors import BrokerError, CheckpointError, DatabaseError, FumikuraError
 from core.settings import Settings, read_settings
+from worker.host import worker_name
+from worker.logs import is_json, use_format
+from worker.reports import LOADED, READY, Reports, take_standard_output
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -36,10 +38,6 @@ UNFIT = 78
 AWAY = 75
 BROKEN = 70
 
-#: What a worker tells its launcher: its weights are loaded; it has read a page of its own and
-#: waits for others'.
-LOADED, READY = b"loaded\n", b"ready\n"
-
 #: From the order to end until the pages in hand are given up.
 STOP_GRACE_S = 3.0
 #: From the death of the parent until this process ends, whatever it is doing.
@@ -54,16 +52,28 @@ def main(load_reader: Callable[[Settings, str], Reader] | None = None) -> int:
     """
     # First of all: importing torch takes seconds in which the parent may die.
     threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
+    reports = take_standard_output()
     parser = argparse.ArgumentParser()
     parser.add_argument("--device", required=True)
     parser.add_argument("--recipe", required=True, help="digest of the recipe that the launcher serves")
     parser.add_argument("--log-level", default="WARNING")
     arguments = parser.parse_args()
-    logging.basicConfig(level=arguments.log_level, format="%(asctime)s %(name)s: %(message)s")
+    logging.basicConfig(level=arguments.log_level)
     try:
-        return _serve(arguments.device, recipe_digest=arguments.recipe, load_reader=load_reader)
+        settings = read_settings()
+        use_format(settings.log_format, worker=worker_name())
+        return _serve(
+            settings,
+            arguments.device,
+            recipe_digest=arguments.recipe,
+            reports=reports,
+            load_reader=load_reader,
+        )
     except FumikuraError as error:
-        print(error, file=sys.stderr)
+        if is_json():
+            log.error("%s", error)
+        else:
+            print(error, file=sys.stderr)
         return AWAY if isinstance(error, BrokerError | DatabaseError) else UNFIT
     except Exception as error:
         # Not left to Python, whose exit code would be that of a page that took too long.
@@ -72,28 +82,33 @@ def main(load_reader: Callable[[Settings, str], Reader] | None = None) -> int:
         return BROKEN
 
 
-def _serve(device: str, *, recipe_digest: str, load_reader: Callable[[Settings, str], Reader] | None) -> int:
+def _serve(
+    settings: Settings,
+    device: str,
+    *,
+    recipe_digest: str,
+    reports: Reports,
+    load_reader: Callable[[Settings, str], Reader] | None,
+) -> int:
     from core.store.session import open_database
     from worker.app import make_app
-    from worker.host import worker_name
     from worker.stream import Stream
     from worker.tasks import add_tasks
     from worker.trial import read_trial_page
     from worker.watch import start_watching
 
-    settings = read_settings()
     engine = open_database(settings.database_url)
     reader = (load_reader or _load_reader)(settings, device)
     if reader.recipe.digest != recipe_digest:
         raise CheckpointError("the weights files have changed since the program started; start it again")
-    _tell_launcher(LOADED)
+    reports.state(LOADED)
     read_trial_page(reader, limit_s=settings.page_time_limit_s)
     name, stop = worker_name(), threading.Event()
     app = make_app(settings, reader.recipe)
-    stream = Stream(engine, reader, settings=settings, worker=name, stop=stop)
+    stream = Stream(engine, reader, settings=settings, worker=name, stop=stop, reports=reports)
     add_tasks(app, stream)
     start_watching(engine, app, stream, settings=settings, stop=stop)
-    return _work(app, stop, leave=lambda: _leave(engine, name))
+    return _work(app, stop, reports=reports, leave=lambda: _leave(engine, name))
 
 
 def _load_reader(settings: Settings, device: str) -> Reader:
@@ -102,7 +117,7 @@ def _load_reader(settings: Settings, device: str) -> Reader:
     return load_reader(settings, device)
 
 
-def _work(app: Celery, stop: threading.Event, *, leave: Callable[[], None]) -> int:
+def _work(app: Celery, stop: threading.Event, *, reports: Reports, leave: Callable[[], None]) -> int:
     """Take chunks until a signal comes."""
     from celery.signals import worker_ready, worker_shutting_down
 
@@ -113,7 +128,7 @@ def _work(app: Celery, stop: threading.Event, *, leave: Callable[[], None]) -> i
         timer.start()
 
     def tell_that_it_is_ready(**_: Any) -> None:
-        _tell_launcher(READY)
+        reports.state(READY)
 
     worker_ready.connect(tell_that_it_is_ready, weak=False)
     worker_shutting_down.connect(begin_to_stop, weak=False)
@@ -133,11 +148,6 @@ def _work(app: Celery, stop: threading.Event, *, leave: Callable[[], None]) -> i
     )
     worker.start()
     return int(worker.exitcode or 0)
-
-
-def _tell_launcher(word: bytes) -> None:
-    with suppress(OSError):  # it is gone, or nobody listens
-        os.write(1, word)
 
 
 def _leave(engine: Engine, name: str) -> None:

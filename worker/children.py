@@ -6,23 +6,27 @@ import logging
 import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from core.errors import DatabaseError, FumikuraError
 from core.recipe import Recipe
 from core.settings import Settings
 from core.store.leases import hand_back, return_leases
 from core.store.session import Engine
-from worker.child import AWAY, LOADED, READY, UNFIT
+from worker.child import AWAY, UNFIT
 from worker.devices import child_environment, device_within, find_devices
 from worker.emergency import TOOK_TOO_LONG
 from worker.host import worker_name
+from worker.metrics import Metrics
 from worker.patience import pause_s
+from worker.reports import LOADED, READY, listen
 
 log = logging.getLogger(__name__)
 
@@ -31,6 +35,8 @@ COMMAND = (sys.executable, "-P", "-m", "worker.child")
 
 #: From the order to end until a child is killed.
 GRACE_S = 10.0
+#: For what a dead child wrote last; its own children may keep the pipe open.
+LAST_REPORTS_S = 1.0
 #: A child that ended so often in a row before it was ready for pages will not do better.
 MAX_FAILURES = 3
 
@@ -44,7 +50,8 @@ class Child:
         start_at_s: monotonic time before which no process is started.
         n_failures: ends in a row before the process was ready for pages, so that none can be blamed.
         exit_code: of the last process that ended.
-        said: what that one told, see `worker.child`.
+        said: the states that the last process reached, see `worker.reports`.
+        reports: the thread that listens to it.
     """
 
     number: int
@@ -54,7 +61,8 @@ class Child:
     start_at_s: float = 0.0
     n_failures: int = 0
     exit_code: int | None = None
-    said: bytes = b""
+    said: set[str] = field(default_factory=set)
+    reports: threading.Thread | None = None
 
     @property
     def is_hopeless(self) -> bool:
@@ -67,6 +75,7 @@ class Children:
     Args:
         logs: folder for what the children write to standard error; None passes it on to ours.
         command: what starts a child.
+        metrics: where the children's reports are counted; None means that nobody listens to them.
     """
 
     def __init__(
@@ -77,14 +86,24 @@ class Children:
         *,
         logs: Path | None = None,
         command: Sequence[str] = COMMAND,
+        metrics: Metrics | None = None,
     ) -> None:
         self._engine = engine
         self._settings = settings
         self._recipe = recipe
         self._logs = logs
         self._command = command
+        self._metrics = metrics
         devices = [device for device in find_devices(settings.devices) for _ in range(settings.workers)]
         self._children = [Child(number, device) for number, device in enumerate(devices)]
+        if metrics is not None:
+            for child in self._children:
+                metrics.begin(child.device)
+
+    @property
+    def names(self) -> list[str]:
+        """Under which the processes that live now lease pages."""
+        return [child.name for child in self._children if child.process is not None]
 
     def look_after(self) -> None:
         """Clear away what ended and start what is missing; to be called a few times a second.
@@ -103,43 +122,65 @@ class Children:
 
     def stop(self) -> None:
         """End all children, which hand back what they have not read; by force after GRACE_S."""
-        processes = {child.name: child.process for child in self._children if child.process is not None}
+        processes = [child.process for child in self._children if child.process is not None]
         try:
-            for process in processes.values():
+            for process in processes:
                 process.terminate()
             deadline_s = time.monotonic() + GRACE_S
             with suppress(subprocess.TimeoutExpired):
-                for process in processes.values():
+                for process in processes:
                     process.wait(max(0.0, deadline_s - time.monotonic()))
         finally:
-            for name, process in processes.items():
-                process.kill()
-                _close(process)
+            for child in self._children:
+                if child.process is None:
+                    continue
+                child.process.kill()
+                _close(child)
                 with suppress(DatabaseError):  # leases run out by themselves
-                    hand_back(self._engine, name)
+                    hand_back(self._engine, child.name)
 
     def _start(self, child: Child) -> None:
         arguments = ("--device", device_within(child.device), "--recipe", self._recipe.digest)
         level = logging.getLevelName(log.getEffectiveLevel())
-        environment = child_environment(self._settings, child.device, len(self._children))
+        settings = self._settings
+        if self._logs is not None:
+            settings = replace(settings, log_format="text")  # of which the last words are for a person
+        environment = child_environment(settings, child.device, len(self._children))
         with self._open_log(child) as errors:
             child.process = subprocess.Popen(
                 [*self._command, *arguments, "--log-level", level],
                 env=environment,
                 stdin=subprocess.PIPE,  # never written to: that it closes tells the child of our end
-                stdout=subprocess.PIPE,  # two words at most, see `worker.child`
+                stdout=subprocess.PIPE,  # reports
                 stderr=errors,
                 start_new_session=True,  # Ctrl-C is for us alone
             )
         child.name = worker_name(child.process.pid)
-        log.info("worker %d on %s is process %d", child.number, child.device, child.process.pid)
+        said: set[str] = set()  # of this process alone, however late it is heard
+        child.said = said
+        child.reports = listen(child.process, partial(self._take, child.device, said))
+        log.info(
+            "worker %d on %s is process %d",
+            child.number,
+            child.device,
+            child.process.pid,
+            extra={"worker": child.name},
+        )
+
+    def _take(self, device: str, said: set[str], event: Mapping[str, Any]) -> None:
+        """What a process reports."""
+        if "state" in event:
+            said.add(event["state"])
+        elif self._metrics is not None:
+            self._metrics.take(device, event)
 
     def _clear_away(self, child: Child, code: int) -> None:
         """Return the pages of a child that ended, and say when the next one starts."""
-        if child.process is not None:
-            child.said = _close(child.process)
+        _close(child)
         child.process, child.exit_code = None, code
         n_returned = self._return_leases(child)
+        if self._metrics is not None:
+            self._metrics.note_end(child.device, was_ready=READY in child.said)
         # Whether it had pages would tell less: the feeder, too, returns those of the dead.
         child.n_failures = 0 if READY in child.said else child.n_failures + 1
         wait_s = 0.0 if n_returned else pause_s(max(1, child.n_failures))
@@ -150,6 +191,7 @@ class Children:
             child.device,
             _describe(code),
             n_returned,
+            extra={"worker": child.name},
         )
 
     def _return_leases(self, child: Child) -> int:
@@ -181,10 +223,15 @@ class Children:
         return f"{ending}: {last}" if last else f"{ending}; `fumikura doctor` may tell more"
 
 
-def _close(process: subprocess.Popen[bytes]) -> bytes:
-    """Wait for a process that is about to end; what it wrote to standard output."""
-    said, _ = process.communicate()  # closes its standard input too
-    return said or b""
+def _close(child: Child) -> None:
+    """Wait for a process that is about to end, and for its last reports."""
+    if child.process is None:
+        return
+    child.process.wait()
+    if child.process.stdin is not None:
+        child.process.stdin.close()
+    if child.reports is not None:
+        child.reports.join(LAST_REPORTS_S)
 
 
 def _describe(code: int | None) -> str:

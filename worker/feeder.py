@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import random
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from celery import Celery
@@ -34,6 +35,7 @@ class Feed:
 
     Attributes:
         run_id: only readings of this run; None means all that wait for the recipe.
+        on_expired: told how many pages were taken back because their leases ran out.
     """
 
     engine: Engine
@@ -41,6 +43,7 @@ class Feed:
     recipe: Recipe
     settings: Settings
     run_id: int | None = None
+    on_expired: Callable[[int], None] = lambda _n_pages: None
 
 
 def announce_now(settings: Settings, engine: Engine, recipe: Recipe) -> None:
@@ -79,19 +82,19 @@ def feed_once(feed: Feed) -> None:
     Raises:
         BrokerError, DatabaseError: what was not done now is done later.
     """
-    return_lost(feed.engine, feed.settings.max_attempts)
+    feed.on_expired(return_lost(feed.engine, feed.settings.max_attempts))
     # Turns are for the many workers of a cluster. A run has but one feeder.
     if feed.run_id is not None or take_turn(feed.engine, PERIOD_S, recipe_digest=feed.recipe.digest):
         announce_more(feed)
 
 
-def return_lost(engine: Engine, max_attempts: int) -> None:
-    """Take back the leases of dead processes of this host at once, and any that ran out."""
+def return_lost(engine: Engine, max_attempts: int) -> int:
+    """Take back the leases of dead processes of this host at once, and any that ran out; how many did."""
     for worker in leaseholders(engine):
         if is_dead(worker):
             log.warning("worker %s is dead; its pages go back to the queue", worker)
             return_leases(engine, worker, max_attempts)
-    return_expired(engine, max_attempts)
+    return return_expired(engine, max_attempts)
 
 
 def announce_more(feed: Feed, *, announce_again_s: float | None = None) -> None:

@@ -18,8 +18,10 @@ from worker.app import check_broker, make_app
 from worker.children import COMMAND, Children
 from worker.feeder import Feed, keep_feeding
 from worker.folder import folder_url
+from worker.metrics import Metrics
 from worker.patience import Stopped, patiently
 from worker.private import private_folder
+from worker.serving import watched
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +79,7 @@ def work(
     """Read what a cluster's queue holds until `stop` is set.
 
     Raises:
-        UsageError: no broker is set.
+        UsageError: no broker is set, or metrics cannot be served where the settings say.
         BrokerError, DatabaseError: one of them does not answer at the start.
         FumikuraError: no worker process can start.
     """
@@ -90,13 +92,18 @@ def work(
     engine = open_database(settings.database_url)
     with write_transaction(engine):
         pass  # refuses a SQLite file into which another machine writes
+    metrics = Metrics() if settings.metrics_port else None
     feed = Feed(engine, make_app(settings, recipe), recipe, settings)
     with ExitStack() as stack:
-        children = Children(engine, settings, recipe, command=command)
+        children = Children(engine, settings, recipe, command=command, metrics=metrics)
+        if metrics is not None:
+            feed = replace(feed, on_expired=metrics.leases_expired.inc)
+            stack.enter_context(watched(feed, metrics, names=lambda: children.names))
         stack.callback(children.stop)
         stack.enter_context(feeding(feed))
         while not stop.wait(POLL_S):
             children.look_after()
+        log.info("told to stop: unfinished pages go back to the queue")
 
 
 @contextmanager

@@ -35,6 +35,7 @@ from core.store.session import Engine
 from worker.decoding import DecodedPage, ahead, decode_page
 from worker.emergency import end_if_device_broke, time_limit
 from worker.patience import OUTAGES, Stopped, one_line, patiently
+from worker.reports import Reports
 
 log = logging.getLogger(__name__)
 
@@ -58,16 +59,27 @@ class Stream:
     Args:
         worker: the name under which pages are leased.
         stop: set from outside when the worker is to end; looked at between groups.
+        reports: who is told of pages and batches.
     """
 
     def __init__(
-        self, engine: Engine, reader: Reader, *, settings: Settings, worker: str, stop: threading.Event
+        self,
+        engine: Engine,
+        reader: Reader,
+        *,
+        settings: Settings,
+        worker: str,
+        stop: threading.Event,
+        reports: Reports | None = None,
     ) -> None:
         self._engine = engine
         self._reader = reader
         self._settings = settings
         self.worker = worker
         self._stop = stop
+        self._reports = reports or Reports()
+        #: Readings of the chunk that is being read, those included that it did not get.
+        self.in_hand: Sequence[int] = ()
         self._idle_since_s: float | None = time.monotonic()
         # Pillow lets go of the interpreter's lock, so that threads are enough; more of them than
         # the worker has cores would only take time from what the device is waiting for.
@@ -88,12 +100,20 @@ class Stream:
         """
         self._check_stop()
         started_s, self._idle_since_s = time.monotonic(), None
+        self.in_hand = tuple(reading_ids)  # before the claim, whose answer may be lost
         try:
             claims = self._patiently(lambda: self._claim(reading_ids))
             self._read_claimed(claims)
             seconds = time.monotonic() - started_s
-            log.info("chunk of %d: %d pages in %.2f s", len(reading_ids), len(claims), seconds)
+            log.info(
+                "chunk of %d: %d pages in %.2f s",
+                len(reading_ids),
+                len(claims),
+                seconds,
+                extra={"run": claims[0].run_id if claims else None},
+            )
         finally:
+            self.in_hand = ()
             self._idle_since_s = time.monotonic()
 
     def _read_claimed(self, claims: Sequence[Claim]) -> None:
@@ -101,6 +121,7 @@ class Stream:
         try:
             pages = self._decoded_ahead(claims)
             while group := list(islice(pages, self._settings.pages_per_batch)):
+                self._reports.batch(len(group), self._settings.pages_per_batch)
                 for claimed, reading in self._read_group(group):
                     writes.append(self._submit_write(claimed, reading))
                 # A database slower than the device must not fill the memory with readings.
@@ -168,6 +189,7 @@ class Stream:
 
     def _write(self, claimed: Claim, reading: Reading) -> None:
         scores = None if claimed.truth is None else score(reading, claimed.truth)
+        started_s = time.perf_counter()
         was_ours = self._patiently(
             lambda: save_reading(
                 self._engine,
@@ -178,9 +200,11 @@ class Stream:
                 truth=claimed.truth,
             )
         )
-        if not was_ours:
-            log.info("page %d: another worker has it by now", claimed.page_id)
-        log.debug("page %d: %d characters", claimed.page_id, len(reading.characters))
+        if was_ours:
+            self._reports.page("done", {**reading.timings_s, "write": time.perf_counter() - started_s})
+        else:
+            log.info("page %d: another worker has it by now", claimed.page_id, extra=_facts(claimed))
+        log.debug("page %d: %d characters", claimed.page_id, len(reading.characters), extra=_facts(claimed))
 
     def _or_failed(self, claimed: Claim, work: Callable[[], T]) -> T | None:
         """What the work on one page returns; None if it cannot be done, which is then a row."""
@@ -194,11 +218,19 @@ class Stream:
                 self._come_back_alone(claimed)
                 return None
             is_expected = isinstance(error, PageError)
-            log.warning("page %d: %s", claimed.page_id, error, exc_info=None if is_expected else error)
+            log.warning(
+                "page %d: %s",
+                claimed.page_id,
+                error,
+                exc_info=None if is_expected else error,
+                extra=_facts(claimed),
+            )
             reason = _reason(error)
-            self._patiently(
+            was_ours = self._patiently(
                 lambda: save_failure(self._engine, claimed.reading_id, reason, worker=self.worker)
             )
+            if was_ours:
+                self._reports.page("failed")
             return None
 
     def _come_back_alone(self, claimed: Claim) -> None:
@@ -224,6 +256,11 @@ class Stream:
 
     def _patiently(self, action: Callable[[], T]) -> T:
         return patiently(action, self._stop)
+
+
+def _facts(claimed: Claim) -> dict[str, int | None]:
+    """What a log line about a page carries."""
+    return {"run": claimed.run_id, "page": claimed.page_id}
 
 
 def _reason(error: Exception) -> str:

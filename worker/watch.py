@@ -31,7 +31,7 @@ def start_watching(
     lease_s = settings.lease_s
     # Often enough to be back before the grace after an outage is over, however long a lease is.
     renew_every_s = min(lease_s / 3, GRACE_S / 2)
-    _every(renew_every_s, lambda: _keep_leases(engine, stream.worker, lease_s=lease_s), stop)
+    _every(renew_every_s, lambda: _keep_leases(engine, stream, lease_s=lease_s), stop)
     _every(IDLE_S / 2, lambda: _end_if_forgotten(app, stream), stop)
 
 
@@ -49,9 +49,11 @@ def is_forgotten(app: Celery, stream: Stream) -> bool:
         return False  # away for everybody
 
 
-def _keep_leases(engine: Engine, worker: str, *, lease_s: float) -> None:
+def _keep_leases(engine: Engine, stream: Stream, *, lease_s: float) -> None:
+    if not stream.in_hand:
+        return
     try:
-        renew(engine, worker, lease_s=lease_s)
+        renew(engine, stream.worker, stream.in_hand, lease_s=lease_s)
     except DatabaseError as error:
         log.warning("leases are not renewed: %s", error)
 

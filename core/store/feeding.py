@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 
 from sqlalchemy import ColumnElement, Connection, Engine, and_, func, or_, select, update
 
 from core.store import tables
 from core.store.relations import asked_by
-from core.store.session import now, upsert, write_transaction
+from core.store.session import now, read_transaction, upsert, write_transaction
 from core.store.tables import Status
 
 
@@ -72,6 +72,19 @@ def announce(
         chunks = _make_chunks(rows, chunk_size)[:free]
         _note_announced(connection, chunks, time)
         return chunks
+
+
+def count_readings(engine: Engine, recipe_digest: str, statuses: Collection[Status]) -> dict[Status, int]:
+    """How many readings of a recipe stand in each of some statuses."""
+    status = tables.reading.c.status
+    counted = (
+        select(status, func.count())
+        .where(_is_wanted(recipe_digest, None), status.in_(statuses))
+        .group_by(status)
+    )
+    with read_transaction(engine) as connection:
+        found: dict[Status, int] = dict(connection.execute(counted).all())
+    return {one: found.get(one, 0) for one in statuses}
 
 
 def _is_wanted(recipe_digest: str, run_id: int | None) -> ColumnElement[bool]:

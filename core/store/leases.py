@@ -27,7 +27,7 @@ from sqlalchemy import (
 
 from core.page import Reading, Scores, Truth
 from core.store import tables
-from core.store.relations import is_asked_for, newest_source
+from core.store.relations import is_asked_for, newest_run, newest_source
 from core.store.rows import character_rows, mask_to_png, row_to_truth, storable
 from core.store.scores import replace_scores
 from core.store.session import now, read_transaction, upsert, write_transaction
@@ -45,7 +45,11 @@ _FREE: Mapping[str, Any] = {"announced_at": None, "worker": None, "lease_until":
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A page that is this worker's to read, and where its image was seen last."""
+    """A page that is this worker's to read, and where its image was seen last.
+
+    Attributes:
+        run_id: the newest run that asks for it.
+    """
 
     reading_id: int
     page_id: int
@@ -54,6 +58,7 @@ class Claim:
     digest: str
     size_bytes: int
     truth: Truth | None
+    run_id: int | None = None
 
 
 def claim(
@@ -95,11 +100,16 @@ def claim(
         return _claims(connection, claimed)
 
 
-def renew(engine: Engine, worker: str, lease_s: float) -> int:
-    """Put off the end of all of a worker's leases; how many it has."""
+def renew(engine: Engine, worker: str, reading_ids: Sequence[int], *, lease_s: float) -> int:
+    """Put off the end of a worker's leases on some readings; how many of them it has.
+
+    What else is leased to it, it does not know of: a database that lost its last
+    transactions may have forgotten that it was done. Such leases run out.
+    """
     with write_transaction(engine) as connection:
         until = now(connection) + timedelta(seconds=lease_s)
-        return change_readings(connection, _leased_to(worker), lease_until=until)
+        held = and_(_leased_to(worker), tables.reading.c.id.in_(reading_ids))
+        return change_readings(connection, held, lease_until=until)
 
 
 def hand_back(engine: Engine, worker: str) -> int:
@@ -283,6 +293,7 @@ def _claims(connection: Connection, reading_ids: Sequence[int]) -> list[Claim]:
             page.id.label("page_id"),
             page.digest,
             page.size_bytes,
+            newest_run().label("run_id"),
             source.archive,
             source.member,
             truth.boxes,
@@ -304,6 +315,7 @@ def _claims(connection: Connection, reading_ids: Sequence[int]) -> list[Claim]:
             digest=row.digest,
             size_bytes=row.size_bytes,
             truth=row_to_truth(row) if row.is_partial is not None else None,
+            run_id=row.run_id,
         )
         for row in rows
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, ScalarSelect, Select, and_, case, exists, not_, select, tuple_
+from sqlalchemy import ColumnElement, ScalarSelect, Select, and_, case, exists, func, not_, select, tuple_
 
 from core.store.tables import Status, page, page_source, reading, recipe, run, run_page
 
@@ -45,6 +45,17 @@ def newest_source() -> ScalarSelect[int]:
         .order_by(page_source.c.seen_at.desc(), page_source.c.id.desc())
         .limit(1)
         .correlate(page)
+        .scalar_subquery()
+    )
+
+
+def newest_run() -> ScalarSelect[int | None]:
+    """Id of the newest run that asks for the statement's reading; NULL if none does any more."""
+    return (
+        select(func.max(run.c.id))
+        .join(run_page, run_page.c.run_id == run.c.id)
+        .where(run_page.c.page_id == reading.c.page_id, run.c.recipe_id == reading.c.recipe_id)
+        .correlate(reading)
         .scalar_subquery()
     )
 

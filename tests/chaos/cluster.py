@@ -1,0 +1,139 @@
+"""A Redis, a PostgreSQL and some launchers with a worker process each, as the chaos suite breaks them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+from core.errors import DatabaseError
+from core.page import PageReference
+from core.recipe import Recipe
+from core.settings import Settings
+from core.store.pages import add_pages, add_run
+from core.store.queries import RunSummary, run_summary
+from core.store.session import Engine, open_database, upgrade
+from tests.chaos.worker import recipe_for
+from tests.servers import Server, running_postgres, running_redis
+from tests.simple_launcher import children, wait_until
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass
+class Cluster:
+    """All that runs.
+
+    Attributes:
+        environment: of the launchers, beside the settings.
+    """
+
+    broker: Server
+    database: Server
+    settings: Settings
+    recipe: Recipe
+    engine: Engine
+    environment: Mapping[str, str]
+    log: Path
+    run_id: int
+    reading_ids: list[int]
+    launchers: list[subprocess.Popen[bytes]] = field(default_factory=list)
+
+    def start_launcher(self, place: int | None = None) -> None:
+        """One more, or a new one in the place of one that died."""
+        command = [sys.executable, "-m", "tests.chaos.launcher"]
+        environment = {**os.environ, **self.environment, **self.settings.to_environment()}
+        with self.log.open("ab") as log:
+            process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=log)
+        if place is None:
+            self.launchers.append(process)
+        else:
+            self.launchers[place].wait(10)
+            self.launchers[place] = process
+
+    def replace_the_dead(self) -> None:
+        """What systemd or a container engine does."""
+        for place, launcher in enumerate(self.launchers):
+            if launcher.poll() is not None:
+                self.start_launcher(place)
+
+    def worker_processes(self, place: int | None = None) -> list[psutil.Process]:
+        """Of one launcher or of all; waits until there is one."""
+        found: list[psutil.Process] = []
+
+        def find() -> bool:
+            self.replace_the_dead()  # one that began while a server was away has ended
+            for launcher in self.launchers if place is None else [self.launchers[place]]:
+                with suppress(psutil.NoSuchProcess):
+                    found.extend(children(launcher.pid))
+            return bool(found)
+
+        wait_until(find, timeout_s=60)
+        return found
+
+    def summary(self) -> RunSummary:
+        return run_summary(self.engine, self.run_id)
+
+    def n_done(self) -> int:
+        """Pages done; as before, while the database is away."""
+        with suppress(DatabaseError):
+            self._n_done = self.summary().done
+        return self._n_done
+
+    _n_done: int = 0
+
+    def stop(self) -> list[int]:
+        """SIGTERM to all; their exit codes."""
+        for launcher in self.launchers:
+            launcher.terminate()
+        return [launcher.wait(20) for launcher in self.launchers]
+
+
+@contextmanager
+def running_cluster(
+    pages: list[PageReference],
+    *,
+    n_workers: int,
+    database_survives: bool,
+    settings: Settings,
+    environment: Mapping[str, str],
+    log: Path,
+) -> Iterator[Cluster]:
+    """A cluster that has begun to read some pages, ended at the end whatever became of it.
+
+    Args:
+        database_survives: keep what was committed just before a crash of the database.
+    """
+    with ExitStack() as stack:
+        broker = stack.enter_context(running_redis(survives=True))
+        database = stack.enter_context(running_postgres(survives=database_survives))
+        settings = settings.overridden(broker_url=broker.url, database_url=database.url)
+        upgrade(database.url)
+        engine = open_database(database.url)
+        stack.callback(engine.dispose)
+        recipe = recipe_for(settings)
+        run_id = add_run(engine, recipe, command="chaos")
+        add_pages(engine, run_id, pages)
+        ids = list(range(1, len(pages) + 1))
+        cluster = Cluster(
+            broker, database, settings, recipe, engine, environment, log, run_id, reading_ids=ids
+        )
+        stack.callback(_end, cluster)
+        for _ in range(n_workers):
+            cluster.start_launcher()
+        yield cluster
+
+
+def _end(cluster: Cluster) -> None:
+    for launcher in cluster.launchers:
+        with suppress(psutil.NoSuchProcess):
+            for child in children(launcher.pid):
+                child.kill()
+        launcher.kill()
+        launcher.wait()

@@ -1,0 +1,53 @@
+"""The chaos suite in short: what `make chaos` does with 2,000 pages, here with 40 and a quick reader."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from core.settings import Settings
+from tests.chaos import faults
+from tests.chaos.storm import Plan, run_storm
+from tests.chaos.worker import POISONS
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)  # half a minute on an idle machine
+def test_whatever_breaks_each_page_is_read_once_or_named_with_its_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("CHAOS_QUICK", "1")
+    monkeypatch.setenv("CHAOS_READ_LOG", str(tmp_path / "peace.log"))
+    settings = Settings().overridden(
+        devices="cpu",
+        lease_s=8.0,
+        announce_again_s=3.0,
+        page_time_limit_s=2.0,
+        pages_per_batch=2,
+        chunk_size=4,
+        threads=1,
+    )
+    plan = Plan(
+        seed=1,
+        n_pages=40,
+        n_poison=2,
+        n_workers=2,
+        blows=(
+            (faults.kill_worker, 1),
+            (faults.empty_broker, 1),
+            (faults.restart_database, 1),
+            (faults.double_messages, 1),
+        ),
+        database_survives=False,
+        settings=settings,
+        time_limit_s=240,
+    )
+
+    outcome = run_storm(plan, tmp_path, say=print)
+
+    assert outcome.wrong == []
+    assert (outcome.n_done, outcome.n_quarantined, outcome.n_lost, outcome.n_doubled) == (38, 2, 0, 0)
+    assert outcome.n_different == 0
+    assert set(outcome.reasons) < set(POISONS)
+    assert len(outcome.faults) == 4

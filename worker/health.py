@@ -1,0 +1,124 @@
+"""Whether a launcher gets on with its work, looked at every few seconds."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from core.errors import BrokerError, DatabaseError
+from core.settings import Settings
+from core.store.feeding import count_readings
+from core.store.leases import leaseholders
+from core.store.tables import Status
+from worker.app import n_waiting, reached
+from worker.feeder import Feed
+from worker.metrics import COUNTED, Metrics
+
+log = logging.getLogger(__name__)
+
+LOOK_S = 5.0
+
+#: Beyond the longest that the time limits leave to pages in hand, so that whoever starts red
+#: workers anew does not spare a page that hangs from being found out.
+_SLACK = 1.25
+
+
+def stall_limit_s(settings: Settings) -> float:
+    """How long work may stand still before it is an alarm."""
+    longest_s = settings.page_time_limit_s * settings.pages_per_batch
+    return settings.stall_limit_s or _SLACK * longest_s
+
+
+@dataclass(slots=True)
+class Pulse:
+    """Red once there was work and no step for `limit_s`.
+
+    Attributes:
+        since_s: when the work began to stand still; None while there is none.
+    """
+
+    limit_s: float
+    since_s: float | None = None
+    n_steps: int = 0
+    what: str = "idle"
+
+    def note(self, now_s: float, *, n_steps: int, work: str | None) -> None:
+        """What was seen now.
+
+        Args:
+            n_steps: steps since the beginning.
+            work: what there is to do, for a person; None if nothing.
+        """
+        has_moved = n_steps != self.n_steps
+        if work is None:
+            self.since_s = None
+        elif has_moved or self.since_s is None:
+            self.since_s = now_s
+        self.n_steps, self.what = n_steps, work or "idle"
+
+    def is_red(self, now_s: float) -> bool:
+        return self.since_s is not None and now_s - self.since_s > self.limit_s
+
+    def line(self, now_s: float) -> str:
+        """For whoever asks /healthz."""
+        if self.since_s is None:
+            return self.what
+        still_s = now_s - self.since_s
+        return f"{self.what}; no step for {still_s:.0f} s, which may be {self.limit_s:.0f}"
+
+
+def watch_health(
+    feed: Feed,
+    metrics: Metrics,
+    pulse: Pulse,
+    *,
+    names: Callable[[], Collection[str]],
+    stop: threading.Event,
+) -> None:
+    """Look every LOOK_S until `stop` is set, and less often where looking takes long.
+
+    Args:
+        names: under which the worker processes of this launcher lease pages.
+    """
+    took_s = 0.0
+    while not stop.wait(max(LOOK_S, 10 * took_s)):
+        started_s = time.monotonic()
+        try:
+            work = _work(feed, metrics, names())
+            _ask_broker(feed, metrics)
+        except Exception:
+            log.exception("the state of the work could not be looked at")
+            work = "its state cannot be told"
+        pulse.note(time.monotonic(), n_steps=metrics.n_steps, work=work)
+        metrics.healthy.set(not pulse.is_red(time.monotonic()))
+        took_s = time.monotonic() - started_s
+
+
+def _work(feed: Feed, metrics: Metrics, names: Collection[str]) -> str | None:
+    """What this launcher has to do; a database that is away counts as work that stands still."""
+    try:
+        counts = count_readings(feed.engine, feed.recipe.digest, COUNTED)
+        n_queued = counts[Status.QUEUED]
+        holds = not set(names).isdisjoint(leaseholders(feed.engine))
+    except DatabaseError:
+        metrics.server_up.labels("database").set(0)
+        return "the database does not answer"
+    metrics.server_up.labels("database").set(1)
+    for status, count in counts.items():
+        metrics.readings.labels(feed.recipe.digest[:12], status.value).set(count)
+    if n_queued:
+        return f"{n_queued} pages queued"
+    return "pages in hand" if holds else None
+
+
+def _ask_broker(feed: Feed, metrics: Metrics) -> None:
+    try:
+        with reached(feed.app) as connection:
+            metrics.messages.labels(feed.recipe.digest[:12]).set(n_waiting(feed.app, connection))
+    except BrokerError:
+        metrics.server_up.labels("broker").set(0)
+    else:
+        metrics.server_up.labels("broker").set(1)

@@ -1,0 +1,82 @@
+"""What a worker process tells its launcher: a line of JSON on standard output for each event.
+
+A pipe, and not prometheus-client's files shared by several processes: a process killed while it makes
+such a file leaves it empty, after which nothing can be read of any (its issue 1199), and a full disk
+would end the worker in the middle of a page.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from subprocess import Popen
+from typing import Any
+
+log = logging.getLogger(__name__)
+
+STANDARD_OUTPUT = 1
+
+#: States of a worker process: its weights are loaded; it has read a page of its own and waits for others'.
+LOADED, READY = "loaded", "ready"
+
+
+@dataclass(frozen=True, slots=True)
+class Reports:
+    """Where a worker process reports to.
+
+    Attributes:
+        file: descriptor of a pipe; None means that nobody listens.
+    """
+
+    file: int | None = None
+
+    def state(self, name: str) -> None:
+        """LOADED or READY."""
+        self._send({"state": name})
+
+    def page(self, outcome: str, timings_s: Mapping[str, float] | None = None) -> None:
+        """A page is "done" or "failed"; seconds by stage."""
+        self._send({"page": outcome, "at": time.time(), "seconds": dict(timings_s or {})})
+
+    def batch(self, n_pages: int, capacity: int) -> None:
+        """So many pages are read together where there was room for `capacity`."""
+        self._send({"batch_fill": n_pages / capacity})
+
+    def _send(self, event: Mapping[str, Any]) -> None:
+        if self.file is None:
+            return
+        # A launcher that is gone reads nothing; that it is gone is noticed elsewhere.
+        with suppress(OSError):
+            os.write(self.file, json.dumps(event).encode() + b"\n")  # shorter than a pipe may cut in two
+
+
+def listen(process: Popen[bytes], take: Callable[[Mapping[str, Any]], None]) -> threading.Thread:
+    """Hand on a worker process's reports until it ends, in a thread."""
+    thread = threading.Thread(target=_listen, args=(process, take), name="reports", daemon=True)
+    thread.start()
+    return thread
+
+
+def _listen(process: Popen[bytes], take: Callable[[Mapping[str, Any]], None]) -> None:
+    assert process.stdout is not None
+    with process.stdout as lines:
+        for line in lines:
+            try:
+                take(json.loads(line))
+            except (ValueError, LookupError, TypeError):
+                log.debug("half a report, of a process that was killed: %r", line)
+
+
+def take_standard_output() -> Reports:
+    """Keep standard output for reports; what libraries print, Celery's farewell for one, goes nowhere."""
+    file = os.dup(STANDARD_OUTPUT)
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), STANDARD_OUTPUT)
+    return Reports(file)
