@@ -13,7 +13,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.train_folds import STAGES
+from benchmarks.train_folds import FOLDS, STAGES
+
+BOOKS = tuple(fold for fold, books in FOLDS.items() if books)
 
 #: Heading, book, name of the measure.
 COLUMNS = (
@@ -32,15 +34,18 @@ COLUMNS = (
 
 
 def main(out: str) -> None:
-    print("| | " + " | ".join(heading for heading, _, _ in COLUMNS) + " | text F1, median |")
-    print("|" + "---|" * (len(COLUMNS) + 2))
+    headings = [heading for heading, _, _ in COLUMNS] + [f"text F1, median, fold {fold}" for fold in BOOKS]
+    print(f"| | {' | '.join(headings)} |")
+    print("|" + "---|" * (len(headings) + 1))
     for stage, description in STAGES.items():
         rows = [json.loads(line) for path in Path(out).glob(f"*/{stage}.jsonl") for line in path.open()]
         books = {row["book"]: row for row in rows if row["scope"] == "book"}
         cells = [_cell(books.get(book, {}).get(name)) for _, book, name in COLUMNS]
-        texts = [row["text_f1"] for row in rows if row["scope"] == "page" and row["text_f1"] is not None]
-        last = f"{median(texts):.3f} ({len(texts)} pages)" if texts else ""
-        print(f"| {description} | {' | '.join(cells)} | {last} |")
+        pages = [row for row in rows if row["scope"] == "page" and row["text_f1"] is not None]
+        for fold in BOOKS:
+            texts = [page["text_f1"] for page in pages if page["book"] in FOLDS[fold]]
+            cells.append(f"{median(texts):.3f} ({len(texts)} pages)" if texts else "")
+        print(f"| {description} | {' | '.join(cells)} |")
 
 
 def _cell(value: Any) -> str:

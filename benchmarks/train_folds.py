@@ -180,6 +180,8 @@ def train_fold(trainer: Trainer, segmenter: Path, classifier: Path) -> None:
     mined = trainer.align("aligned-2", segmenter, classifier)
     segmenter = trainer.segmenter("segmenter-3", 1500, start=segmenter, mined=mined, seed=9)
     classifier = trainer.classifier("classifier-3", 800, start=classifier, mined=mined)
+    mined = trainer.align("aligned-3", segmenter, classifier)
+    segmenter = trainer.segmenter("segmenter-4", 1500, start=segmenter, mined=mined, seed=11)
     trainer.score("scores-aligned-again", segmenter, classifier, context, 0)
     trainer.score("scores", segmenter, classifier, context, CONTEXT_WEIGHT)
 

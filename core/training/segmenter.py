@@ -19,7 +19,7 @@ from core.training.loop import Progress, Run, fit
 from core.training.pages import RandomPatches, TrainingPage
 
 #: The network that ships.
-SHIPPED = UNetConfig(widths=(32, 48, 96, 160), bottleneck=256, fold=2, peak_threshold=0.3)
+SHIPPED = UNetConfig(widths=(32, 48, 96, 160), bottleneck=256, fold=2, mask_threshold=0.7, peak_threshold=0.3)
 
 
 @dataclass(frozen=True, slots=True)
