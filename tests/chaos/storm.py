@@ -6,8 +6,8 @@ import hashlib
 import random
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -116,26 +116,41 @@ def _break_and_wait(
     # Spread over the run: not before something is read, nor when there is nothing left to break.
     when = sorted(chance.uniform(0.03, 0.85) * n_good for _ in blows)
     broken: list[Fault] = []
-    started_s = time.monotonic()
-    while time.monotonic() - started_s < plan.time_limit_s:
-        cluster.replace_the_dead()
-        with suppress(DatabaseError):
-            if len(broken) < len(blows) and cluster.n_done() >= when[len(broken)]:
-                fault = blows[len(broken)](cluster, chance)
-                broken.append(fault)
-                say(f"{cluster.n_done():5} done: {fault.kind}")
-            _note_recoveries(broken)
-            if len(broken) == len(blows) and cluster.summary().is_finished:
-                return broken
-        time.sleep(LOOK_S)
+    deadline_s = time.monotonic() + plan.time_limit_s
+    with _recoveries_noted(broken):
+        while time.monotonic() < deadline_s:
+            cluster.replace_the_dead()
+            with suppress(DatabaseError):
+                if len(broken) < len(blows) and cluster.n_done() >= when[len(broken)]:
+                    fault = blows[len(broken)](cluster, chance)
+                    broken.append(fault)
+                    say(f"{cluster.n_done():5} done: {fault.kind}")
+                if len(broken) == len(blows) and cluster.summary().is_finished:
+                    return broken
+            time.sleep(LOOK_S)
     say(f"not finished after {plan.time_limit_s:.0f} s: {cluster.summary()}")
     return broken
 
 
-def _note_recoveries(broken: Sequence[Fault]) -> None:
-    for fault in broken:
-        if fault.recovered_s is None and fault.is_over():
-            fault.recovered_s = time.monotonic()
+@contextmanager
+def _recoveries_noted(broken: Sequence[Fault]) -> Iterator[None]:
+    """Look in a thread whether faults are over: some blows take long themselves."""
+    stop = threading.Event()
+
+    def look() -> None:
+        while not stop.wait(LOOK_S):
+            for fault in list(broken):
+                with suppress(DatabaseError):
+                    if fault.recovered_s is None and fault.is_over():
+                        fault.recovered_s = time.monotonic()
+
+    thread = threading.Thread(target=look, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
 
 
 def _judge(cluster: Cluster, book: Book, outcome: Outcome) -> None:
