@@ -77,11 +77,11 @@ class Trainer:
         return self._train("segmenter", name, steps, [*drawn, *rate], start, mined)
 
     def classifier(
-        self, name: str, steps: int, *, start: Path | None = None, mined: Path | None = None
+        self, name: str, steps: int, *, start: Path | None = None, mined: Path | None = None, seed: int = 1
     ) -> Path:
         """Weights from drawn glyphs and, after a start, from crops of real pages with these boxes."""
         rate = ["--learning-rate", "0.002" if start is None else "0.001"]
-        return self._train("classifier", name, steps, rate, start, mined)
+        return self._train("classifier", name, steps, [*rate, "--seed", str(seed)], start, mined)
 
     def align(self, name: str, segmenter: Path, classifier: Path) -> Path:
         """Boxes that the two find for the texts, beside those that people drew."""
@@ -168,7 +168,7 @@ def main(data: Path, out: Path, folds: Sequence[str]) -> None:
 
 
 def train_fold(trainer: Trainer, segmenter: Path, classifier: Path) -> None:
-    """From boxes, then twice more from the text that the weights before could place."""
+    """From boxes, then three times more from the text that the weights before could place."""
     context = trainer.context("context")
     segmenter = trainer.segmenter("segmenter-1", 400, start=segmenter)
     classifier = trainer.classifier("classifier-1", 200, start=classifier)
@@ -182,6 +182,7 @@ def train_fold(trainer: Trainer, segmenter: Path, classifier: Path) -> None:
     classifier = trainer.classifier("classifier-3", 800, start=classifier, mined=mined)
     mined = trainer.align("aligned-3", segmenter, classifier)
     segmenter = trainer.segmenter("segmenter-4", 1500, start=segmenter, mined=mined, seed=11)
+    classifier = trainer.classifier("classifier-4", 1500, start=classifier, mined=mined, seed=4)
     trainer.score("scores-aligned-again", segmenter, classifier, context, 0)
     trainer.score("scores", segmenter, classifier, context, CONTEXT_WEIGHT)
 

@@ -74,7 +74,7 @@ class Settings:
     crops_per_batch: int = 256
     threads: int = 0
     precision: str = "auto"
-    max_pixels: int = 100_000_000
+    max_pixels: int = 80_000_000
     max_file_bytes: int = 256 << 20
     max_ratio: int = 200
     max_members: int = 100_000

@@ -97,7 +97,7 @@ def test_every_hostile_image_is_read_or_has_its_reason(shelf: Shelf) -> None:
         "many_pages.tif": "holds 3 pages",
         "text.jpg": "a text that begins '404 Not Found'",
         "pixel_bomb.png": "30000 × 30000 pixels, more than",
-        "endless.png": "more than 100,000,000",
+        "endless.png": "more than 80,000,000",
         "thin.png": "only 1 × 30000",
         "tiff_loop.tif": "done",
     }
