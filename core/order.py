@@ -132,22 +132,23 @@ def _join_notes(columns: list[list[int]], array: NDArray[np.float64]) -> list[li
 def _with_note(one: list[int], other: list[int], array: NDArray[np.float64]) -> list[int] | None:
     """Two neighbours as one column: above the note, its halves, below it; None if they hold no note."""
     middle, centre = _middles(array), array[:, 1] + array[:, 3] / 2
-    # The halves stand side by side from where the lower one begins; one of them may be shorter.
     start = max(array[one[0], 1], array[other[0], 1])
-    halves = [[index for index in column if centre[index] > start] for column in (one, other)]
+    runs = [[index for index in column if centre[index] > start] for column in (one, other)]
+    end = min((max(array[run, 1] + array[run, 3]) for run in runs if run), default=start)
+    # Where the two stand side by side they are halves; beyond, the longer half or the column goes on.
+    halves = [[index for index in run if centre[index] <= end] for run in runs]
     if min(map(len, halves)) < MIN_NOTE or not _are_halves(halves[0], halves[1], array):
         return None
-    own = [float(np.median(middle[half])) for half in halves]
-    # What follows the note stands again under its middle, not under one half.
-    end, axis = min(max(centre[half]) for half in halves), sum(own) / 2
+    sides = [float(np.median(middle[half])) for half in halves]
+    axis = sum(sides) / 2
     below = [
         index
-        for half, side in zip(halves, own, strict=True)
-        for index in half
+        for run, side in zip(runs, sides, strict=True)
+        for index in run
         if centre[index] > end and abs(middle[index] - axis) < abs(middle[index] - side)
     ]
     above = [index for index in (*one, *other) if centre[index] <= start]
-    right, left = halves if own[0] > own[1] else halves[::-1]
+    right, left = runs if sides[0] > sides[1] else runs[::-1]
     return [*above, *(index for index in (*right, *left) if index not in below), *below]
 
 

@@ -68,6 +68,18 @@ def test_a_note_in_two_halves_is_read_right_half_first_and_then_the_column_goes_
     assert order == list(range(2 + 4 + 3 + 2 + 8))
 
 
+def test_a_column_that_goes_on_right_under_one_half_of_a_note_is_still_one_column() -> None:
+    above, below = column(280, 0, 50), column(282, 160, 210, 260, 310)
+    right = [Box(302, top, 18, 18) for top in (100, 122)]
+    left = [Box(278, top, 18, 18) for top in (98, 120)]
+    next_column = column(200, *range(0, 350, 50))
+
+    order = reading_order([*above, *right, *left, *below, *next_column])
+
+    assert [index for index, _ in order] == list(range(2 + 2 + 2 + 4 + 7))
+    assert {number for _, number in order} == {0, 1}
+
+
 def test_a_forgotten_character_beside_its_column_is_read_where_it_stands() -> None:
     boxes = [*column(300, 0, 50, 100, 150), Box(342, 90, 12, 12), *column(200, 0, 50, 100, 150)]
 
