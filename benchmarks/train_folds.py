@@ -31,7 +31,7 @@ ALL_BOOKS = tuple(book for books in FOLDS.values() for book in books)
 STAGES = {
     "scores-boxes": "drawn pages, glyphs, boxes",
     "scores-aligned": "and aligned text",
-    "scores-aligned-again": "aligned again, by better weights",
+    "scores-aligned-again": "aligned twice more, by better weights",
     "scores": "and context",
 }
 DRAWN_PAGES = 240
