@@ -81,12 +81,13 @@ def command(
 
     from cli.output import console_for, make_table, print_json, print_tables
     from core.archive import list_pages
+    from core.texts import load_texts
     from core.training.mining import load_miner, mine_page, write_boxes
     from core.truth import load_truth
 
-    paths = {path.stem: path for folder in reversed(folders) for path in sorted(folder.glob("*.txt"))}
+    texts = load_texts(folders)
     excluded = set(without_book)
-    pages = [page for page in list_pages(archives).pages if page.name in paths and page.book not in excluded]
+    pages = [page for page in list_pages(archives).pages if page.name in texts and page.book not in excluded]
     if not pages:
         raise UsageError("no page of these archives has a text; texts are named PAGE.txt, as their page is")
     truths = load_truth(partial_truth, partial=True) | load_truth(truth)
@@ -95,7 +96,7 @@ def command(
         mine_page(
             miner,
             page,
-            paths[page.name].read_text(encoding="utf-8"),
+            texts[page.name],
             truths.get(page.name),
             min_confidence=min_confidence,
         )
