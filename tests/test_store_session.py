@@ -41,6 +41,29 @@ def set_revision(url: str, revision: str) -> None:
     engine.dispose()
 
 
+def test_a_machine_that_freezes_in_a_transaction_does_not_keep_its_locks(
+    postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("core.store.session.IDLE_TRANSACTION_S", 1)
+    frozen, alive = connect(postgres_url), connect(postgres_url)
+    run_id = add_run(alive, RECIPE, command="fumikura run")
+    rename = text("UPDATE run SET command = :it WHERE id = :run")
+
+    def freeze() -> None:
+        with write_transaction(frozen) as connection:
+            connection.execute(rename, {"it": "frozen", "run": run_id})
+            with write_transaction(alive) as other:  # waits for the row until the first is ended
+                other.execute(rename, {"it": "alive", "run": run_id})
+            connection.execute(rename, {"it": "thawed", "run": run_id})
+
+    with pytest.raises(DatabaseError):
+        freeze()
+
+    assert [run.command for run in list_runs(alive)] == ["alive"]
+    frozen.dispose()
+    alive.dispose()
+
+
 def test_a_missing_sqlite_file_is_made(tmp_path: Path) -> None:
     engine = open_database(f"sqlite:///{tmp_path / 'new.db'}")
 

@@ -51,6 +51,9 @@ __all__ = [
 #: How long a SQLite writer waits for another before it gives up.
 LOCK_TIMEOUT_S = 30
 CONNECT_TIMEOUT_S = 10
+#: A PostgreSQL session that does nothing for so long inside a transaction is ended: a machine that freezes
+#: there would hold its locks, and with them every other worker.
+IDLE_TRANSACTION_S = 15
 #: How long after its last write a machine still counts as writing into a SQLite file.
 HOLD_S = 90.0
 
@@ -72,7 +75,11 @@ def connect(url: str) -> Engine:
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
-    arguments = {} if "connect_timeout" in parsed.query else {"connect_timeout": CONNECT_TIMEOUT_S}
+    arguments = {
+        "connect_timeout": CONNECT_TIMEOUT_S,
+        "options": f"-c idle_in_transaction_session_timeout={IDLE_TRANSACTION_S}s",
+    }
+    arguments = {name: value for name, value in arguments.items() if name not in parsed.query}
     try:
         return create_engine(parsed, json_serializer=serialize, connect_args=arguments, pool_pre_ping=True)
     except ImportError as error:
