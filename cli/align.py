@@ -81,8 +81,11 @@ def command(
 
     from cli.output import console_for, make_table, print_json, print_tables
     from core.archive import list_pages
+    from core.reader import load_networks
+    from core.recipe import Parameters
+    from core.settings import read_settings
     from core.texts import load_texts
-    from core.training.mining import load_miner, mine_page, write_boxes
+    from core.training.mining import Miner, mine_page, write_boxes
     from core.truth import load_truth
 
     texts = load_texts(folders)
@@ -91,7 +94,8 @@ def command(
     if not pages:
         raise UsageError("no page of these archives has a text; texts are named PAGE.txt, as their page is")
     truths = load_truth(partial_truth, partial=True) | load_truth(truth)
-    miner = load_miner(segmenter, classifier, device)
+    settings = read_settings().overridden(segmenter_path=segmenter, classifier_path=classifier)
+    miner = Miner(*load_networks(settings, device), Parameters())
     mined = [
         mine_page(
             miner,
@@ -99,6 +103,7 @@ def command(
             texts[page.name],
             truths.get(page.name),
             min_confidence=min_confidence,
+            max_pixels=settings.max_pixels,
         )
         for page in track(pages, description="aligning", console=console_for(sys.stderr))
     ]

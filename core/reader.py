@@ -96,22 +96,32 @@ def load_reader(settings: Settings, device: str) -> PageReader:
     classifier_path = find_weights("classifier", settings.classifier_path)
     context_path = find_context(settings)
     return PageReader(
-        Segmenter(
-            segmenter_path,
-            device=device,
-            precision=settings.precision,
-            patches_per_batch=settings.patches_per_batch,
-        ),
-        Classifier(
-            classifier_path,
-            device=device,
-            precision=settings.precision,
-            crops_per_batch=settings.crops_per_batch,
-        ),
+        *load_networks(settings, device),
         make_recipe(segmenter_path, classifier_path, context_path, context_weight=settings.context_weight),
         device=device,
         context=None if context_path is None else ContextModel(load_context(context_path)),
     )
+
+
+def load_networks(settings: Settings, device: str) -> tuple[Segmenter, Classifier]:
+    """The two networks whose weights the settings name.
+
+    Raises:
+        CheckpointError: weights are missing, damaged or of the wrong kind.
+    """
+    segmenter = Segmenter(
+        find_weights("segmenter", settings.segmenter_path),
+        device=device,
+        precision=settings.precision,
+        patches_per_batch=settings.patches_per_batch,
+    )
+    classifier = Classifier(
+        find_weights("classifier", settings.classifier_path),
+        device=device,
+        precision=settings.precision,
+        crops_per_batch=settings.crops_per_batch,
+    )
+    return segmenter, classifier
 
 
 def _on_page(boxes: Tensor, page: PageImage) -> list[Box]:

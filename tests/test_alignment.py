@@ -189,3 +189,24 @@ def test_align_without_a_text_for_any_page_says_how_texts_are_named(book: Path) 
     assert result.exit_code == 2
     assert "PAGE.txt" in result.stderr
     assert not (book / "aligned.csv").exists()
+
+
+@pytest.mark.slow
+def test_align_obeys_the_limit_of_pixels_and_leaves_nothing_half_written(
+    book: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FUMIKURA_MAX_PIXELS", "1000")
+    weights = ["--segmenter", str(book / "segmenter.safetensors")]
+    weights += ["--classifier", str(book / "classifier.safetensors")]
+
+    result = CliRunner().invoke(
+        main,
+        [
+            *("align", str(book / "pages"), "--text", str(book / "texts")),
+            *("--out", str(book / "aligned.csv"), *weights),
+        ],
+    )
+
+    assert result.exit_code == 1
+    assert "more than 1,000 in all" in result.stderr
+    assert not list(book.glob("aligned*"))

@@ -18,8 +18,7 @@ from core.images import decode
 from core.models.inference import Classifier, Segmenter
 from core.order import reading_order
 from core.page import Box, LabelledBox, PageImage, PageReference, Truth
-from core.recipe import Parameters, find_weights
-from core.settings import Settings, read_settings
+from core.recipe import Parameters
 from core.training.alignment import Floats, Found, pair
 from core.vocabulary import Vocabulary, clean_text
 
@@ -115,32 +114,22 @@ class Miner:
         return logarithms
 
 
-def load_miner(segmenter: Path | None, classifier: Path | None, device: str) -> Miner:
-    """A miner with these weights, or with those that the settings name."""
-    settings = read_settings()
-    return Miner(
-        Segmenter(
-            find_weights("segmenter", segmenter or settings.segmenter_path),
-            device=device,
-            precision=settings.precision,
-            patches_per_batch=settings.patches_per_batch,
-        ),
-        Classifier(
-            find_weights("classifier", classifier or settings.classifier_path),
-            device=device,
-            precision=settings.precision,
-            crops_per_batch=settings.crops_per_batch,
-        ),
-        Parameters(),
-    )
-
-
 def mine_page(
-    miner: Miner, reference: PageReference, text: str, truth: Truth | None, *, min_confidence: float
+    miner: Miner,
+    reference: PageReference,
+    text: str,
+    truth: Truth | None,
+    *,
+    min_confidence: float,
+    max_pixels: int,
 ) -> MinedPage:
-    """Align one page. Boxes that people drew stay, and mined ones yield to them."""
+    """Align one page. Boxes that people drew stay, and mined ones yield to them.
+
+    Raises:
+        PageError: the page cannot be read, or has more than `max_pixels`.
+    """
     data = read_member(reference.archive, reference.member)
-    page = decode(data, long_side=miner.parameters.long_side, max_pixels=Settings().max_pixels)
+    page = decode(data, long_side=miner.parameters.long_side, max_pixels=max_pixels)
     mined = miner.mine(page, text, min_confidence=min_confidence)
     known = (truth.boxes if truth is not None else None) or ()
     n_judged, n_wrong = count_noise(mined, known)
