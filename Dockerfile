@@ -16,7 +16,7 @@ ENV PATH=/opt/fumikura/bin:$PATH
 COPY pyproject.toml .
 RUN python -c "import tomllib; project = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
 extras = project['optional-dependencies']; \
-print(*project['dependencies'], *extras['postgres'], *extras['flower'], sep='\n')" > requirements.txt \
+print(*project['dependencies'], *extras['postgres'], *extras['http'], *extras['s3'], *extras['flower'], sep='\n')" > requirements.txt \
     && pip install --requirement requirements.txt
 
 COPY README.md LICENSE ./

@@ -16,7 +16,7 @@ from core.settings import Settings
 
 @click.command()
 @options.archives
-@options.settings("database", "broker", "recipe")
+@options.settings("database", "broker", "recipe", "reach")
 @options.as_json
 def command(
     settings: Settings,
@@ -30,11 +30,13 @@ def command(
 
     Writes into the database what is to be read, wakes the workers and returns at once;
     `fumikura status` shows how far they are. Workers must find the archives under the
-    same path as this machine. Pages read before are not read again.
+    same path as this machine, or under a URL (s3://, https:// and others), which is fetched
+    once to list its pages. Pages read before are not read again.
 
     \b
     Example:
       fumikura enqueue a.zip --broker redis://queue/0 --db postgresql://db/scans
+      fumikura enqueue 's3://library/genji/*.zip'
     """
     from worker.feeder import announce_now  # loads Celery, which --help does not need
 

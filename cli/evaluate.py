@@ -61,7 +61,7 @@ def command() -> None:
     metavar="N",
     help="At most so many pages in the table and in the gallery, the worst first.",
 )
-@options.settings("recipe", "device")
+@options.settings("recipe", "device", "reach")
 @options.as_json
 @click.pass_context
 def pages(
@@ -94,7 +94,9 @@ def pages(
 
     from core.comparison import find_known_pages
 
-    known = find_known_pages(archives, book=book, truth=truth, partial_truth=partial_truth, texts=texts)
+    known = find_known_pages(
+        archives, book=book, truth=truth, partial_truth=partial_truth, texts=texts, limits=settings.limits
+    )
     if gallery is not None:
         gallery.mkdir(parents=True, exist_ok=True)  # now, since after an hour's reading it is too late
     compared, worst = _compare(known, settings, min_text=min_text, n_worst=limit)
@@ -105,7 +107,8 @@ def pages(
     if gallery is not None:
         from core.gallery import write_gallery
 
-        say(f"gallery: {write_gallery(gallery, worst, max_pixels=settings.max_pixels)}")
+        index = write_gallery(gallery, worst, max_pixels=settings.max_pixels, limits=settings.limits)
+        say(f"gallery: {index}")
     failed = [page for page in compared if page.error is not None]
     for page in failed:
         say(f"{page.known.reference.name} was left out: {page.error}")

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import click
 
 from cli import options
 from cli.database import open_existing
 from cli.output import counted, print_json, say
+from core.archive import archive_name
 from core.errors import UsageError
 from core.settings import Settings
 from core.store.forgetting import Doomed, doomed_by_archive, doomed_by_recipe, doomed_by_run, forget
@@ -54,8 +52,7 @@ def command(
 def _doomed(engine: Engine, target: str) -> Doomed:
     if target.isdecimal():
         return doomed_by_run(engine, int(target))
-    # As `core.archive` names archives: absolute, links not followed.
-    return doomed_by_archive(engine, os.path.normpath(Path(target).absolute()))
+    return doomed_by_archive(engine, archive_name(target))
 
 
 def _is_confirmed(doomed: Doomed) -> bool:

@@ -82,6 +82,15 @@ _SETTINGS = {
             help="Log lines for people, or a JSON object each. [FUMIKURA_LOG_FORMAT; default: text]",
         ),
     ],
+    "reach": [
+        click.option(
+            "--allow-private-addresses",
+            is_flag=True,
+            default=None,
+            help="Let the URL of an archive lead into this machine's own network."
+            " [FUMIKURA_ALLOW_PRIVATE_ADDRESSES; default: false]",
+        )
+    ],
     "recipe": [
         click.option(
             f"--{kind}",

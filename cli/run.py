@@ -22,7 +22,7 @@ from core.store.queries import run_scores_by_book, run_summary
 
 @click.command()
 @options.archives
-@options.settings("database", "devices", "recipe", "broker")
+@options.settings("database", "devices", "recipe", "broker", "reach")
 @options.as_json
 @click.pass_context
 def command(
@@ -36,14 +36,17 @@ def command(
 ) -> None:
     """Read archives of page scans on this machine.
 
-    An ARCHIVE is a folder, an image, a pattern such as 'scans/*.jpg', a zip or a tar. Every
-    page is read once, whatever it is called and however often it comes: to go on after an
-    interruption, give the same command again. Pages that failed are then tried again.
+    An ARCHIVE is a folder, an image, a pattern such as 'scans/*.jpg', a zip or a tar, also behind
+    a URL such as s3://bucket/scans or https://host/scans.zip: it is fetched once to list its
+    pages, and each page again when it is read. Every page
+    is read once, whatever it is called and however often it comes: to go on after an interruption,
+    give the same command again. Pages that failed are then tried again.
 
     \b
     Example:
       fumikura run scans.zip
       fumikura run pages/ --truth coordinate.csv --db genji.db
+      fumikura run s3://library/genji https://example.org/scans/page_1.jpg
 
     Exit code: 0 all done, 3 some pages failed (see `fumikura failed`) or were cancelled, 130 interrupted.
     """

@@ -14,7 +14,7 @@ from core.settings import Settings
 
 
 @click.command()
-@options.settings("database", "broker", "devices", "recipe", "watching")
+@options.settings("database", "broker", "devices", "recipe", "watching", "reach")
 def command(settings: Settings) -> None:
     """Read pages that others enqueued, until stopped.
 

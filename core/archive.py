@@ -1,7 +1,8 @@
 """Archives -> page references, and from a reference back to the page's bytes.
 
-An archive is a directory, an image, a glob, a zip or a tar file. Needs neither Pillow nor
-numpy: a page is told by its name, and what turns out to be no image fails when it is read.
+An archive is a directory, an image, a glob, a zip or a tar file, here or behind a URL. Needs
+neither Pillow nor numpy: a page is told by its name, and what turns out to be no image fails when
+it is read.
 """
 
 from __future__ import annotations
@@ -13,23 +14,29 @@ import re
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO
+from urllib.request import url2pathname
 
-from core.containers import Folder, open_container
-from core.errors import ArchiveError, PageError
+from core.containers import Folder, is_packed, open_container
+from core.errors import ArchiveError, PageError, StorageError
 from core.member import DAMAGES, Limits, Member, shown_name
 from core.page import PageReference
+from core.remote import RemoteFolder, matches, remote_image
+from core.urls import Url, is_url, parse_url
 
 _PAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff"})
-_CONTAINER_SUFFIXES = frozenset({".zip", ".tar", ".tgz", ".tbz2", ".txz", ".gz", ".bz2", ".xz"})
 _FIRST_BYTES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\0", b"MM\0*")
 
 _NO_PAGES = "holds no JPEG, PNG or TIFF images; name what does, such as 'a/*.zip'"
 
 DEFAULT_LIMITS = Limits()
+#: Pages of a remote folder that are fetched at once.
+_N_FETCHED = 4
 #: That a database takes; a header may claim more.
 _LARGEST_INTEGER = 2**63 - 1
 
@@ -67,21 +74,22 @@ def list_pages(
     that holds no page: it will fail alone, with the reason.
 
     Args:
-        archives: paths of directories, images, zip and tar files, or globs of such.
+        archives: paths or URLs of directories, images, zip and tar files, or globs of such.
         progress: called after each page with the number of pages so far.
 
     Raises:
         ArchiveError: an archive is missing; or all are empty, damaged or no archives.
+        StorageError: the server of an archive does not answer.
     """
     pages: list[PageReference] = []
-    failed: list[tuple[Path, ArchiveError]] = []
+    failed: list[tuple[Path | Url, ArchiveError]] = []
     n_ignored = 0
     for archive in archives:
-        paths, found = _paths(archive), list[PageReference]()
+        places, found = _places(archive, limits), list[PageReference]()
         n_failed = len(failed)
-        for path in paths:
+        for place in places:
             try:
-                for reference in _references(path, book, limits):
+                for reference in _references(place, book, limits):
                     if reference is None:
                         n_ignored += 1
                         continue
@@ -89,66 +97,113 @@ def list_pages(
                     if progress is not None:
                         progress(len(pages) + len(found))
             except ArchiveError as error:
-                failed.append((path, error))
+                failed.append((place, error))
         if not found and len(failed) == n_failed:
-            failed.append((paths[0], ArchiveError(f"{archive} {_NO_PAGES}")))
+            failed.append((places[0], ArchiveError(f"{archive} {_NO_PAGES}")))
         pages += sorted(found, key=lambda page: (_natural(page.archive), _natural(page.member)))
     if not pages and failed:
         raise failed[0][1]
-    return Listing((*pages, *(_stand_in_page(path, book) for path, _ in failed)), n_ignored)
+    return Listing((*pages, *(_stand_in_page(place, book) for place, _ in failed)), n_ignored)
 
 
 def read_member(archive: str, member: str, *, limits: Limits = DEFAULT_LIMITS) -> bytes:
     """The bytes of a page. Archives are kept open, so that reading many pages opens each once.
 
     Raises:
-        PageError: the archive or the page in it is gone, damaged or claims too much.
+        PageError: the archive or the page in it is gone, damaged or claims too much, or its server does
+            not answer.
     """
-    if not member:
-        raise PageError(_archive_problem(Path(archive), limits))
     try:
-        return open_container(Path(archive), limits).read(member)
+        place = _place(archive)
+        if not member:
+            raise PageError(_archive_problem(place, limits))
+        return open_container(place, limits).read(member)
     except (KeyError, FileNotFoundError) as error:
         raise PageError(f"{member} is no longer in {archive}; put it back and retry") from error
-    except ArchiveError as error:
+    except (ArchiveError, StorageError) as error:
         raise PageError(str(error)) from error
     except DAMAGES as error:
         raise PageError(f"{member} in {archive} cannot be read ({error}); correct that and retry") from error
 
 
-def _archive_problem(path: Path, limits: Limits) -> str:
+def archive_name(archive: str) -> str:
+    """The name by which the store knows an archive: absolute, links not followed; of a URL its plain form."""
+    return str(_place(archive))
+
+
+def _archive_problem(place: Path | Url, limits: Limits) -> str:
     """Why an archive could not be listed, or not to its end."""
     try:
-        with _explained(path):
-            for _ in _members(path, limits)[1]:
+        with _explained(place):
+            for _ in _members(place, limits)[1]:
                 pass
     except ArchiveError as error:
         return str(error)
-    return f"{path} {_NO_PAGES}; or it was mended by now: then name it again"
+    return f"{place} {_NO_PAGES}; or it was mended by now: then name it again"
 
 
-def _paths(archive: str) -> list[Path]:
-    """The absolute paths that a name on the command line stands for."""
-    # `Path.glob` takes no absolute patterns.
-    found = [archive] if os.path.lexists(archive) else glob.glob(archive, recursive=True)  # noqa: PTH207
+def _places(archive: str, limits: Limits) -> list[Path | Url]:
+    """What a name on the command line stands for."""
+    place = _place(archive)
+    if isinstance(place, Url):
+        found: list[Path | Url] = list(matches(place, limits))
+    else:
+        path = str(place) if is_url(archive) else archive
+        # `Path.glob` takes no absolute patterns.
+        paths = [path] if os.path.lexists(path) else glob.glob(path, recursive=True)  # noqa: PTH207
+        found = [_place(path) for path in paths]
     if not found:
         raise ArchiveError(f"there is nothing at {archive}; correct the path")
+    return found
+
+
+def _place(archive: str) -> Path | Url:
+    """The absolute path or the URL of an archive."""
+    if is_url(archive):
+        scheme, _, path = archive.partition("://")
+        if scheme.lower() not in ("file", "local"):
+            return parse_url(archive)
+        archive = url2pathname(path)
     # Not resolved: on a cluster all hosts share the name of a link, not what it points to.
-    return [Path(os.path.normpath(Path(path).absolute())) for path in found]
+    return Path(os.path.normpath(Path(archive).absolute()))
 
 
-def _references(path: Path, book: str | None, limits: Limits) -> Iterator[PageReference | None]:
+def _references(place: Path | Url, book: str | None, limits: Limits) -> Iterator[PageReference | None]:
     """For each file of an archive its page, or None if it is ignored."""
-    with _explained(path):
-        archive, members = _members(path, limits)
+    with _explained(place):
+        archive, members = _members(place, limits)
         if shown_name(str(archive)) != str(archive):
             raise ArchiveError(f"{str(archive)!r} is not named in UTF-8; rename it")
-        for member in members:
-            yield _reference(archive, member, book)
+        if isinstance(archive, Url) and not is_packed(archive):
+            yield from _fetched(archive, members, book, limits)
+        else:
+            yield from map(partial(_reference, archive, book=book), members)
+
+
+def _fetched(
+    folder: Url, members: Iterator[Member], book: str | None, limits: Limits
+) -> Iterator[PageReference | None]:
+    """The same for files of a remote folder, of which some are fetched at the same time."""
+    reference = partial(_reference, folder, book=book)
+    # A thread does not wait for a server that is away: Ctrl-C would not reach it.
+    hasty = RemoteFolder(folder, replace(limits, patience_s=0))
+    threads = ThreadPoolExecutor(_N_FETCHED, "fetch")
+    try:
+        begun = [
+            (member, threads.submit(reference, hasty.member(member.name, size_bytes=member.size_bytes)))
+            for member in members
+        ]
+        for member, fetching in begun:
+            try:
+                yield fetching.result()
+            except StorageError:
+                yield reference(member)
+    finally:
+        threads.shutdown(cancel_futures=True)
 
 
 @contextmanager
-def _explained(path: Path) -> Iterator[None]:
+def _explained(path: Path | Url) -> Iterator[None]:
     """Whatever may be wrong with an archive, as an ArchiveError."""
     try:
         yield
@@ -162,30 +217,33 @@ def _explained(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _members(path: Path, limits: Limits) -> tuple[Path, Iterator[Member]]:
-    """The archive that a path stands for and its files; an image's archive is its folder."""
-    if path.is_file() and not _may_be_container(path):
-        return path.parent, iter([Folder(path.parent, limits).member(path.name)])
-    return path, open_container(path, limits).members()
+def _members(place: Path | Url, limits: Limits) -> tuple[Path | Url, Iterator[Member]]:
+    """The archive that a place stands for and its files; an image's archive is its folder."""
+    if isinstance(place, Url):
+        if place.suffix.lower() in _PAGE_SUFFIXES:
+            return place.parent, iter([remote_image(place, limits)])
+    elif place.is_file() and not _may_be_container(place):
+        return place.parent, iter([Folder(place.parent, limits).member(place.name)])
+    return place, open_container(place, limits).members()
 
 
 def _may_be_container(path: Path) -> bool:
     """Whether a file is a zip or tar file, or is called one."""
-    suffix = path.suffix.lower()
-    if suffix in _PAGE_SUFFIXES:
+    if path.suffix.lower() in _PAGE_SUFFIXES:
         return False
-    return suffix in _CONTAINER_SUFFIXES or zipfile.is_zipfile(path) or tarfile.is_tarfile(path)
+    return is_packed(path) or zipfile.is_zipfile(path) or tarfile.is_tarfile(path)
 
 
-def _reference(archive: Path, member: Member, book: str | None) -> PageReference | None:
+def _reference(archive: Path | Url, member: Member, *, book: str | None) -> PageReference | None:
     path = PurePosixPath(member.name)
     is_hidden = any((part.startswith(".") and part != "..") or part == "__MACOSX" for part in path.parts)
     has_page_name = path.suffix.lower() in _PAGE_SUFFIXES
     if is_hidden or not (has_page_name or path.suffix == ""):
         return None
+    size_bytes = member.size_bytes
     if member.open is not None:
         try:
-            digest = _digest(member.open, is_page=has_page_name)
+            digest, size_bytes = _digest(member.open, is_page=has_page_name)
         except (ArchiveError, *DAMAGES):
             digest = _stand_in(archive, member.name) if has_page_name else None
     else:
@@ -196,40 +254,41 @@ def _reference(archive: Path, member: Member, book: str | None) -> PageReference
         archive=str(archive),
         member=member.name,
         digest=digest,
-        size_bytes=min(max(0, member.size_bytes), _LARGEST_INTEGER),
+        size_bytes=min(max(0, size_bytes), _LARGEST_INTEGER),
         book=book or _book(archive, path),
     )
 
 
-def _digest(open_member: Callable[[], IO[bytes]], *, is_page: bool) -> str | None:
-    """SHA-256 of the content; None if only its first bytes can tell a page, and they do not."""
+def _digest(open_member: Callable[[], IO[bytes]], *, is_page: bool) -> tuple[str | None, int]:
+    """SHA-256 and size of the content; None if only its first bytes can tell a page, and they do not."""
     with open_member() as file:
-        chunk = file.read(1 << 20)
+        chunk, size_bytes = file.read(1 << 20), 0
         if not is_page and not chunk.startswith(_FIRST_BYTES):
-            return None
+            return None, 0
         sha = hashlib.sha256()
         while chunk:
             sha.update(chunk)
+            size_bytes += len(chunk)
             chunk = file.read(1 << 20)
-    return sha.hexdigest()
+    return sha.hexdigest(), size_bytes
 
 
-def _stand_in(archive: Path, member: str) -> str:
+def _stand_in(archive: Path | Url, member: str) -> str:
     """What a page is known by whose bytes cannot be read: it is listed, and fails when its turn comes."""
     return hashlib.sha256(f"{archive}\0{member}".encode()).hexdigest()
 
 
-def _stand_in_page(path: Path, book: str | None) -> PageReference:
+def _stand_in_page(place: Path | Url, book: str | None) -> PageReference:
     """A page that stands for all that cannot be read of an archive; its member's name is empty."""
-    archive = Path(shown_name(str(path)))
+    archive = place if isinstance(place, Url) else Path(shown_name(str(place)))
     return PageReference(str(archive), "", _stand_in(archive, ""), 0, book or _book(archive, PurePosixPath()))
 
 
-def _book(archive: Path, member: PurePosixPath) -> str:
+def _book(archive: Path | Url, member: PurePosixPath) -> str:
     """The work: as CODH names its pages, else the innermost folder that is not just called `images`."""
     if match := _CODH_NAME.fullmatch(member.stem):
         return match[1]
-    if archive.suffix.lower() in _CONTAINER_SUFFIXES:
+    if is_packed(archive):
         folders: tuple[str, ...] = (archive.name.split(".")[0], *member.parent.parts)
     else:
         folders = (*archive.parts, *member.parent.parts)

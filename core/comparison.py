@@ -12,10 +12,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.archive import list_pages, read_member
+from core.archive import DEFAULT_LIMITS, list_pages, read_member
 from core.errors import PageError, TruthError
 from core.evaluation import PageMeasures, measure, worth
 from core.images import decode
+from core.member import Limits
 from core.page import Character, PageImage, PageReference, Truth
 from core.settings import Settings
 from core.texts import load_texts
@@ -56,6 +57,7 @@ def find_known_pages(
     partial_truth: Sequence[Path] = (),
     texts: Sequence[Path] = (),
     book: str | None = None,
+    limits: Limits = DEFAULT_LIMITS,
 ) -> list[KnownPage]:
     """The distinct pages of which truth or text is known, in the order of the archives.
 
@@ -64,7 +66,7 @@ def find_known_pages(
         TruthError: a truth file or text cannot be understood, or none has the name of a page.
     """
     truths, by_name = load_truths(truth, partial_truth), load_texts(texts)
-    pages = list_pages(archives, book=book).pages
+    pages = list_pages(archives, book=book, limits=limits).pages
     truth_of, text_of = match_pages(pages, truths), match_pages(pages, by_name)
     distinct = {page.digest: page for page in pages if page.digest in truth_of or page.digest in text_of}
     if not distinct:
@@ -83,7 +85,12 @@ def compare_pages(
     The next pages are decoded meanwhile.
     """
     n = settings.pages_per_batch
-    load = partial(load_page, long_side=reader.recipe.parameters.long_side, max_pixels=settings.max_pixels)
+    load = partial(
+        load_page,
+        long_side=reader.recipe.parameters.long_side,
+        max_pixels=settings.max_pixels,
+        limits=settings.limits,
+    )
     groups = [pages[start : start + n] for start in range(0, len(pages), n)]
     with ThreadPoolExecutor(2, "decode") as threads:
         waiting = [threads.submit(load, page) for page in pages[:n]]
@@ -103,13 +110,15 @@ def worst_first(pages: Sequence[ComparedPage]) -> list[ComparedPage]:
     return [pages[number] for _, _, number in sorted(rated)]
 
 
-def load_page(page: KnownPage, *, long_side: int, max_pixels: int) -> PageImage:
+def load_page(
+    page: KnownPage, *, long_side: int, max_pixels: int, limits: Limits = DEFAULT_LIMITS
+) -> PageImage:
     """A page's pixels, its long side resized to `long_side`.
 
     Raises:
         PageError: the page is gone or is no image.
     """
-    data = read_member(page.reference.archive, page.reference.member)
+    data = read_member(page.reference.archive, page.reference.member, limits=limits)
     return decode(data, long_side=long_side, max_pixels=max_pixels)
 
 

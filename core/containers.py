@@ -1,4 +1,4 @@
-"""Folders, zip and tar files: which files they hold, and the bytes of one.
+"""Folders, zip and tar files, here or behind a URL: which files they hold, and the bytes of one.
 
 Members are only ever read as bytes, never extracted. Links and devices inside zip and
 tar files could point anywhere, and count as files without content.
@@ -12,43 +12,80 @@ import tarfile
 import zipfile
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import IO
 
 from core.errors import ArchiveError, PageError
-from core.member import DAMAGES, Container, Limits, Member, shown_name
+from core.member import DAMAGES, Container, Limits, Member, Packed, shown_name
+from core.remote import RemoteFolder, remote_file
 from core.tars import open_tar
+from core.urls import Url
 
 _CHUNK_BYTES = 1 << 20
 
 
-def open_container(path: Path, limits: Limits) -> Container:
-    """The archive at a path, kept open for the next call.
+#: What a zip or tar is called.
+_PACKED_SUFFIXES = frozenset({".zip", ".tar", ".tgz", ".tbz2", ".txz", ".gz", ".bz2", ".xz"})
+
+
+def is_packed(place: Path | Url) -> bool:
+    """Whether a place is called like a zip or tar file."""
+    return place.suffix.lower() in _PACKED_SUFFIXES
+
+
+def open_container(place: Path | Url, limits: Limits) -> Container:
+    """The archive at a place, kept open for the next call.
+
+    Behind a URL only a zip or tar that is called so is one; all else is a folder.
 
     Raises:
         ArchiveError: it is no archive, damaged, or holds too much.
+        StorageError: the server that holds it does not answer.
         OSError: it is gone or unreadable.
     """
-    status = path.stat()
+    if isinstance(place, Url) and not is_packed(place):
+        return RemoteFolder(place, limits)
+    if isinstance(place, Path) and place.is_dir():
+        return Folder(place, limits)
     try:
-        return _open_unchanged(path, limits, status.st_mtime_ns, status.st_size)
-    except PermissionError:
+        file = remote_file(place, limits) if isinstance(place, Url) else local_file(place)
+        return _open_unchanged(file, limits)
+    except (FileNotFoundError, PermissionError):
         raise
     except DAMAGES as error:
         raise ArchiveError(
-            f"{path} is damaged or cut off ({error}); copy it again from its source"
+            f"{place} is damaged or cut off ({error}); copy it again from its source"
         ) from error
 
 
+@dataclass(frozen=True, slots=True)
+class _LocalFile:
+    path: Path
+    size_bytes: int
+    mtime_ns: int
+
+    def __str__(self) -> str:
+        return str(self.path)
+
+    def open(self) -> IO[bytes]:
+        return self.path.open("rb")
+
+
+def local_file(path: Path) -> _LocalFile:
+    status = path.stat()
+    return _LocalFile(path, status.st_size, status.st_mtime_ns)
+
+
 @lru_cache(maxsize=8)
-def _open_unchanged(path: Path, limits: Limits, _mtime_ns: int, _size_bytes: int) -> Container:
-    if path.is_dir():
-        return Folder(path, limits)
-    if zipfile.is_zipfile(path):
-        return Zip(path, limits)
-    if not tarfile.is_tarfile(path):
-        raise ArchiveError(f"{path} is no zip or tar file, or damaged; copy it again from its source")
-    return open_tar(path, limits)
+def _open_unchanged(file: Packed, limits: Limits) -> Container:
+    with file.open() as opened:
+        is_zip = zipfile.is_zipfile(opened)
+        opened.seek(0)
+        if not is_zip and not tarfile.is_tarfile(opened):
+            raise ArchiveError(f"{file} is no zip or tar file, or damaged; copy it again from its source")
+    return Zip(file, limits) if is_zip else open_tar(file, limits)
 
 
 class Folder:
@@ -112,14 +149,15 @@ class Folder:
 class Zip:
     """A zip file; `ZipFile` itself lets many threads read."""
 
-    def __init__(self, path: Path, limits: Limits) -> None:
-        self._zip = _open_zip(path)
+    def __init__(self, file: Packed, limits: Limits) -> None:
+        self._opened = file.open()
+        self._zip = _open_zip(self._opened)
         infos = self._zip.infolist()
         if len(infos) > limits.max_members:
-            raise ArchiveError(f"{path} {limits.too_many()}")
+            raise ArchiveError(f"{file} {limits.too_many()}")
         self._infos = {shown_name(info.filename.replace("\\", "/")): info for info in infos}
         self._problems: dict[str, str] = {}
-        left = most = limits.most_bytes(path.stat().st_size)
+        left = most = limits.most_bytes(file.size_bytes)
         for name, info in self._infos.items():
             problem = _zip_problem(info, limits)
             # Members may overlap, so that each looks harmless.
@@ -129,6 +167,10 @@ class Zip:
                 left -= info.file_size
             else:
                 self._problems[name] = problem
+
+    def __del__(self) -> None:
+        if hasattr(self, "_opened"):
+            self._opened.close()  # `ZipFile` leaves open what it has not opened
 
     def members(self) -> Iterator[Member]:
         for name, info in self._infos.items():
@@ -158,9 +200,9 @@ def _zip_problem(info: zipfile.ZipInfo, limits: Limits) -> str | None:
     return limits.problem(info.file_size, packed_bytes=info.compress_size)
 
 
-def _open_zip(path: Path) -> zipfile.ZipFile:
+def _open_zip(file: IO[bytes]) -> zipfile.ZipFile:
     """The zip file with its names decoded: macOS writes UTF-8 without saying so, Windows in Japan cp932."""
     for encoding in ("utf-8", "cp932"):
         with suppress(UnicodeDecodeError):
-            return zipfile.ZipFile(path, metadata_encoding=encoding)
-    return zipfile.ZipFile(path)
+            return zipfile.ZipFile(file, metadata_encoding=encoding)
+    return zipfile.ZipFile(file)

@@ -3,6 +3,7 @@
 FumikuraError            one clear line for a person; the command ends with exit code 1
 ├── UsageError           the command was called wrongly: exit code 2
 ├── ArchiveError         an archive is missing, empty or unreadable
+├── StorageError         what holds an archive does not answer; it may again
 ├── CheckpointError      weights are missing, damaged or made for something else
 ├── DeviceError          a device does not exist or does not work
 ├── DatabaseError        the database is unreachable or of another version
@@ -22,6 +23,10 @@ class UsageError(FumikuraError):
 
 class ArchiveError(FumikuraError):
     """An archive of page images that is missing, empty or unreadable."""
+
+
+class StorageError(FumikuraError):
+    """A server of images that has not answered for as long as one waits."""
 
 
 class CheckpointError(FumikuraError):

@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
+from core.archive import DEFAULT_LIMITS
 from core.comparison import ComparedPage, load_page
 from core.drawing import TRUTH, Colour, Mark, draw_marks
 from core.evaluation import page_figures
 from core.folding import fold
+from core.member import Limits
 from core.metrics import match
 from core.page import Character, Truth
 
@@ -61,12 +63,14 @@ def marks(characters: Sequence[Character], truth: Truth | None) -> list[Mark]:
     return drawn
 
 
-def write_gallery(folder: Path, pages: Sequence[ComparedPage], *, max_pixels: int) -> Path:
+def write_gallery(
+    folder: Path, pages: Sequence[ComparedPage], *, max_pixels: int, limits: Limits = DEFAULT_LIMITS
+) -> Path:
     """Draw the pages into a folder, with an index.html that shows them; its path."""
     folder.mkdir(parents=True, exist_ok=True)
     sections = []
     for number, page in enumerate(pages, start=1):
-        image = load_page(page.known, long_side=_LONG_SIDE, max_pixels=max_pixels)
+        image = load_page(page.known, long_side=_LONG_SIDE, max_pixels=max_pixels, limits=limits)
         file = f"{number:03}.jpg"
         draw_marks(image, marks(page.characters, page.known.truth)).save(folder / file, quality=85)
         sections.append(_section(page, file))

@@ -31,17 +31,21 @@ HARMLESS_BYTES = 16 << 20
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What an archive may claim; beyond it, pages or archives fail with the reason.
+    """What an archive may claim or reach; beyond it, pages or archives fail with the reason.
 
     Attributes:
         max_file_bytes: of one page's file.
         max_ratio: how many times its packed size a file, or an archive, may unpack to.
         max_members: files in one zip or tar.
+        allow_private_addresses: whether a URL may lead to a host that is not on the public internet.
+        patience_s: how long a server of images is asked again that does not answer.
     """
 
     max_file_bytes: int = 256 << 20
     max_ratio: int = 200
     max_members: int = 100_000
+    allow_private_addresses: bool = False
+    patience_s: float = 300.0
 
     def most_bytes(self, packed_bytes: int) -> int:
         """How much so many packed bytes may unpack to."""
@@ -82,6 +86,17 @@ class Member:
     size_bytes: int
     open: Callable[[], IO[bytes]] | None
     problem: str | None = None
+
+
+class Packed(Protocol):
+    """A zip or tar file, wherever it lies; equal as long as it is the same and unchanged."""
+
+    @property
+    def size_bytes(self) -> int: ...
+
+    def open(self) -> IO[bytes]:
+        """Its content, seekable."""
+        ...
 
 
 class Container(Protocol):

@@ -13,6 +13,8 @@ from core.member import Limits
 
 _CHOICES = {"log_format": ("text", "json")}
 
+_YES_OR_NO = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
+
 #: Numbers of which 0 means something.
 _MAY_BE_ZERO = frozenset({"threads", "context_weight", "metrics_port", "stall_limit_s"})
 
@@ -36,7 +38,8 @@ class Settings:
         window: messages announced ahead for each feeding.
         announce_again_s: an announced page that nobody claimed for so long is announced again.
         max_attempts: lost workers on a page alone before it is quarantined.
-        page_time_limit_s: a page that takes longer ends its worker.
+        page_time_limit_s: a page that takes longer ends its worker; one whose image does not come from its
+            server for so long fails.
         pages_per_batch: pages that share their batches of patches and crops.
         patches_per_batch: patches in one pass of the segmenter.
         crops_per_batch: crops in one pass of the classifier.
@@ -47,6 +50,8 @@ class Settings:
         max_ratio: a file or archive that unpacks to more than so many times its packed size, and to
             more than 16 MiB, is taken for a bomb, and fails.
         max_members: files that one zip or tar may hold.
+        allow_private_addresses: whether the URL of an archive may lead to a host that is not on the public
+            internet.
         metrics_port: where `worker` serves /metrics and /healthz; 0 serves neither.
         metrics_host: the address it listens at.
         stall_limit_s: work that stands still for so long turns /healthz red; 0 is a little longer than
@@ -78,6 +83,7 @@ class Settings:
     max_file_bytes: int = 256 << 20
     max_ratio: int = 200
     max_members: int = 100_000
+    allow_private_addresses: bool = False
     metrics_port: int = 0
     metrics_host: str = "0.0.0.0"
     stall_limit_s: float = 0.0
@@ -85,8 +91,14 @@ class Settings:
 
     @property
     def limits(self) -> Limits:
-        """What an archive may claim."""
-        return Limits(self.max_file_bytes, self.max_ratio, self.max_members)
+        """What an archive may claim or reach."""
+        return Limits(
+            max_file_bytes=self.max_file_bytes,
+            max_ratio=self.max_ratio,
+            max_members=self.max_members,
+            allow_private_addresses=self.allow_private_addresses,
+            patience_s=self.page_time_limit_s,
+        )
 
     def overridden(self, **options: Any) -> Settings:
         """These settings with every option that is not None put in."""
@@ -125,6 +137,10 @@ def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
 
 
 def _parse(name: str, kind: str, text: str) -> Any:
+    if kind == "bool":
+        if text.lower() not in _YES_OR_NO:
+            raise UsageError(f"{variable(name)}={text!r} must be true or false")
+        return _YES_OR_NO[text.lower()]
     types: dict[str, type] = {"int": int, "float": float}
     parse = Path if "Path" in kind else types.get(kind, str)
     try:

@@ -10,11 +10,10 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 from functools import partial
-from pathlib import Path
 from typing import IO, Any, cast
 
 from core.errors import ArchiveError, PageError
-from core.member import DAMAGES, Limits, Member, shown_name
+from core.member import DAMAGES, Limits, Member, Packed, shown_name
 
 # Several threads ask for neighbouring pages, a little out of order.
 _KEPT_BYTES = 64 << 20
@@ -44,33 +43,34 @@ class _TarInfo(tarfile.TarInfo):
         return info
 
 
-def open_tar(path: Path, limits: Limits) -> Tar | CompressedTar:
-    with path.open("rb") as file:
-        start = file.read(8)
+def open_tar(file: Packed, limits: Limits) -> Tar | CompressedTar:
+    with file.open() as opened:
+        start = opened.read(8)
     for magic, opener in _OPENERS.items():
         if start.startswith(magic):
-            return CompressedTar(path, limits, opener)
-    return Tar(path, limits)
+            return CompressedTar(file, limits, opener)
+    return Tar(file, limits)
 
 
 class Tar:
     """A tar file that is not compressed: every member is one seek away."""
 
-    def __init__(self, path: Path, limits: Limits) -> None:
+    def __init__(self, file: Packed, limits: Limits) -> None:
         self._limits = limits
         self._lock = threading.Lock()
-        self._tar = tarfile.open(path, "r:", tarinfo=_TarInfo)  # noqa: SIM115, closed by __del__
+        self._opened = file.open()
+        self._tar = tarfile.open(fileobj=self._opened, mode="r:", tarinfo=_TarInfo)  # noqa: SIM115
         self._infos: dict[str, tarfile.TarInfo] = {}
         self._damage: Exception | None = None
         try:
-            for name, info in _infos(self._tar, path, limits):
+            for name, info in _infos(self._tar, file, limits):
                 self._infos.setdefault(name, info)
         except (ArchiveError, *DAMAGES) as error:
             self._damage = error  # what stands before it can be read
 
     def __del__(self) -> None:
-        if hasattr(self, "_tar"):
-            self._tar.close()
+        if hasattr(self, "_opened"):
+            self._opened.close()
 
     def members(self) -> Iterator[Member]:
         yield from _members(self._tar, iter(self._infos.items()), self._limits)
@@ -89,8 +89,8 @@ class CompressedTar:
     reads about in order, from several threads, decompresses the file once.
     """
 
-    def __init__(self, path: Path, limits: Limits, opener: Any) -> None:
-        self._path = path
+    def __init__(self, file: Packed, limits: Limits, opener: Any) -> None:
+        self._file = file
         self._limits = limits
         self._opener = opener
         self._lock = threading.Lock()
@@ -102,12 +102,12 @@ class CompressedTar:
             self._stream.close()
 
     def _restart(self) -> _Stream:
-        return _Stream(self._path, self._opener(self._path, "rb"), self._limits)
+        return _Stream(self._file, self._opener, self._limits)
 
     def members(self) -> Iterator[Member]:
         stream = self._restart()
         try:
-            yield from _members(stream.tar, _infos(stream.tar, self._path, self._limits), self._limits)
+            yield from _members(stream.tar, _infos(stream.tar, self._file, self._limits), self._limits)
         finally:
             stream.close()
 
@@ -142,38 +142,43 @@ class _Stream:
     `TarFile` can decompress by itself, but then a piece of the packed file at once, whatever becomes of it.
     """
 
-    def __init__(self, path: Path, file: Any, limits: Limits) -> None:
-        self._path = path
+    def __init__(self, file: Packed, opener: Any, limits: Limits) -> None:
         self._file = file
-        self._most_bytes = self._left = limits.most_bytes(path.stat().st_size)
+        self._most_bytes = self._left = limits.most_bytes(file.size_bytes)
+        self._packed = file.open()
+        self._unpacked = opener(self._packed, "rb")
         try:
             self.tar = tarfile.open(  # noqa: SIM115, closed by close()
                 fileobj=cast("IO[bytes]", self), mode="r|", tarinfo=_TarInfo, bufsize=_PIECE_BYTES
             )
         except BaseException:
-            file.close()
+            self._close_files()
             raise
 
     def read(self, size: int) -> bytes:
         # One piece, and not as many as were asked for: of a file that is cut off, `read` gives nothing.
-        data: bytes = self._file.read1(size)
+        data: bytes = self._unpacked.read1(size)
         self._left -= len(data)
         if self._left < 0:
             raise ArchiveError(
-                f"{self._path} unpacks to more than {self._most_bytes:,} bytes, as only a bomb does;"
+                f"{self._file} unpacks to more than {self._most_bytes:,} bytes, as only a bomb does;"
                 " unpack it yourself, or raise FUMIKURA_MAX_RATIO"
             )
         return data
 
     def close(self) -> None:
         self.tar.close()
-        self._file.close()
+        self._close_files()
+
+    def _close_files(self) -> None:
+        self._unpacked.close()
+        self._packed.close()
 
 
-def _infos(tar: tarfile.TarFile, path: Path, limits: Limits) -> Iterator[tuple[str, tarfile.TarInfo]]:
+def _infos(tar: tarfile.TarFile, file: Packed, limits: Limits) -> Iterator[tuple[str, tarfile.TarInfo]]:
     for number, info in enumerate(tar):
         if number >= limits.max_members:
-            raise ArchiveError(f"{path} {limits.too_many()}")
+            raise ArchiveError(f"{file} {limits.too_many()}")
         info.pax_headers = {}  # a copy of a header for the whole archive, in each of its files
         yield shown_name(info.name), info
 

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from core import member as member_module
 from core.archive import list_pages, read_member
+from core.containers import local_file
 from core.errors import ArchiveError, PageError
 from core.member import Limits
 from core.tars import CompressedTar
@@ -359,9 +360,8 @@ def test_a_compressed_tar_read_about_in_order_is_decompressed_once(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names = [f"p{number}.jpg" for number in range(30)]
-    archive = CompressedTar(
-        Path(make_tar_gz(tmp_path, {name: name.encode() for name in names})), Limits(), gzip.open
-    )
+    file = local_file(Path(make_tar_gz(tmp_path, {name: name.encode() for name in names})))
+    archive = CompressedTar(file, Limits(), gzip.open)
     monkeypatch.setattr(archive, "_restart", lambda: pytest.fail("read from its start again"))
 
     for first, second in zip(names[::2], names[1::2], strict=True):
@@ -374,9 +374,8 @@ def test_a_compressed_tar_keeps_little_of_what_passed_by(
 ) -> None:
     monkeypatch.setattr("core.tars._KEPT_BYTES", 250)
     names = [f"p{number}.jpg" for number in range(9)]
-    archive = CompressedTar(
-        Path(make_tar_gz(tmp_path, {name: bytes(100) for name in names})), Limits(), gzip.open
-    )
+    file = local_file(Path(make_tar_gz(tmp_path, {name: bytes(100) for name in names})))
+    archive = CompressedTar(file, Limits(), gzip.open)
 
     archive.read("p8.jpg")
 

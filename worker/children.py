@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from core.errors import DatabaseError, FumikuraError
+from core.pauses import pause_s
 from core.recipe import Recipe
 from core.settings import Settings
 from core.store.leases import hand_back, return_leases
@@ -25,7 +26,6 @@ from worker.devices import child_environment, device_within, find_devices
 from worker.emergency import TOOK_TOO_LONG
 from worker.host import worker_name
 from worker.metrics import Metrics
-from worker.patience import pause_s
 from worker.reports import LOADED, READY, listen
 
 log = logging.getLogger(__name__)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from celery import Celery
 
 from core.errors import BrokerError
+from core.pauses import LONGEST_PAUSE_S
 from core.recipe import Recipe
 from core.settings import Settings
 from core.store.feeding import announce, take_turn
@@ -22,7 +23,7 @@ from core.store.leases import leaseholders, return_expired, return_leases
 from core.store.session import Engine
 from worker.app import make_app, n_waiting, reached, send
 from worker.host import is_dead
-from worker.patience import LONGEST_PAUSE_S, Stopped, patiently
+from worker.patience import Stopped, patiently
 
 log = logging.getLogger(__name__)
 

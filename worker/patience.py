@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-import random
 import threading
 from collections.abc import Callable
 from typing import TypeVar
 
 from core.errors import BrokerError, DatabaseError
+from core.pauses import pause_s
 
 log = logging.getLogger(__name__)
 
@@ -16,8 +16,6 @@ T = TypeVar("T")
 
 #: What passes when the other side comes back.
 OUTAGES = (DatabaseError, BrokerError)
-
-LONGEST_PAUSE_S = 15.0
 
 
 class Stopped(Exception):  # noqa: N818  # no error: somebody asked for it
@@ -40,12 +38,6 @@ def patiently(action: Callable[[], T], stop: threading.Event) -> T:
             log.warning("%s; trying again in %.1f s", error, wait_s)
             if stop.wait(wait_s):
                 raise Stopped from error
-
-
-def pause_s(n_failures: int) -> float:
-    """Twice as long after each failure, and never in step with the other workers."""
-    longest_s = min(LONGEST_PAUSE_S, 2.0 ** min(n_failures - 1, 10))
-    return random.uniform(0.5, 1.0) * longest_s
 
 
 def one_line(error: BaseException) -> str:

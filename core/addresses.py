@@ -1,0 +1,80 @@
+"""Connections to hosts on the public internet, and to no other unless the operator allows it.
+
+An archive from outside must not make a worker fetch what only the worker can reach: another
+service of its network, or the passwords that a cloud hands to its machines at 169.254.169.254.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import netrc
+import os
+import socket
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import aiohttp
+
+CONNECT_TIMEOUT_S = 15
+#: For a pause between two pieces of an answer, and for a whole answer.
+READ_TIMEOUT_S = 60
+ANSWER_TIMEOUT_S = 600
+
+#: Networks whose addresses stand for an IPv4 address, which a gateway would connect to.
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+
+class PrivateAddressError(OSError):
+    """A host that is not on the public internet. One text for all, so that asyncio keeps the type."""
+
+    def __init__(self) -> None:
+        super().__init__("has a private address")
+
+
+def is_public(address: str) -> bool:
+    """Whether an IP address is one of the public internet."""
+    ip = ipaddress.ip_address(address)
+    if isinstance(ip, ipaddress.IPv6Address):
+        inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo or (None, None))[1]
+        if ip in _NAT64:
+            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
+        if inner is not None:
+            ip = inner
+    return ip.is_global and not ip.is_multicast and not ip.is_reserved
+
+
+def client_for(*, allow_private: bool) -> Callable[..., Awaitable[aiohttp.ClientSession]]:
+    """What makes the HTTP client of an fsspec file system."""
+
+    async def make_client(**options: Any) -> aiohttp.ClientSession:
+        import aiohttp
+
+        # Where the socket is made, and not by the host's name before: so every redirect is checked too,
+        # and a name that changes its address between the check and the connection gains nothing.
+        connector = aiohttp.TCPConnector(socket_factory=None if allow_private else _public_socket)
+        timeout = aiohttp.ClientTimeout(
+            total=ANSWER_TIMEOUT_S, sock_connect=CONNECT_TIMEOUT_S, sock_read=READ_TIMEOUT_S
+        )
+        return aiohttp.ClientSession(connector=connector, timeout=timeout, **options)
+
+    return make_client
+
+
+def login_for(host: str) -> aiohttp.BasicAuth | None:
+    """Name and password for a host, from ~/.netrc or the file that the variable NETRC names."""
+    import aiohttp
+
+    with suppress(FileNotFoundError, netrc.NetrcParseError):
+        found = netrc.netrc(os.environ.get("NETRC")).authenticators(host)
+        if found is not None:
+            return aiohttp.BasicAuth(found[0], found[2] or "")
+    return None
+
+
+def _public_socket(info: Any) -> socket.socket:
+    family, kind, protocol, _, address = info
+    if not is_public(address[0]):
+        raise PrivateAddressError
+    return socket.socket(family, kind, protocol)
