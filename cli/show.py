@@ -37,7 +37,7 @@ from core.store.tables import Status
 )
 @options.run_id
 @options.recipe
-@options.settings("database")
+@options.settings("database", "reach")
 @options.as_json
 def command(
     settings: Settings,

@@ -10,6 +10,7 @@ import ipaddress
 import netrc
 import os
 import socket
+from base64 import b64encode
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -62,15 +63,13 @@ def client_for(*, allow_private: bool) -> Callable[..., Awaitable[aiohttp.Client
     return make_client
 
 
-def login_for(host: str) -> aiohttp.BasicAuth | None:
-    """Name and password for a host, from ~/.netrc or the file that the variable NETRC names."""
-    import aiohttp
-
-    with suppress(FileNotFoundError, netrc.NetrcParseError):
+def login_for(host: str) -> dict[str, str]:
+    """The header with name and password for a host, from ~/.netrc or the file that NETRC names."""
+    with suppress(OSError, netrc.NetrcParseError):
         found = netrc.netrc(os.environ.get("NETRC")).authenticators(host)
         if found is not None:
-            return aiohttp.BasicAuth(found[0], found[2] or "")
-    return None
+            return {"Authorization": f"Basic {b64encode(f'{found[0]}:{found[2]}'.encode()).decode()}"}
+    return {}
 
 
 def _public_socket(info: Any) -> socket.socket:

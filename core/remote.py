@@ -61,7 +61,7 @@ class RemoteFolder:
         return {name: size_bytes for name, size_bytes in found.items() if name and not name.endswith("/")}
 
     def _fetch(self, name: str) -> io.BytesIO:
-        return patiently(lambda: _fetch(self._url, name, self._limits), self._url, self._limits)
+        return patiently(lambda: _fetch(self._url, name, self._limits), self._url / name, self._limits)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +113,12 @@ def matches(url: Url, limits: Limits) -> list[Url]:
     """All that a URL with wildcards stands for, in a store that can tell; else the URL itself."""
     if url.is_http or not has_magic(str(url)):
         return [url]
-    files = patiently(lambda: file_system(url, limits), url, limits)
-    found = patiently(lambda: files.glob(str(url)), url, limits)
-    return [parse_url(files.unstrip_protocol(path)) for path in found]
+
+    def search() -> list[str]:
+        files = file_system(url, limits)
+        return [files.unstrip_protocol(path) for path in files.glob(str(url))]
+
+    return [parse_url(found) for found in patiently(search, url, limits)]
 
 
 def _shown(name: str) -> str:

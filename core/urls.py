@@ -49,11 +49,14 @@ class Url:
 
     @property
     def suffix(self) -> str:
-        return self.path.suffix
+        return self.path.suffix if len(self.parts) > 1 else ""  # that of a host or bucket means nothing
 
     @property
     def parts(self) -> tuple[str, ...]:
         return self.path.parts
+
+    def __truediv__(self, name: str) -> Url:
+        return Url(self.scheme, self.path / name)
 
     @property
     def parent(self) -> Url:
@@ -65,8 +68,8 @@ def is_url(text: str) -> bool:
 
 
 def masked(text: str) -> str:
-    """A text with the passwords and keys of the URLs in it left out."""
-    return re.sub(r"\?[^\s'\")\]]+", "?***", re.sub(r"//[^\s/]*@", "//***@", text))
+    """A text without the passwords and keys that the URLs in it may hold."""
+    return re.sub(r"\?[^\s'\")\]]+", "?***", re.sub(r"//\S*@", "//***@", text))
 
 
 def parse_url(text: str) -> Url:
@@ -79,7 +82,7 @@ def parse_url(text: str) -> Url:
     scheme = scheme.lower()
     try:
         parts = urlsplit(text)
-        has_password = bool(parts.password) or (scheme in _HTTP and parts.username is not None)
+        has_password = bool(parts.password) or (scheme in _HTTP and "@" in rest)
     except ValueError:
         raise ArchiveError(f"{masked(text)} is no URL; correct it") from None
     if has_password:
@@ -94,7 +97,8 @@ def parse_url(text: str) -> Url:
         )
     if scheme not in _protocols():
         raise ArchiveError(f"{scheme}:// is unknown; use s3://, https:// or another that fsspec knows")
-    if "::" in rest or not rest.strip("/"):
+    # fsspec would take `::` for a chain of places, of which only the first is looked at here.
+    if "::" in re.sub(r"^\[[^]]*\]", "", rest) or not rest.strip("/"):
         raise ArchiveError(
             f"{masked(text)} is no URL of one archive; name a folder, an image, a zip or a tar"
         )
@@ -129,9 +133,9 @@ def _file_system(scheme: str, host: str, *, allow_private: bool) -> Any:
     options: dict[str, Any] = {"use_listings_cache": False, "skip_instance_cache": True}
     try:
         if scheme in _HTTP:
-            options |= {"get_client": client_for(allow_private=allow_private)}
-            if login := login_for(host.partition(":")[0]):
-                options |= {"auth": login}
+            client = client_for(allow_private=allow_private)
+            login = {"headers": login_for(urlsplit(f"//{host}").hostname or "")}
+            return fsspec.filesystem(scheme, get_client=client, client_kwargs=login, **options)
         return fsspec.url_to_fs(f"{scheme}://{host}", **options)[0]
     except ImportError as error:
         extra = _EXTRAS.get(scheme)

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tests.handmade import BLOTS_PER_PAGE, page_png, write_truth, write_weights, write_zip
+from tests.web import running_web
 
 ROOT = Path(__file__).parent.parent
 FIGURES = "run pages done failed skipped characters seconds pages_per_second steady_pages_per_second scores"
@@ -53,6 +54,22 @@ def last_object(result: subprocess.CompletedProcess[str]) -> dict[str, Any]:
 
 def counts(figures: dict[str, Any]) -> dict[str, int]:
     return {name: figures[name] for name in ("run", "pages", "done", "failed", "skipped")}
+
+
+@pytest.mark.slow
+def test_a_run_reads_what_lies_behind_urls_if_it_may(folder: Path) -> None:
+    write_zip(folder / "book.zip", 2)
+    with running_web() as web:
+        web.files |= {"/book.zip": (folder / "book.zip").read_bytes(), "/more/p7.png": page_png(7)}
+        archives = (f"{web.url}/book.zip", f"{web.url}/more/p7.png")
+
+        refused = fumikura("run", *archives, "--json")
+        allowed = fumikura("run", *archives, "--json", "--allow-private-addresses")
+
+    assert (refused.returncode, refused.stdout) == (1, "")
+    assert "leads to a private address" in refused.stderr
+    assert allowed.returncode == 0, allowed.stderr
+    assert counts(last_object(allowed)) == {"run": 1, "pages": 3, "done": 3, "failed": 0, "skipped": 0}
 
 
 @pytest.mark.slow

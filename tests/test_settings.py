@@ -20,3 +20,16 @@ def test_context_may_have_no_weight() -> None:
 
 def test_no_threads_means_as_many_as_there_are_cores() -> None:
     assert read_settings({"FUMIKURA_THREADS": "0"}) == Settings(threads=0)
+
+
+@pytest.mark.parametrize(("text", "value"), [("true", True), ("1", True), ("False", False), ("no", False)])
+def test_a_yes_or_no_is_read_and_handed_on_to_the_workers(text: str, value: bool) -> None:
+    settings = read_settings({"FUMIKURA_ALLOW_PRIVATE_ADDRESSES": text})
+
+    assert settings.limits.allow_private_addresses is value
+    assert read_settings(settings.to_environment()) == settings
+
+
+def test_a_yes_or_no_that_is_neither_is_refused() -> None:
+    with pytest.raises(UsageError, match="FUMIKURA_ALLOW_PRIVATE_ADDRESSES='perhaps' must be true or false"):
+        read_settings({"FUMIKURA_ALLOW_PRIVATE_ADDRESSES": "perhaps"})
