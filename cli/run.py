@@ -37,10 +37,9 @@ def command(
     """Read archives of page scans on this machine.
 
     An ARCHIVE is a folder, an image, a pattern such as 'scans/*.jpg', a zip or a tar, also behind
-    a URL such as s3://bucket/scans or https://host/scans.zip: it is fetched once to list its
-    pages, and each page again when it is read. Every page
-    is read once, whatever it is called and however often it comes: to go on after an interruption,
-    give the same command again. Pages that failed are then tried again.
+    a URL such as s3://bucket/scans or https://host/scans.zip, which is fetched once to list its
+    pages. Every page is read once, whatever it is called and however often it comes: to go on
+    after an interruption, give the same command again. Pages that failed are then tried again.
 
     \b
     Example:

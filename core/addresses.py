@@ -23,7 +23,7 @@ CONNECT_TIMEOUT_S = 15
 READ_TIMEOUT_S = 60
 ANSWER_TIMEOUT_S = 600
 
-#: Networks whose addresses stand for an IPv4 address, which a gateway would connect to.
+#: Of addresses that end in an IPv4 address, to which a gateway connects.
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
