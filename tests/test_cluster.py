@@ -6,22 +6,19 @@ The broker is a Redis, and in `make test-rabbitmq` a RabbitMQ.
 from __future__ import annotations
 
 import threading
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from core.errors import BrokerError, DatabaseError
 from core.settings import Settings
-from core.store.pages import add_pages, add_run
-from core.store.queries import RunSummary, run_summary
-from core.store.session import Engine, open_database
+from core.store.session import Engine
 from tests.servers import Server, running_redis
+from tests.simple_cluster import Cluster, queued_pages
 from tests.simple_launcher import children, program, wait_until
-from tests.simple_reader import RECIPE, draw_pages
+from tests.simple_reader import RECIPE
 from worker.app import make_app, queue_name, reached
 from worker.feeder import announce_now
 from worker.launcher import work
@@ -29,27 +26,6 @@ from worker.launcher import work
 pytestmark = pytest.mark.slow
 
 N_PAGES = 48
-
-
-@dataclass
-class Cluster:
-    """48 pages that stand in the queue, and how to reach them."""
-
-    settings: Settings
-    engine: Engine
-    run_id: int
-    read_log: Path
-
-    @property
-    def summary(self) -> RunSummary:
-        return run_summary(self.engine, self.run_id)
-
-    @property
-    def times_read(self) -> Counter[str]:
-        return Counter(self.read_log.read_text().split())
-
-    def wait_for(self, n_done: int) -> None:
-        wait_until(lambda: self.summary.done >= n_done, timeout_s=60)
 
 
 @pytest.fixture
@@ -81,11 +57,8 @@ def cluster(
         pages_per_batch=2,
         announce_again_s=2.0,
     )
-    engine = open_database(postgres_url)
-    run_id = add_run(engine, RECIPE, command="enqueue book")
-    add_pages(engine, run_id, draw_pages(tmp_path / "book", N_PAGES))
-    yield Cluster(settings, engine, run_id, tmp_path / "read.log")
-    engine.dispose()
+    with queued_pages(tmp_path, settings, N_PAGES) as cluster:
+        yield cluster
 
 
 def test_two_workers_share_the_pages_and_read_each_once(cluster: Cluster, stack: ExitStack) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -89,8 +90,9 @@ def reached(app: Celery) -> Iterator[Connection]:
             *connection.connection_errors,
             *connection.channel_errors,
         )
-    except (LookupError, ValueError, TypeError, ImportError) as error:
-        raise BrokerError(f"{shown} is no queue; set --broker, such as redis://host/0") from error
+    except (LookupError, ValueError, TypeError, ImportError):
+        # Without its cause, whose message may quote a piece of the password.
+        raise BrokerError(f"{shown} is no queue; set --broker, such as redis://host/0") from None
     try:
         with connection:
             connection.ensure_connection(  # type: ignore[no-untyped-call]
@@ -134,7 +136,11 @@ def check_broker(settings: Settings) -> str:
 
 def _without_password(urls: str) -> str:
     """Broker URLs, separated by semicolons, as people may see them."""
-    return ";".join(
-        parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
-        for parts in map(urlsplit, urls.split(";"))
-    )
+    return ";".join(map(_shown, re.split(r";(?=[^;@]+://)", urls)))
+
+
+def _shown(url: str) -> str:
+    parts = urlsplit(url)
+    if "@" in parts.path + parts.query + parts.fragment:
+        return f"{parts.scheme}://..."  # a password with a / in it, say: no other part is safe to show
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
