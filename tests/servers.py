@@ -25,7 +25,7 @@ from pathlib import Path
 import psycopg
 import redis
 
-START_TIMEOUT_S = 60
+START_TIMEOUT_S = 120
 
 #: Becomes the server, as another user if need be. On Linux the server is told to end
 #: when this process's parent does, even by kill -9: both servers take SIGINT for that.
