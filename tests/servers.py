@@ -28,9 +28,10 @@ import redis
 START_TIMEOUT_S = 120
 
 #: Becomes the server, as another user if need be. On Linux the server is told to end
-#: when this process's parent does, even by kill -9: both servers take SIGINT for that.
+#: when this process's parent does, even by kill -9: all of them take SIGINT for that.
 _GUARD = f"""
-import ctypes, os, sys
+import ctypes, os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # what a shell starts behind its back ignores it
 parent, user, *command = sys.argv[1:]
 if user != "-":
     os.setgroups([])
