@@ -11,11 +11,12 @@ TESTS ?= tests
 CHAOS ?= --json chaos.json
 
 .DEFAULT_GOAL := help
-.PHONY: help run test chaos check format wheel clean
+.PHONY: help run test test-rabbitmq chaos check format wheel clean
 
 help:
 	@echo 'make run     read the sample pages into ./fumikura.db and show how well they were read'
 	@echo 'make test    run all tests (TESTS=tests/test_docs.py for some)'
+	@echo 'make test-rabbitmq   run the tests for which RabbitMQ must be installed (apt-get install rabbitmq-server)'
 	@echo 'make chaos   read 2,000 pages while everything breaks; an hour or more (CHAOS="--pages 300" for less)'
 	@echo 'make check   ruff, mypy and the import rules'
 	@echo 'make format  put the code into ruff'"'"'s form'
@@ -32,6 +33,9 @@ run: $(VENV)/installed
 
 test: $(VENV)/installed-dev
 	$(BIN)/python -m pytest $(TESTS)
+
+test-rabbitmq: $(VENV)/installed-dev
+	$(BIN)/python -m pytest -m rabbitmq $(TESTS)
 
 chaos: $(VENV)/installed-dev
 	$(BIN)/python -m tests.chaos $(CHAOS)

@@ -44,7 +44,8 @@ _SETTINGS = {
             "--broker",
             "broker_url",
             metavar="URL",
-            help="Queue that the machines share, such as redis://host/0. [FUMIKURA_BROKER_URL]",
+            help="Queue that the machines share, such as redis://host/0 or amqp://host//."
+            " [FUMIKURA_BROKER_URL]",
         )
     ],
     "devices": [

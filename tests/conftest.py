@@ -15,9 +15,13 @@ import pytest
 import redis
 from sqlalchemy import create_engine, make_url
 
+from core.settings import Settings
 from core.store.session import Engine, open_database, upgrade
 from core.store.tables import metadata
+from tests.rabbitmq import running_rabbitmq
 from tests.servers import Server, running_postgres, running_redis
+from tests.simple_reader import RECIPE
+from worker.app import make_app, queue_name, reached
 
 
 @pytest.fixture(scope="session")
@@ -109,6 +113,23 @@ def redis_url(redis_server: Server) -> str:
     with redis.Redis.from_url(redis_server.url) as client:
         client.flushall()
     return redis_server.url
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_server() -> Iterator[Server]:
+    """A RabbitMQ that all tests share: to start one takes ten seconds."""
+    with running_rabbitmq() as server:
+        yield server
+
+
+@pytest.fixture
+def empty_rabbitmq(rabbitmq_server: Server) -> Iterator[Server]:
+    """A RabbitMQ without messages for the simple reader; a test may kill it, and start it again."""
+    with reached(make_app(Settings(broker_url=rabbitmq_server.url), RECIPE)) as connection:
+        connection.default_channel.queue_delete(queue_name(RECIPE))  # type: ignore[no-untyped-call]
+    yield rabbitmq_server
+    if rabbitmq_server.process.poll() is not None:
+        rabbitmq_server.start_again()
 
 
 def _execute(server: Server, statement: str) -> None:

@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,12 +25,13 @@ from pathlib import Path
 import psycopg
 import redis
 
-START_TIMEOUT_S = 60
+START_TIMEOUT_S = 120
 
 #: Becomes the server, as another user if need be. On Linux the server is told to end
-#: when this process's parent does, even by kill -9: both servers take SIGINT for that.
+#: when this process's parent does, even by kill -9: all of them take SIGINT for that.
 _GUARD = f"""
-import ctypes, os, sys
+import ctypes, os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)  # what a shell starts behind its back ignores it
 parent, user, *command = sys.argv[1:]
 if user != "-":
     os.setgroups([])
@@ -51,6 +52,7 @@ class Server:
         folder: what it keeps, and its log.
         start: starts it, and returns when it answers.
         crash: the signal that ends it as a crash would, and its own processes with it.
+        kept: names in the folder of what a broker keeps.
     """
 
     url: str
@@ -58,6 +60,7 @@ class Server:
     start: Callable[[], subprocess.Popen[bytes]]
     process: subprocess.Popen[bytes]
     crash: signal.Signals = signal.SIGKILL
+    kept: Sequence[str] = ()
 
     def kill(self) -> None:
         """End it as a crash would."""
@@ -68,6 +71,12 @@ class Server:
         """Start it where it was, with what it kept."""
         self.process = self.start()
 
+    def forget(self) -> None:
+        """Lose all that was kept; to be called while it is down."""
+        for kept in self.kept:
+            path = self.folder / kept
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+
 
 @contextmanager
 def running_postgres(*, survives: bool = False) -> Iterator[Server]:
@@ -76,12 +85,12 @@ def running_postgres(*, survives: bool = False) -> Iterator[Server]:
     Args:
         survives: keep what was committed when it is killed; slower.
     """
-    with _server_folder() as folder:
-        user = _unprivileged_user()
+    with server_folder() as folder:
+        user = unprivileged_user()
         bin_folder = _postgres_binaries(folder, user)
         data = folder / "data"
         options = ("-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync", "-D", str(data))
-        made = _start([str(bin_folder / "initdb"), *options], folder, user=user)
+        made = start_server([str(bin_folder / "initdb"), *options], folder, user=user)
         if made.wait(START_TIMEOUT_S):
             raise RuntimeError(f"initdb failed: {(folder / 'log').read_text()}")
         # What fsync guards against is the end of the machine, not of the server.
@@ -91,13 +100,15 @@ def running_postgres(*, survives: bool = False) -> Iterator[Server]:
         address = f"host={folder} user=postgres dbname=postgres"
 
         def start() -> subprocess.Popen[bytes]:
-            process = _start(command, folder, user=user)
-            _wait_for(lambda: psycopg.connect(address).close(), psycopg.OperationalError, process, folder)
+            process = start_server(command, folder, user=user)
+            wait_for_answer(
+                lambda: psycopg.connect(address).close(), psycopg.OperationalError, process, folder
+            )
             return process
 
         url = f"postgresql://postgres@/postgres?host={folder}"
         server = Server(url, folder, start, start(), crash=signal.SIGQUIT)
-        with _ended_at_last(server, signal.SIGQUIT):  # at once: nothing in it will be missed
+        with ended_at_last(server, signal.SIGQUIT):  # at once: nothing in it will be missed
             yield server
 
 
@@ -109,7 +120,7 @@ def running_redis(port: int | None = None, *, survives: bool = False) -> Iterato
         port: to start one where another was; a free one if None.
         survives: keep everything in its folder after all.
     """
-    with _server_folder() as folder:
+    with server_folder() as folder:
         port = port or free_port()
         options = ["--bind", "127.0.0.1", "--port", str(port), "--save", "", "--dir", str(folder)]
         if survives:
@@ -118,21 +129,21 @@ def running_redis(port: int | None = None, *, survives: bool = False) -> Iterato
         url = f"redis://127.0.0.1:{port}/0"
 
         def start() -> subprocess.Popen[bytes]:
-            process = _start(command, folder)
+            process = start_server(command, folder)
             with redis.Redis.from_url(url) as client:
-                _wait_for(client.ping, redis.exceptions.ConnectionError, process, folder)
+                wait_for_answer(client.ping, redis.exceptions.ConnectionError, process, folder)
             return process
 
-        server = Server(url, folder, start, start())
-        with _ended_at_last(server, signal.SIGINT):
+        server = Server(url, folder, start, start(), kept=["appendonly.aof"] if survives else [])
+        with ended_at_last(server, signal.SIGINT):
             yield server
 
 
 @contextmanager
-def _server_folder() -> Iterator[Path]:
+def server_folder() -> Iterator[Path]:
     """A short path, as that of a socket must be, which another user may enter."""
     folder = Path(tempfile.mkdtemp(prefix="fumikura-"))
-    user = _unprivileged_user()
+    user = unprivileged_user()
     if user is not None:
         os.chown(folder, user, user)
     try:
@@ -141,7 +152,7 @@ def _server_folder() -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
-def _unprivileged_user() -> int | None:
+def unprivileged_user() -> int | None:
     """Whom PostgreSQL runs as: it refuses root. None where nothing needs to change."""
     return pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else None
 
@@ -168,15 +179,27 @@ def _package(name: str) -> Path:
     return Path(found.submodule_search_locations[0])
 
 
-def _start(command: Sequence[str], folder: Path, *, user: int | None = None) -> subprocess.Popen[bytes]:
+def start_server(
+    command: Sequence[str],
+    folder: Path,
+    *,
+    user: int | None = None,
+    environment: Mapping[str, str] | None = None,
+) -> subprocess.Popen[bytes]:
+    """Start a program that ends when this process does; what it says goes to the log in the folder."""
     guard = [sys.executable, "-I", "-S", "-c", _GUARD, str(os.getpid()), "-" if user is None else str(user)]
     with (folder / "log").open("ab") as log:
         return subprocess.Popen(
-            [*guard, *command], stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=folder
+            [*guard, *command],
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            cwd=folder,
+            env=environment,
         )
 
 
-def _wait_for(
+def wait_for_answer(
     answer: Callable[[], object], error: type[Exception], process: subprocess.Popen[bytes], folder: Path
 ) -> None:
     """Return as soon as a server answers."""
@@ -190,7 +213,7 @@ def _wait_for(
 
 
 @contextmanager
-def _ended_at_last(server: Server, end: signal.Signals) -> Iterator[None]:
+def ended_at_last(server: Server, end: signal.Signals) -> Iterator[None]:
     try:
         yield
     finally:

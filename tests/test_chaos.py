@@ -13,9 +13,10 @@ from tests.chaos.worker import POISONS
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("broker", ["redis", pytest.param("rabbitmq", marks=pytest.mark.rabbitmq)])
 @pytest.mark.timeout(600)  # half a minute on an idle machine
 def test_whatever_breaks_each_page_is_read_once_or_named_with_its_reason(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, broker: str
 ) -> None:
     monkeypatch.setenv("CHAOS_QUICK", "1")
     monkeypatch.setenv("CHAOS_READ_LOG", str(tmp_path / "peace.log"))
@@ -42,6 +43,7 @@ def test_whatever_breaks_each_page_is_read_once_or_named_with_its_reason(
         database_survives=False,
         settings=settings,
         time_limit_s=240,
+        broker=broker,
     )
 
     outcome = run_storm(plan, tmp_path, say=print)

@@ -1,26 +1,25 @@
-"""Workers that share a Redis and a PostgreSQL, as on several machines."""
+"""Workers that share a broker and a PostgreSQL, as on several machines.
+
+The broker is a Redis, and in `make test-rabbitmq` a RabbitMQ.
+"""
 
 from __future__ import annotations
 
 import threading
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
-import redis
 
 from core.errors import BrokerError, DatabaseError
 from core.settings import Settings
-from core.store.pages import add_pages, add_run
-from core.store.queries import RunSummary, run_summary
-from core.store.session import Engine, open_database
-from tests.servers import running_redis
+from core.store.session import Engine
+from tests.servers import Server, running_redis
+from tests.simple_cluster import Cluster, queued_pages
 from tests.simple_launcher import children, program, wait_until
-from tests.simple_reader import RECIPE, draw_pages
+from tests.simple_reader import RECIPE
+from worker.app import make_app, queue_name, reached
 from worker.feeder import announce_now
 from worker.launcher import work
 
@@ -29,52 +28,37 @@ pytestmark = pytest.mark.slow
 N_PAGES = 48
 
 
-@dataclass
-class Cluster:
-    """48 pages that stand in the queue, and how to reach them."""
-
-    settings: Settings
-    engine: Engine
-    run_id: int
-    read_log: Path
-
-    @property
-    def summary(self) -> RunSummary:
-        return run_summary(self.engine, self.run_id)
-
-    @property
-    def times_read(self) -> Counter[str]:
-        return Counter(self.read_log.read_text().split())
-
-    def wait_for(self, n_done: int) -> None:
-        wait_until(lambda: self.summary.done >= n_done, timeout_s=60)
-
-
 @pytest.fixture
 def stack() -> Iterator[ExitStack]:
     with ExitStack() as stack:
         yield stack
 
 
+@pytest.fixture(params=["redis", pytest.param("rabbitmq", marks=pytest.mark.rabbitmq)])
+def broker(request: pytest.FixtureRequest, stack: ExitStack) -> Server:
+    """An empty broker that may be killed."""
+    if request.param == "redis":
+        return stack.enter_context(running_redis(survives=True))
+    server: Server = request.getfixturevalue("empty_rabbitmq")
+    return server
+
+
 @pytest.fixture
 def cluster(
-    tmp_path: Path, postgres_url: str, redis_url: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, postgres_url: str, broker: Server, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Cluster]:
     monkeypatch.setenv("SIMPLE_PAGE_S", "0.1")
     monkeypatch.setenv("SIMPLE_READ_LOG", str(tmp_path / "read.log"))
     settings = Settings().overridden(
         database_url=postgres_url,
-        broker_url=redis_url,
+        broker_url=broker.url,
         devices="cpu",
         chunk_size=4,
         pages_per_batch=2,
         announce_again_s=2.0,
     )
-    engine = open_database(postgres_url)
-    run_id = add_run(engine, RECIPE, command="enqueue book")
-    add_pages(engine, run_id, draw_pages(tmp_path / "book", N_PAGES))
-    yield Cluster(settings, engine, run_id, tmp_path / "read.log")
-    engine.dispose()
+    with queued_pages(tmp_path, settings, N_PAGES) as cluster:
+        yield cluster
 
 
 def test_two_workers_share_the_pages_and_read_each_once(cluster: Cluster, stack: ExitStack) -> None:
@@ -121,28 +105,30 @@ def test_when_a_worker_is_killed_with_its_launcher_the_others_go_on(
     assert (cluster.summary.done, cluster.summary.characters) == (N_PAGES, 2 * N_PAGES)
 
 
-def test_a_broker_that_loses_all_messages_costs_no_page(
-    cluster: Cluster, stack: ExitStack, redis_url: str
-) -> None:
+def test_messages_that_the_broker_loses_cost_no_page(cluster: Cluster, stack: ExitStack) -> None:
     stack.enter_context(program(["work"], cluster.settings))
     cluster.wait_for(4)
 
-    redis.Redis.from_url(redis_url).flushall()
+    drop_messages(cluster)
 
     cluster.wait_for(N_PAGES)
     assert set(cluster.times_read.values()) == {1}
 
 
-def test_a_broker_that_dies_and_comes_back_costs_no_page(cluster: Cluster, stack: ExitStack) -> None:
-    broker = stack.enter_context(running_redis())
-    settings = cluster.settings.overridden(broker_url=broker.url)
-    worker = stack.enter_context(program(["work"], settings))
+@pytest.mark.parametrize("forgets", [False, True], ids=["remembers", "forgets"])
+def test_a_broker_that_dies_and_comes_back_costs_no_page(
+    cluster: Cluster, broker: Server, stack: ExitStack, forgets: bool
+) -> None:
+    worker = stack.enter_context(program(["work"], cluster.settings))
     cluster.wait_for(4)
 
     broker.kill()
-    stack.enter_context(running_redis(urlsplit(broker.url).port))
+    if forgets:
+        broker.forget()
+    broker.start_again()
 
     cluster.wait_for(N_PAGES)
+    assert cluster.summary.failed == 0
     worker.terminate()
     assert worker.wait(timeout=10) == 0
     assert set(cluster.times_read.values()) == {1}
@@ -181,6 +167,13 @@ def cut_connections(engine: Engine) -> None:
     others = "backend_type = 'client backend' AND pid != pg_backend_pid()"
     with engine.connect() as connection:
         connection.exec_driver_sql(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {others}")
+
+
+def drop_messages(cluster: Cluster) -> None:
+    """Empty the queue behind everybody's back."""
+    app = make_app(cluster.settings, RECIPE)
+    with reached(app) as connection:
+        connection.default_channel.queue_purge(queue_name(RECIPE))  # type: ignore[no-untyped-call]
 
 
 def readings_by_worker(engine: Engine) -> dict[str, int]:

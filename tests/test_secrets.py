@@ -32,6 +32,9 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         ("postgresql://reader:sesame@127.0.0.1:one/books", "redis://:sesame@127.0.0.1:one/0"),
         ("mysql://reader:sesame@127.0.0.1/books", "pigeon://:sesame@127.0.0.1/0"),
         ("fumikura.db", "redis://:sesame@127.0.0.1:1/0"),
+        ("fumikura.db", "amqp://reader:sesame@127.0.0.1:1/books"),
+        ("fumikura.db", "amqp://reader:sesame@127.0.0.1:1//;amqps://reader:sesame@127.0.0.2:1//"),
+        ("fumikura.db", "amqp://reader:sesame/;#?@127.0.0.1:1/books"),
     ],
 )
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from datetime import timedelta
 
 import numpy as np
 import pytest
-from sqlalchemy import func, select, update
+from sqlalchemy import func, select, true, update
 from sqlalchemy.exc import IntegrityError
 
 from core.page import Reading, Scores
@@ -19,6 +19,7 @@ from core.store.leases import (
     GRACE_S,
     OUTAGE_S,
     Claim,
+    change_readings,
     claim,
     hand_back,
     leaseholders,
@@ -32,7 +33,7 @@ from core.store.leases import (
 from core.store.lookup import get_page
 from core.store.queries import failures, run_scores, run_summary
 from core.store.scores import load_reading
-from core.store.session import Engine
+from core.store.session import Engine, write_transaction
 from core.store.tables import Status
 from tests.simple_store import (
     OTHER_RECIPE,
@@ -128,6 +129,8 @@ def test_claiming_renewing_and_returning_at_once_do_not_lock_each_other(engine: 
             renew(engine, worker, ids, lease_s=60)
             return_leases(engine, f"worker {(number + 1) % 3}", max_attempts=1000)
             hand_back(engine, worker)
+            with write_transaction(engine) as connection:  # let them be claimed together again
+                change_readings(connection, true(), chunk_limit=None)
 
     with ThreadPoolExecutor(6) as pool:
         for job in [pool.submit(work, number) for number in range(6)]:
@@ -267,12 +270,23 @@ def test_pages_of_a_lost_worker_come_back_in_halves(engine: Engine) -> None:
     assert sizes == [5, 2, 1]
 
 
+def test_the_message_that_ended_a_worker_claims_nothing_when_it_comes_again(engine: Engine) -> None:
+    start_run(engine, make_pages(4))
+    claim_ids(engine, [1, 2, 3, 4])
+    return_leases(engine, WORKER, max_attempts=3)
+
+    again = claim_ids(engine, [1, 2, 3, 4], "other")
+    half = claim_ids(engine, [1, 2], "other")
+
+    assert again == []
+    assert [page.reading_id for page in half] == [1, 2]
+
+
 def test_only_a_page_that_was_alone_is_blamed(engine: Engine) -> None:
     start_run(engine, make_pages(2))
+    claim_ids(engine, [1, 2])
 
-    for _ in range(5):
-        claim_ids(engine, [1, 2])
-        return_leases(engine, WORKER, max_attempts=3)
+    return_leases(engine, WORKER, max_attempts=1)
 
     assert [row_of(engine, number)["attempts"] for number in (1, 2)] == [0, 0]
 

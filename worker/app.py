@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ from core.recipe import Recipe
 from core.settings import Settings
 from worker import folder
 from worker.patience import one_line
+from worker.rabbitmq import CONFIRMED, answer_within, is_rabbitmq, rabbitmq_queue
 
 READ_CHUNK = "fumikura.read_chunk"
 
@@ -24,10 +26,16 @@ READ_CHUNK = "fumikura.read_chunk"
 ANSWER_S = 4.0
 
 
+def queue_name(recipe: Recipe) -> str:
+    """A queue for each recipe: a worker gets only what its weights can read."""
+    return f"fumikura.{recipe.digest[:12]}"
+
+
 def make_app(settings: Settings, recipe: Recipe) -> Celery:
     """The Celery application through which the pages of one recipe are read."""
     url = settings.broker_url or ""
     path = folder.folder_of(url)
+    queue, is_rabbit = queue_name(recipe), is_rabbitmq(url)
     folder.register()
     app = Celery("fumikura", broker=url, set_as_current=False)
     app.conf.update(
@@ -35,8 +43,8 @@ def make_app(settings: Settings, recipe: Recipe) -> Celery:
         task_serializer="json",
         result_serializer="json",
         task_ignore_result=True,  # the row in the database is the result
-        # A queue for each recipe: a worker gets only what its weights can read.
-        task_default_queue=f"fumikura.{recipe.digest[:12]}",
+        task_default_queue=queue,
+        task_queues=[rabbitmq_queue(queue)] if is_rabbit else None,
         # A message is confirmed after the work, and nobody hoards: pages go to whoever is free.
         task_acks_late=True,
         task_reject_on_worker_lost=True,
@@ -49,6 +57,8 @@ def make_app(settings: Settings, recipe: Recipe) -> Celery:
         worker_send_task_events=path is None,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
+        # RabbitMQ refuses a queue while the node that keeps it is away: that, too, is waited out.
+        broker_channel_error_retry=is_rabbit,
         broker_connection_timeout=ANSWER_S,
         broker_transport_options=_transport_options(url, path),
     )
@@ -72,20 +82,24 @@ def reached(app: Celery) -> Iterator[Connection]:
     """
     shown = _without_password(app.conf.broker_url)
     try:
-        connection: Connection = app.connection_for_write()
+        is_rabbit = is_rabbitmq(app.conf.broker_url)
+        connection: Connection = app.connection_for_write(transport_options=CONFIRMED if is_rabbit else None)
         failures = (
             OperationalError,
             OSError,
             *connection.connection_errors,
             *connection.channel_errors,
         )
-    except (LookupError, ValueError, TypeError, ImportError) as error:
-        raise BrokerError(f"{shown} is no queue; set --broker, such as redis://host/0") from error
+    except (LookupError, ValueError, TypeError, ImportError):
+        # Without its cause, whose message may quote a piece of the password.
+        raise BrokerError(f"{shown} is no queue; set --broker, such as redis://host/0") from None
     try:
         with connection:
             connection.ensure_connection(  # type: ignore[no-untyped-call]
                 max_retries=1, interval_start=0.1, timeout=ANSWER_S
             )
+            if is_rabbit:
+                answer_within(connection, ANSWER_S)
             yield connection
     except failures as error:
         raise BrokerError(
@@ -122,7 +136,11 @@ def check_broker(settings: Settings) -> str:
 
 def _without_password(urls: str) -> str:
     """Broker URLs, separated by semicolons, as people may see them."""
-    return ";".join(
-        parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
-        for parts in map(urlsplit, urls.split(";"))
-    )
+    return ";".join(map(_shown, re.split(r";(?=[^;@]+://)", urls)))
+
+
+def _shown(url: str) -> str:
+    parts = urlsplit(url)
+    if "@" in parts.path + parts.query + parts.fragment:
+        return f"{parts.scheme}://..."  # a password with a / in it, say: no other part is safe to show
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()

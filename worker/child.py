@@ -136,6 +136,8 @@ def _work(app: Celery, stop: threading.Event, *, reports: Reports, leave: Callab
     # late messages that come twice. A chunk handed back is no error.
     warnings.filterwarnings("ignore", module=r"celery\.")
     logging.getLogger("celery.app.trace").setLevel(logging.ERROR)
+    # "Couldn't ack": the broker went away meanwhile. The message comes again and finds nothing to do.
+    logging.getLogger("celery.worker.request").addFilter(lambda line: line.levelno < logging.CRITICAL)
     # Threads, because CUDA does not survive a fork; one, because a device reads one group at a time.
     worker = app.Worker(
         hostname=f"fumikura-{os.getpid()}@{socket.gethostname()}",

@@ -67,16 +67,19 @@ def claim(
     """Lease those of some readings that still wait, in the order of their ids.
 
     Readings of another recipe, and such as are done or another worker's, drop out: a
-    message may come twice, late, or to the wrong worker. What this worker holds already
-    comes again, so that a claim can be repeated whose answer was lost.
+    message may come twice, late, or to the wrong worker. So do readings that are to come in
+    smaller chunks since a worker was lost: a broker may bring back at once, and as it was, the
+    message that ended it. What this worker holds already comes again, so that a claim can be
+    repeated whose answer was lost.
     """
     reading = tables.reading.c
+    may_come = or_(reading.chunk_limit.is_(None), reading.chunk_limit >= len(reading_ids))
     wanted = (
         select(reading.id)
         .join(tables.recipe)
         .where(
             reading.id.in_(reading_ids),
-            or_(reading.status == Status.QUEUED, _leased_to(worker)),
+            or_(and_(reading.status == Status.QUEUED, may_come), _leased_to(worker)),
             tables.recipe.c.digest == recipe_digest,
         )
         .order_by(reading.id)

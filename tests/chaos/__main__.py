@@ -28,6 +28,7 @@ def main() -> int:
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--time-limit-s", type=float, default=7200)
+    parser.add_argument("--broker", choices=["redis", "rabbitmq"], default="redis")
     parser.add_argument(
         "--forgetful", action="store_true", help="a database that loses its last transactions in a crash"
     )
@@ -77,6 +78,7 @@ def _plan(arguments: argparse.Namespace, folder: Path) -> Plan:
         database_survives=not arguments.forgetful,
         settings=settings,
         time_limit_s=arguments.time_limit_s,
+        broker=arguments.broker,
     )
 
 

@@ -1,4 +1,4 @@
-"""A Redis, a PostgreSQL and some launchers with a worker process each, as the chaos suite breaks them."""
+"""A broker, a PostgreSQL and some launchers with a worker process each, as the chaos suite breaks them."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from core.store.pages import add_pages, add_run
 from core.store.queries import RunSummary, run_summary
 from core.store.session import Engine, open_database, upgrade
 from tests.chaos.worker import recipe_for
+from tests.rabbitmq import running_rabbitmq
 from tests.servers import Server, running_postgres, running_redis
 from tests.simple_launcher import children, wait_until
 
@@ -100,6 +101,7 @@ def running_cluster(
     pages: list[PageReference],
     *,
     n_workers: int,
+    broker: str,
     database_survives: bool,
     settings: Settings,
     environment: Mapping[str, str],
@@ -108,12 +110,15 @@ def running_cluster(
     """A cluster that has begun to read some pages, ended at the end whatever became of it.
 
     Args:
+        broker: "redis" or "rabbitmq".
         database_survives: keep what was committed just before a crash of the database.
     """
     with ExitStack() as stack:
-        broker = stack.enter_context(running_redis(survives=True))
+        server = stack.enter_context(
+            running_rabbitmq() if broker == "rabbitmq" else running_redis(survives=True)
+        )
         database = stack.enter_context(running_postgres(survives=database_survives))
-        settings = settings.overridden(broker_url=broker.url, database_url=database.url)
+        settings = settings.overridden(broker_url=server.url, database_url=database.url)
         upgrade(database.url)
         engine = open_database(database.url)
         stack.callback(engine.dispose)
@@ -122,7 +127,7 @@ def running_cluster(
         add_pages(engine, run_id, pages)
         ids = list(range(1, len(pages) + 1))
         cluster = Cluster(
-            broker, database, settings, recipe, engine, environment, log, run_id, reading_ids=ids
+            server, database, settings, recipe, engine, environment, log, run_id, reading_ids=ids
         )
         stack.callback(_end, cluster)
         for _ in range(n_workers):

@@ -87,7 +87,7 @@ def restart_broker(cluster: Cluster, chance: random.Random) -> Fault:
 def empty_broker(cluster: Cluster, chance: random.Random) -> Fault:
     """The broker dies, and comes back with nothing."""
     cluster.broker.kill()
-    (cluster.broker.folder / "appendonly.aof").unlink()
+    cluster.broker.forget()
     time.sleep(chance.uniform(*AWAY_S))
     cluster.broker.start_again()
     return Fault("broker lost all its data", time.monotonic(), _finishes_another(cluster))

@@ -50,6 +50,7 @@ class Plan:
     database_survives: bool
     settings: Settings
     time_limit_s: float
+    broker: str = "redis"
 
 
 @dataclass(slots=True)
@@ -86,6 +87,7 @@ def run_storm(plan: Plan, folder: Path, *, say: Callable[[str], None]) -> Outcom
     with running_cluster(
         book.pages,
         n_workers=plan.n_workers,
+        broker=plan.broker,
         database_survives=plan.database_survives,
         settings=plan.settings,
         environment={"CHAOS_READ_LOG": str(read_log)},
