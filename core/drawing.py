@@ -189,8 +189,13 @@ def _is_drawn(char: str) -> bool:
 
 @lru_cache(maxsize=64)
 def _font(size: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(font_path(), size)
+
+
+def font_path() -> Path:
+    """The font that labels are set in: IPAex Gothic, which matplotlib-fontja carries."""
     # Found without importing the package, which would import matplotlib.
     spec = find_spec("matplotlib_fontja")
     assert spec is not None
     assert spec.origin is not None
-    return ImageFont.truetype(Path(spec.origin).parent / "fonts" / "ipaexg.ttf", size)
+    return Path(spec.origin).parent / "fonts" / "ipaexg.ttf"

@@ -20,7 +20,7 @@ class Segmenter:
 
     def __init__(self, path: Path, *, device: str, precision: str, patches_per_batch: int) -> None:
         model, self.config = load_segmenter(path)
-        self._model = _Batches(model, device=device, precision=precision, batch_size=patches_per_batch)
+        self._model = Batches(model, device=device, precision=precision, batch_size=patches_per_batch)
 
     def maps(self, patches: Tensor) -> Tensor:
         """Score maps (N, 4, P, P) on the device: mask and centre in [0, 1], log width, log height.
@@ -42,7 +42,7 @@ class Classifier:
 
     def __init__(self, path: Path, *, device: str, precision: str, crops_per_batch: int) -> None:
         model, self.config, self.vocabulary = load_classifier(path)
-        self._model = _Batches(model, device=device, precision=precision, batch_size=crops_per_batch)
+        self._model = Batches(model, device=device, precision=precision, batch_size=crops_per_batch)
 
     def best(self, crops: Tensor, n_labels: int) -> tuple[Tensor, Tensor]:
         """Probabilities and class numbers of the likeliest labels, (M, K) each, best first.
@@ -59,7 +59,7 @@ class Classifier:
         return probabilities.cpu(), numbers.cpu()
 
 
-class _Batches:
+class Batches:
     """A model on its device that is fed batch by batch; the batch shrinks when memory is short."""
 
     def __init__(self, model: nn.Module, *, device: str, precision: str, batch_size: int) -> None:
