@@ -32,6 +32,11 @@ class GlyphNetConfig:
     embedding: int = 256
     dropout: float = 0.3
 
+    @property
+    def channels(self) -> int:
+        """Crops are grey: the reader cuts them from the red channel."""
+        return 1
+
 
 class GlyphNet(nn.Module):
     """Grey crops to class logits; contrast and brightness of a crop do not matter."""
