@@ -27,6 +27,20 @@ limit = click.option(
     metavar="N",
     help="At most so many rows.",
 )
+classifier = click.option(
+    "--classifier",
+    "classifier_path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Weights that name characters. [FUMIKURA_CLASSIFIER_PATH; default: those that ship]",
+)
+inverted = click.option(
+    "--inverted",
+    "is_inverted",
+    is_flag=True,
+    help="Turn dark into light first, and light into dark: for white ink on black, such as that of"
+    " Kuzushiji-MNIST, where the weights learnt dark ink; or the other way round.",
+)
 
 #: Options that stand for a setting: the setting's name is the parameter's.
 _SETTINGS = {

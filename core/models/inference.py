@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from core.memory import is_out_of_memory
 from core.models.checkpoint import load_classifier, load_segmenter
+from core.models.loaded import LoadedClassifier
 
 log = logging.getLogger(__name__)
+
+#: Of single characters, whose classifiers are small.
+CROPS_AT_ONCE = 256
 
 
 class Segmenter:
@@ -57,6 +63,27 @@ class Classifier:
         logits = self._model(crops, lambda model, batch: model(batch / 255).float())
         probabilities, numbers = logits.softmax(dim=1).topk(n_labels, dim=1)
         return probabilities.cpu(), numbers.cpu()
+
+
+def likeliest(
+    classifier: LoadedClassifier, crops: Iterable[Tensor], *, device: str, n_labels: int
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Probabilities and class numbers of the likeliest labels, (M, K) each, best first.
+
+    In single precision, so that figures are the same on every machine.
+
+    Args:
+        crops: one batch or more, as `LoadedClassifier.crops_of` makes them.
+        n_labels: K; fewer if there are fewer labels.
+    """
+    batches = Batches(classifier.model, device=device, precision="fp32", batch_size=CROPS_AT_ONCE)
+    n_labels = min(n_labels, len(classifier.labels))
+    best = []
+    for some in crops:
+        logits = batches(some, lambda model, batch: model(batch).float())
+        best.append(logits.softmax(dim=1).topk(n_labels, dim=1))
+    probabilities, numbers = (torch.cat(parts).cpu().numpy() for parts in zip(*best, strict=True))
+    return probabilities, numbers
 
 
 class Batches:

@@ -32,17 +32,18 @@ _DPI = 130
 @contextmanager
 def picture(path: Path, *, width: float, height: float) -> Iterator[Figure]:
     """A figure to draw on, of so many inches, which is then saved."""
-    style = {
-        "font.family": _font_family(),
-        "text.color": INK,
-        "axes.edgecolor": INK,
-        "axes.labelcolor": INK,
-        "axes.spines.top": False,
-        "axes.spines.right": False,
-        "axes.unicode_minus": False,
-        "legend.frameon": False,
-    }
-    with mpl.rc_context(style):
+    with mpl.rc_context(
+        {
+            "font.family": _font_family(),
+            "text.color": INK,
+            "text.parse_math": False,  # a $ or _ may be a label
+            "axes.edgecolor": INK,
+            "axes.labelcolor": INK,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "legend.frameon": False,
+        }
+    ):
         figure = Figure(figsize=(width, height), layout="constrained")
         yield figure
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -135,7 +136,7 @@ def _draw_counts(
     if elsewhere.any():
         counts = np.column_stack([counts, elsewhere])
     shares = counts / np.maximum(confusion[classes].sum(axis=1, keepdims=True), 1)
-    is_right = np.eye(*counts.shape, dtype=bool)
+    is_right = np.eye(*counts.shape) > 0
     axes.imshow(np.where(is_right, shares, np.nan), cmap="Greens", vmin=0, vmax=1.3)
     # Of errors a small share matters: the scale ends where few are.
     most = max(float(shares[~is_right].max(initial=0)), 0.02)
@@ -194,6 +195,7 @@ def draw_reliability(path: Path, bins: Sequence[Bin], *, error: float) -> None:
         above.set_title(f"{_surest(bins)}\nexpected calibration error {error:.3f}", fontsize=12)
         below.bar(middles, [one.characters for one in held], width=0.09, color=PALE)
         below.set(yscale="log", ylabel="images", xlabel="confidence")
+        below.yaxis.set_major_formatter("{x:,.0f}")
 
 
 def _surest(bins: Sequence[Bin]) -> str:
