@@ -8,9 +8,6 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-#: What the names of the weights that belong to single classes begin with.
-LAST_LAYER = "head.6."
-
 
 @dataclass(frozen=True, slots=True)
 class GlyphNetConfig:

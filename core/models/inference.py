@@ -92,7 +92,7 @@ class Batches:
     def __init__(self, model: nn.Module, *, device: str, precision: str, batch_size: int) -> None:
         self._device = torch.device(device)
         self._model: nn.Module = model.to(self._device).to(memory_format=torch.channels_last)
-        self._in_bf16 = precision == "bf16" or (precision == "auto" and _is_bf16_fast(self._device))
+        self._in_bf16 = precision == "bf16" or (precision == "auto" and is_bf16_fast(self._device))
         self._batch_size = batch_size
 
     def __call__(self, inputs: Tensor, run: Callable[[nn.Module, Tensor], Tensor]) -> Tensor:
@@ -121,7 +121,7 @@ class Batches:
         return torch.cat(outputs)
 
 
-def _is_bf16_fast(device: torch.device) -> bool:
+def is_bf16_fast(device: torch.device) -> bool:
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported())
     if device.type == "cpu":
