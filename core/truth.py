@@ -60,7 +60,7 @@ def load_truth(paths: Sequence[Path], *, partial: bool = False) -> dict[str, Tru
         TruthError: names the file and the line.
     """
     try:
-        return _merge(_truth_files(paths), partial=partial)
+        return _merge(truth_files(paths), partial=partial)
     except OSError as error:
         raise TruthError(f"{error.filename} cannot be read ({error.strerror}); correct that") from error
 
@@ -84,7 +84,8 @@ def _merge(files: Iterable[Path], *, partial: bool) -> dict[str, Truth]:
     return truths
 
 
-def _truth_files(paths: Sequence[Path]) -> Iterator[Path]:
+def truth_files(paths: Sequence[Path]) -> Iterator[Path]:
+    """The files that `load_truth` reads."""
     for path in dict.fromkeys(path.resolve() for path in paths):
         if path.is_dir():
             yield from _files_in(path)

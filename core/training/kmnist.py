@@ -13,7 +13,7 @@ import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,7 +107,7 @@ def _idx_file(folder: Path, name: str) -> Path:
     return folder / f"{name}.gz" if (folder / f"{name}.gz").exists() else folder / name
 
 
-def _read_array(path: Path, key: str) -> NDArray[np.generic]:
+def _read_array(path: Path, key: str) -> NDArray[Any]:
     """An array of an npz file, or, without a key, the one of an idx file."""
     try:
         if not key:
