@@ -2,52 +2,22 @@
 
 from __future__ import annotations
 
-import functools
 import importlib.util
-import sys
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli import options
-from cli.output import console_for, make_table, print_json, print_tables, say
+from cli.plan import Plan, planned, report, tracked
 from core.errors import UsageError
 
 if TYPE_CHECKING:
     from core.training.prepare_patches import PageCutting, PatchCutting
 
 Function = Callable[..., Any]
-Item = TypeVar("Item")
 
 _given = click.Path(path_type=Path, exists=True)
-#: A manifest's counts, and how they are called in the table.
-_COLUMNS = {
-    "n_books": "books",
-    "n_pages": "pages",
-    "n_patches": "patches",
-    "n_dropped": "dropped",
-    "n_classes": "classes",
-    "n_images": "images",
-}
-
-
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What all data sets are asked for: where they go, which books are for testing."""
-
-    out: Path
-    test_books: tuple[str, ...]
-    test_share: float
-    seed: int
-    as_json: bool
-
-    def choose(self, books: Iterable[str]) -> frozenset[str]:
-        from core.training.preparing import choose_test_books
-
-        return choose_test_books(books, self.test_books, share=self.test_share, seed=self.seed)
 
 
 @click.group()
@@ -57,40 +27,6 @@ def command() -> None:
     Training and test images come from different books: one hand and one block carver is one
     style. A data set is written whole or not at all, and its manifest.json says what is in it.
     """
-
-
-def _planned(function: Function) -> Function:
-    """Add the options that become the command's `plan`."""
-
-    @functools.wraps(function)
-    def call(**given: Any) -> Any:
-        plan = Plan(**{name: given.pop(name) for name in Plan.__slots__})
-        return function(plan=plan, **given)
-
-    for option in (
-        options.as_json,
-        click.option(
-            "--out",
-            type=click.Path(path_type=Path, file_okay=False),
-            required=True,
-            metavar="FOLDER",
-            help="Where the data set goes: a folder that is new or empty.",
-        ),
-        click.option("--seed", default=1, show_default=True, help="Same seed, same data set."),
-        click.option(
-            "--test-share",
-            type=click.FloatRange(0, 1),
-            default=0.2,
-            show_default=True,
-            metavar="X",
-            help="Share of the books to test on, where none is named.",
-        ),
-        click.option(
-            "--test-book", "test_books", multiple=True, metavar="NAME", help="A book to test on. Repeatable."
-        ),
-    ):
-        call = option(call)
-    return call
 
 
 def _number(
@@ -118,7 +54,7 @@ _ALL_TRUTH = "Boxes or masks: CODH coordinate CSV, Kaggle train.csv, mask images
 @_archives
 @_paths("--truth", _ALL_TRUTH, required=True)
 @_number("--size", 256, "Side of the square that each page is squeezed into.")
-@_planned
+@planned
 def pages(archives: tuple[str, ...], truth: tuple[Path, ...], size: int, plan: Plan) -> None:
     """Make a set of whole pages and their masks, resized to a square.
 
@@ -140,7 +76,7 @@ def pages(archives: tuple[str, ...], truth: tuple[Path, ...], size: int, plan: P
 @_number("--stride", 64, "Pixels from one patch to the next.")
 @_share("--min-mask", 0.01, "Drop training patches of which less is character.")
 @_share("--min-test-mask", 0.0, "Drop test patches of which less is character.")
-@_planned
+@planned
 def patches(
     archives: tuple[str, ...],
     truth: tuple[Path, ...],
@@ -179,9 +115,9 @@ def _cut_pages(
         cutting,
         test_books=plan.choose(page.reference.book for page in known),
         sources=digests(truth_files(truth)),
-        track=_track,
+        track=tracked,
     )
-    _report(manifest, plan)
+    report(manifest, plan)
 
 
 @command.command()
@@ -192,7 +128,7 @@ def _cut_pages(
 @_number("--top", None, "At most so many classes, the commonest.")
 @_number("--size", 64, "Side of the images.")
 @click.option("--grey", is_flag=True, help="The red channel alone, as crops are cut for reading.")
-@_planned
+@planned
 def characters(
     archives: tuple[str, ...],
     truth: tuple[Path, ...],
@@ -225,9 +161,9 @@ def characters(
         CropChoice(min_images, top, size, grey),
         test_books=plan.choose(page.reference.book for page in known),
         sources=digests(truth_files([*truth, *partial_truth])),
-        track=_track,
+        track=tracked,
     )
-    _report(manifest, plan)
+    report(manifest, plan)
 
 
 @command.command()
@@ -242,7 +178,7 @@ def characters(
 @_number("--labels", 50, "Classes.", "n_labels")
 @_number("--images-a-class", 100, "Training images of each; a fifth as many for testing.")
 @_number("--size", 64, "Side of the images.")
-@_planned
+@planned
 def glyphs(
     fonts: tuple[Path, ...],
     transcripts: Path,
@@ -277,27 +213,6 @@ def glyphs(
         GlyphChoice(n_labels, images_a_class, size, plan.seed),
         test_fonts=plan.choose(font.name for font in found),
         sources=digests([*(font.path for font in found), transcripts]),
-        track=_track,
+        track=tracked,
     )
-    _report(manifest, plan)
-
-
-def _track(items: Sequence[Item]) -> Iterable[Item]:
-    from rich.progress import track
-
-    return track(items, description="preparing", console=console_for(sys.stderr), transient=True)
-
-
-def _report(manifest: dict[str, Any], plan: Plan) -> None:
-    splits = {
-        split: {name: manifest[split][name] for name in _COLUMNS if name in manifest[split]}
-        for split in ("train", "test")
-    }
-    if plan.as_json:
-        print_json({"out": str(plan.out), "kind": manifest["kind"], **splits})
-        return
-    names = splits["train"]
-    rows = [(split, *counts.values()) for split, counts in splits.items()]
-    columns = ("split", *(_COLUMNS[name] for name in names))
-    print_tables(make_table(*columns, rows=rows, numbers=range(1, len(columns))))
-    say(f"written to {plan.out}")
+    report(manifest, plan)

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import DataSetError
+from core.training.splits import Split
 
 KMNIST_LABELS = tuple("おきすつなはまやれを")
 K49_LABELS = tuple(
@@ -26,7 +27,7 @@ K49_LABELS = tuple(
 )
 
 _DAMAGES = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error, struct.error)
-_IDX_SPLITS = {"train": "train", "test": "t10k"}
+_IDX_SPLITS: dict[Split, str] = {"train": "train", "test": "t10k"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ def find_published(path: Path) -> Published | None:
 
 
 def read_published(
-    found: Published, split: Literal["train", "test"]
+    found: Published, split: Split
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64], tuple[str, ...]]:
     """Images (N, 28, 28), their classes, and the labels of the classes."""
     if found.form == "keras":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,8 @@ from core.crops import crop_corners
 from core.errors import DataSetError
 from core.page import Box
 from core.training.image_folders import folder_name
-from core.training.preparing import SPLITS, Track, load_original, new_data_set, write_manifest, write_png
+from core.training.preparing import Track, load_original, write_pages, write_png
+from core.training.splits import Split
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ def prepare_crops(
     choice: CropChoice,
     *,
     test_books: frozenset[str],
-    sources: Mapping[str, str],
+    sources: Sequence[Mapping[str, str]],
     track: Track,
 ) -> dict[str, Any]:
     """Write OUT/SPLIT/U+XXXX/PAGE_NUMBER.png for each box whose label is a class.
@@ -62,24 +64,23 @@ def prepare_crops(
     """
     boxed = [page for page in pages if page.truth is not None and page.truth.boxes]
     labels = _choose_labels([page for page in boxed if page.reference.book not in test_books], choice)
-    counts = {split: Counter[str]() for split in SPLITS}
-    used: dict[str, list[dict[str, str]]] = {split: [] for split in SPLITS}
-    with new_data_set(out) as folder:
-        for page in track(sorted(boxed, key=lambda page: page.reference.name)):
-            split = SPLITS[page.reference.book in test_books]
-            counts[split].update(_write_crops(page, folder / split, labels, choice))
-            reference = page.reference
-            used[split].append({"name": reference.name, "book": reference.book, "sha256": reference.digest})
-        manifest = {"kind": "characters", "parameters": asdict(choice), "sources": dict(sources)}
-        for split in SPLITS:
-            books = {"n_books": len({page["book"] for page in used[split]}), "n_pages": len(used[split])}
-            if not counts[split]:
-                raise DataSetError(
-                    f"no box of the {split} books has a label that is a class; lower --min-images"
-                )
-            manifest[split] = books | count_images(counts[split], labels) | {"pages": used[split]}
-        write_manifest(folder, manifest)
-    return manifest
+    return write_pages(
+        boxed,
+        out,
+        {"kind": "characters", "parameters": asdict(choice), "sources": list(sources)},
+        test_books=test_books,
+        write=partial(_write_crops, labels=frozenset(labels), choice=choice),
+        summarise=partial(_summary, labels=labels),
+        track=track,
+    )
+
+
+def _summary(counts: Counter[str], split: str, labels: Sequence[str]) -> dict[str, Any]:
+    if not counts:
+        raise DataSetError(
+            f"no box of the {split} books has a label that is a class; lower --min-images, or raise --top"
+        )
+    return count_images(counts, labels)
 
 
 def count_images(counts: Mapping[str, int], labels: Sequence[str]) -> dict[str, Any]:
@@ -106,28 +107,31 @@ def _choose_labels(pages: Sequence[KnownPage], choice: CropChoice) -> tuple[str,
     return tuple(labels)
 
 
-def _write_crops(page: KnownPage, folder: Path, labels: Sequence[str], choice: CropChoice) -> list[str]:
-    """Write the crops of a page whose labels are among the classes; the label of each."""
+def _write_crops(
+    page: KnownPage,
+    folder: Path,
+    split: Split,  # noqa: ARG001
+    labels: frozenset[str],
+    choice: CropChoice,
+) -> Counter[str]:
+    """Write the crops of a page whose labels are among the classes; how many of each."""
     boxes = page.truth.boxes if page.truth is not None else None
-    chosen = [(number, item) for number, item in enumerate(boxes or (), start=1) if item.label in set(labels)]
-    if not chosen:
-        return []
+    chosen = [(number, item) for number, item in enumerate(boxes or (), start=1) if item.label in labels]
     image = torch.from_numpy(load_original(page).pixels).permute(2, 0, 1)
     corners = _corners(image, [item.box for _, item in chosen])
     for (number, item), (left, top, right, bottom) in zip(chosen, corners, strict=True):
-        crop = v2.functional.resized_crop(
-            image, top, left, bottom - top, right - left, size=[choice.size, choice.size]
-        )
+        size = [choice.size, choice.size]
+        crop = v2.functional.resized_crop(image, top, left, bottom - top, right - left, size=size)
         class_folder = folder / folder_name(item.label)
         class_folder.mkdir(parents=True, exist_ok=True)
         pixels = crop[0] if choice.grey else crop.permute(1, 2, 0)
         write_png(class_folder / f"{page.reference.name}_{number:04}.png", pixels.numpy())
-    return [item.label for _, item in chosen]
+    return Counter(item.label for _, item in chosen)
 
 
 def _corners(image: Tensor, boxes: Sequence[Box]) -> list[list[int]]:
     """Left, top, right, bottom of what the reader would cut, as far as it lies on the page (3, H, W)."""
-    sides = torch.tensor([[box.x, box.y, box.width, box.height] for box in boxes], dtype=torch.float32)
+    sides = torch.tensor([(box.x, box.y, box.width, box.height) for box in boxes]).float().reshape(-1, 4)
     corners = tv_tensors.BoundingBoxes(
         crop_corners(sides).round(), format="XYXY", canvas_size=tuple(image.shape[1:])
     )

@@ -25,7 +25,8 @@ from core.training.distort import FOR_GLYPHS, distort
 from core.training.glyphs import GlyphFont
 from core.training.image_folders import folder_name
 from core.training.prepare_characters import count_images
-from core.training.preparing import SPLITS, Track, new_data_set, write_manifest, write_png
+from core.training.preparing import Track, new_data_set, write_manifest, write_png
+from core.training.splits import SPLITS, Split
 from core.vocabulary import Vocabulary, clean_text, commonest_labels
 
 _BATCH = 256
@@ -56,7 +57,7 @@ def prepare_glyphs(
     choice: GlyphChoice,
     *,
     test_fonts: frozenset[str],
-    sources: Mapping[str, str],
+    sources: Sequence[Mapping[str, str]],
     track: Track,
 ) -> dict[str, Any]:
     """Write grey images OUT/SPLIT/U+XXXX/NUMBER.png, ink dark on light as on paper.
@@ -78,7 +79,7 @@ def prepare_glyphs(
     generator = torch.Generator().manual_seed(choice.seed)
     banks = {split: bank_of_glyphs(fonts_of[split], Vocabulary(labels)) for split in SPLITS}
     n_images = {"train": choice.images_a_class, "test": max(1, choice.images_a_class // _TRAIN_PER_TEST)}
-    batches: list[tuple[str, Tensor]] = []
+    batches: list[tuple[Split, Tensor]] = []
     for split in SPLITS:
         forms = _draw_forms(banks[split], n_images[split], generator)
         batches += ((split, forms[start : start + _BATCH]) for start in range(0, len(forms), _BATCH))
@@ -88,7 +89,7 @@ def prepare_glyphs(
             drawn = [labels[number] for number in banks[split].numbers[forms]]
             images = _distorted(banks[split], forms, choice.size, generator)
             _write(folder / split, drawn, images, counts[split])
-        manifest = {"kind": "characters", "parameters": asdict(choice), "sources": dict(sources)}
+        manifest = {"kind": "characters", "parameters": asdict(choice), "sources": list(sources)}
         for split in SPLITS:
             names = [font.name for font in fonts_of[split]]
             manifest[split] = {"n_books": len(names), "books": names} | count_images(counts[split], labels)

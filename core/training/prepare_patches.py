@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,8 @@ from torchvision.transforms import v2
 from core.comparison import KnownPage
 from core.errors import DataSetError
 from core.metrics import truth_mask
-from core.training.preparing import SPLITS, Track, load_original, new_data_set, write_manifest, write_png
+from core.training.preparing import Track, load_original, write_pages, write_png
+from core.training.splits import Split
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,7 @@ def prepare_patches(
     cutting: PageCutting | PatchCutting,
     *,
     test_books: frozenset[str],
-    sources: Mapping[str, str],
+    sources: Sequence[Mapping[str, str]],
     track: Track,
 ) -> dict[str, Any]:
     """Write images and masks into OUT/SPLIT/images and OUT/SPLIT/masks, under the same names.
@@ -84,59 +87,44 @@ def prepare_patches(
         DataSetError: a page or its truth is of no use, nothing is left of a split, or OUT cannot be written.
     """
     kind = "pages" if isinstance(cutting, PageCutting) else "patches"
-    done: dict[str, list[dict[str, Any]]] = {split: [] for split in SPLITS}
-    with new_data_set(out) as folder:
-        for split in SPLITS:
-            for part in ("images", "masks"):
-                (folder / split / part).mkdir(parents=True)
-        for page in track(sorted(pages, key=lambda page: page.reference.name)):
-            split = SPLITS[page.reference.book in test_books]
-            n_pieces, n_dropped = _write_page(page, folder / split, cutting, _least(cutting, split))
-            reference = page.reference
-            done[split].append(
-                {
-                    "name": reference.name,
-                    "book": reference.book,
-                    "sha256": reference.digest,
-                    f"n_{kind}": n_pieces,
-                    "n_dropped": n_dropped,
-                }
-            )
-        manifest = {"kind": kind, "parameters": asdict(cutting), "sources": dict(sources)}
-        manifest |= {split: _summary(done[split], kind, split) for split in SPLITS}
-        write_manifest(folder, manifest)
-    return manifest
+    return write_pages(
+        pages,
+        out,
+        {"kind": kind, "parameters": asdict(cutting), "sources": list(sources)},
+        test_books=test_books,
+        write=partial(_write_page, cutting=cutting),
+        summarise=_summary if kind == "patches" else lambda _, __: {},
+        track=track,
+    )
 
 
-def _least(cutting: PageCutting | PatchCutting, split: str) -> float:
-    if isinstance(cutting, PageCutting):
-        return 0.0
-    return cutting.min_mask if split == "train" else cutting.min_test_mask
-
-
-def _summary(pages: Sequence[dict[str, Any]], kind: str, split: str) -> dict[str, Any]:
-    n_kept = sum(page[f"n_{kind}"] for page in pages)
-    if not n_kept:
-        raise DataSetError(f"no patch for {split} has that much mask; lower --min-mask or --min-test-mask")
-    return {
-        "n_books": len({page["book"] for page in pages}),
-        "n_pages": len(pages),
-        f"n_{kind}": n_kept,
-        "n_dropped": sum(page["n_dropped"] for page in pages),
-        "pages": pages,
-    }
+def _summary(counts: Counter[str], split: str) -> dict[str, Any]:
+    if not counts["n_patches"]:
+        raise DataSetError(
+            f"each patch of the {split} books has less mask than is asked for; lower --min-mask"
+        )
+    return {name: counts[name] for name in ("n_patches", "n_dropped")}
 
 
 def _write_page(
-    page: KnownPage, folder: Path, cutting: PageCutting | PatchCutting, least: float
-) -> tuple[int, int]:
-    """Write the pieces of a page whose mask is large enough; how many were written, how many dropped."""
-    pieces = list(_pieces(page, cutting))
-    kept = [piece for piece in pieces if piece.mask.float().mean() >= least]
-    for piece in kept:
-        write_png(folder / "images" / f"{piece.name}.png", piece.image.permute(1, 2, 0).numpy())
-        write_png(folder / "masks" / f"{piece.name}.png", piece.mask.bool().numpy())
-    return len(kept), len(pieces) - len(kept)
+    page: KnownPage, folder: Path, split: Split, cutting: PageCutting | PatchCutting
+) -> Counter[str]:
+    """Write the pieces of a page whose mask is large enough; how many were written and dropped."""
+    least = 0.0
+    if isinstance(cutting, PatchCutting):
+        least = cutting.min_mask if split == "train" else cutting.min_test_mask
+    images, masks = folder / "images", folder / "masks"
+    for part in (images, masks):
+        part.mkdir(parents=True, exist_ok=True)
+    counts = Counter[str]()
+    for piece in _pieces(page, cutting):
+        if piece.mask.float().mean() < least:
+            counts["n_dropped"] += 1
+            continue
+        counts["n_patches"] += 1
+        write_png(images / f"{piece.name}.png", piece.image.permute(1, 2, 0).numpy())
+        write_png(masks / f"{piece.name}.png", piece.mask.bool().numpy())
+    return counts
 
 
 def _pieces(page: KnownPage, cutting: PageCutting | PatchCutting) -> Iterator[Piece]:

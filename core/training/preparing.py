@@ -1,4 +1,4 @@
-"""What all prepared data sets share: books kept apart, a folder that is whole or not there, a manifest."""
+"""What all prepared data sets share: whole folders or none, a manifest, pages that fit their truth."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import io
 import json
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
@@ -18,12 +19,12 @@ from PIL import Image
 
 from core.comparison import KnownPage, load_page
 from core.errors import DataSetError, PageError
-from core.page import PageImage
+from core.page import PageImage, PageReference
 from core.settings import Settings
+from core.training.splits import SPLITS, Split
 
 Item = TypeVar("Item")
 
-SPLITS = ("train", "test")
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -31,34 +32,6 @@ class Track(Protocol):
     """The items one by one, while a person is shown how far it is."""
 
     def __call__(self, items: Sequence[Item]) -> Iterable[Item]: ...
-
-
-def choose_test_books(
-    books: Iterable[str], named: Iterable[str], *, share: float, seed: int
-) -> frozenset[str]:
-    """The books to test on: those named, else a share of all, by the hash of seed and name.
-
-    The same books and seed give the same choice on every machine.
-
-    Raises:
-        DataSetError: no book would be left for one of the splits, or a named one is not among them.
-    """
-    known, wanted = sorted(set(books)), set(named)
-    shown = ", ".join(known)
-    if unknown := sorted(wanted - set(known)):
-        raise DataSetError(f"there is no book {unknown[0]!r} to test on; the books are {shown}")
-    if len(known) < 2:
-        raise DataSetError(
-            f"all is of one book, {shown}; training and test need different books:"
-            " add another, and say which is for testing with --test-book"
-        )
-    if wanted == set(known):
-        raise DataSetError(f"--test-book names every book there is ({shown}); leave one to learn from")
-    if wanted:
-        return frozenset(wanted)
-    n_test = min(max(1, round(share * len(known))), len(known) - 1)
-    known.sort(key=lambda book: hashlib.sha256(f"{seed} {book}".encode()).digest())
-    return frozenset(known[:n_test])
 
 
 @contextmanager
@@ -100,9 +73,46 @@ def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
     (folder / "manifest.json").write_text(text + "\n", encoding="utf-8")
 
 
-def digests(paths: Iterable[Path]) -> dict[str, str]:
-    """SHA-256 of each file, by its name."""
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in paths}
+def digests(paths: Iterable[Path]) -> list[dict[str, str]]:
+    """Name and SHA-256 of each file."""
+    return [{"name": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()} for path in paths]
+
+
+def write_pages(
+    pages: Sequence[KnownPage],
+    out: Path,
+    header: Mapping[str, Any],
+    *,
+    test_books: frozenset[str],
+    write: Callable[[KnownPage, Path, Split], Counter[str]],
+    summarise: Callable[[Counter[str], Split], dict[str, Any]],
+    track: Track,
+) -> dict[str, Any]:
+    """Make a data set of pages, each in the split that its book belongs to.
+
+    Args:
+        header: what the manifest begins with.
+        write: what a page gives, written into the folder of its split, and counted.
+        summarise: the summed counts of a split, as the manifest shows them.
+
+    Returns:
+        The manifest.
+    """
+    counts = {split: Counter[str]() for split in SPLITS}
+    listed: dict[Split, list[PageReference]] = {split: [] for split in SPLITS}
+    with new_data_set(out) as folder:
+        for page in track(sorted(pages, key=lambda page: page.reference.name)):
+            split = SPLITS[page.reference.book in test_books]
+            counts[split] += write(page, folder / split, split)
+            listed[split].append(page.reference)
+        manifest = dict(header)
+        for split, references in listed.items():
+            books = sorted({page.book for page in references})
+            names = {page.name: page.digest for page in references}
+            sizes = {"n_books": len(books), "n_pages": len(names)} | summarise(counts[split], split)
+            manifest[split] = sizes | {"books": books, "pages": names}
+        write_manifest(folder, manifest)
+    return manifest
 
 
 def load_original(page: KnownPage) -> PageImage:
@@ -132,9 +142,3 @@ def load_original(page: KnownPage) -> PageImage:
                 f" {box.height} at x={box.x}, y={box.y}; correct it, or is the truth that of another scan?"
             )
     return image
-
-
-def by_split(pages: Sequence[KnownPage], test_books: frozenset[str]) -> list[tuple[str, KnownPage]]:
-    """Each page and the split its book belongs to, in the order of their names."""
-    ordered = sorted(pages, key=lambda page: (page.reference.name, page.reference.digest))
-    return [(SPLITS[page.reference.book in test_books], page) for page in ordered]
