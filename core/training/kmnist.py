@@ -13,12 +13,13 @@ import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import DataSetError
+from core.training.splits import Split
 
 KMNIST_LABELS = tuple("おきすつなはまやれを")
 K49_LABELS = tuple(
@@ -26,7 +27,7 @@ K49_LABELS = tuple(
 )
 
 _DAMAGES = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error, struct.error)
-_IDX_SPLITS = {"train": "train", "test": "t10k"}
+_IDX_SPLITS: dict[Split, str] = {"train": "train", "test": "t10k"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ def find_published(path: Path) -> Published | None:
 
 
 def read_published(
-    found: Published, split: Literal["train", "test"]
+    found: Published, split: Split
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64], tuple[str, ...]]:
     """Images (N, 28, 28), their classes, and the labels of the classes."""
     if found.form == "keras":
@@ -107,7 +108,7 @@ def _idx_file(folder: Path, name: str) -> Path:
     return folder / f"{name}.gz" if (folder / f"{name}.gz").exists() else folder / name
 
 
-def _read_array(path: Path, key: str) -> NDArray[np.generic]:
+def _read_array(path: Path, key: str) -> NDArray[Any]:
     """An array of an npz file, or, without a key, the one of an idx file."""
     try:
         if not key:
