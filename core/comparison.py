@@ -103,8 +103,8 @@ def worst_first(pages: Sequence[ComparedPage]) -> list[ComparedPage]:
     return [pages[number] for _, _, number in sorted(rated)]
 
 
-def load_page(page: KnownPage, *, long_side: int, max_pixels: int) -> PageImage:
-    """A page's pixels, its long side resized to `long_side`.
+def load_page(page: KnownPage, *, long_side: int | None, max_pixels: int) -> PageImage:
+    """A page's pixels, its long side resized to `long_side`; None leaves them as they are.
 
     Raises:
         PageError: the page is gone or is no image.

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,8 +17,7 @@ from PIL import Image
 from core.errors import DataSetError
 from core.training.image_folders import read_image, read_kanji_folders, read_label_folders
 from core.training.kmnist import find_published, read_published
-
-Split = Literal["train", "test"]
+from core.training.splits import Split
 
 
 @dataclass(frozen=True, slots=True)

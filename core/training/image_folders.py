@@ -6,7 +6,7 @@ import hashlib
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,6 +14,7 @@ from PIL import Image
 from torchvision.datasets import ImageFolder
 
 from core.errors import DataSetError
+from core.training.splits import Split
 
 #: Kuzushiji-Kanji has no split of its own: one image of so many is for testing, as in Kuzushiji-MNIST.
 TEST_EVERY = 7
@@ -21,7 +22,7 @@ TEST_EVERY = 7
 Arrays = tuple[NDArray[np.uint8], NDArray[np.int64], tuple[str, ...]]
 
 
-def read_label_folders(path: Path, split: Literal["train", "test"]) -> Arrays:
+def read_label_folders(path: Path, split: Split) -> Arrays:
     """Images of `train/LABEL/` or `test/LABEL/`; the classes are those of `train`, `test` may lack some."""
     labels = _labels(_samples(path / "train").classes, path)
     folder = _samples(path / split)
@@ -36,7 +37,7 @@ def read_label_folders(path: Path, split: Literal["train", "test"]) -> Arrays:
     return _read_images([Path(name) for name, _ in folder.samples]), np.array(targets, np.int64), labels
 
 
-def read_kanji_folders(path: Path, split: Literal["train", "test"]) -> Arrays:
+def read_kanji_folders(path: Path, split: Split) -> Arrays:
     """Images of `U+XXXX/`, split by file name, so that it comes out the same on every machine.
 
     Of each class, in the order of the SHA-256 of the file names, the first seventh is `test`. A class of

@@ -13,20 +13,21 @@ import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from core.errors import DataSetError
+from core.training.splits import Split
 
 KMNIST_LABELS = tuple("おきすつなはまやれを")
 K49_LABELS = tuple(
     "あいうえおかきくけこさしすせそたちつてとなにぬねのはひふへほまみむめもやゆよらりるれろわゐゑをんゝ"
 )
 
-_DAMAGES = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error, struct.error)
-_IDX_SPLITS = {"train": "train", "test": "t10k"}
+_DAMAGES = (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error, struct.error)
+_IDX_SPLITS: dict[Split, str] = {"train": "train", "test": "t10k"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ def find_published(path: Path) -> Published | None:
 
 
 def read_published(
-    found: Published, split: Literal["train", "test"]
+    found: Published, split: Split
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64], tuple[str, ...]]:
     """Images (N, 28, 28), their classes, and the labels of the classes."""
     if found.form == "keras":
@@ -107,12 +108,13 @@ def _idx_file(folder: Path, name: str) -> Path:
     return folder / f"{name}.gz" if (folder / f"{name}.gz").exists() else folder / name
 
 
-def _read_array(path: Path, key: str) -> NDArray[np.generic]:
+def _read_array(path: Path, key: str) -> NDArray[Any]:
     """An array of an npz file, or, without a key, the one of an idx file."""
     try:
         if not key:
             return _read_idx(path)
-        with np.load(path) as arrays:
+        # numpy leaves a damaged file open if it opens it itself.
+        with path.open("rb") as file, np.load(file) as arrays:
             return np.asarray(arrays[key])
     except FileNotFoundError as error:
         raise DataSetError(f"{path} is missing; copy it from where the rest came from") from error
