@@ -9,17 +9,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from core.training.distort import Strength, warp_grid
+from core.training.distort import Strength, stroke_width, warp_grid
 
 Augmentation = Literal["none", "rotation", "strong"]
 AUGMENTATIONS: tuple[Augmentation, ...] = get_args(Augmentation)
 
 #: The second report's: as far as this to either side, evenly.
 ROTATION_DEGREES = 10.0
-_STRONG = Strength(rotation=0.12, scale=0.10, shift=0.10, elastic=0.05, stroke=0.0, neighbours=0.0)
+_STRONG = Strength(rotation=0.13, scale=0.11, shift=0.10, elastic=0.06, stroke=0.5, neighbours=0.0)
 #: Side of the square that a strongly changed image lacks, as a share of its side (cutout, DeVries and
 #: Taylor 2017, arXiv:1708.04552).
-_HOLE = 0.25
+_HOLE = 0.33
 
 
 def grid_of(n: int, side: int, augmentation: Augmentation, generator: torch.Generator) -> Tensor | None:
@@ -45,11 +45,13 @@ def moved(images: Tensor, grid: Tensor | None, *, outside: str, mode: str = "bil
     return functional.grid_sample(images, grid, mode=mode, padding_mode=outside, align_corners=False)
 
 
-def with_holes(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Images (B, channels, S, S), each with a square of its mean brightness somewhere."""
-    n, _, side, _ = images.shape
+def worn(crops: Tensor, generator: torch.Generator) -> Tensor:
+    """Crops (B, channels, S, S) of bright ink as another brush and paper have them: strokes thicker or
+    thinner, and a square of each lost."""
+    n, _, side, _ = crops.shape
     half = _HOLE * side / 2
     centre = torch.rand(n, 2, 1, generator=generator) * side
     is_near = (torch.arange(side) + 0.5 - centre).abs() < half  # (B, 2, S)
     hole = is_near[:, 0, :, None] & is_near[:, 1, None, :]
-    return torch.where(hole[:, None], images.mean(dim=(1, 2, 3), keepdim=True), images)
+    written = stroke_width(crops, _STRONG.stroke, generator)
+    return torch.where(hole[:, None], crops.mean(dim=(1, 2, 3), keepdim=True), written)

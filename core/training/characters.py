@@ -15,7 +15,7 @@ from core.errors import CheckpointError, UsageError
 from core.models.architectures import CLASSIFIERS, ClassifierConfig, build, name_of
 from core.models.checkpoint import load_any_classifier, save_classifier
 from core.models.loaded import resized, with_channels
-from core.training.augment import grid_of, moved, with_holes
+from core.training.augment import grid_of, moved, worn
 from core.training.datasets import CharacterSet, load_character_set
 from core.training.loop import Progress
 from core.training.prepared import Lessons, Task, keep_config, learn
@@ -57,7 +57,9 @@ def train_characters(
     if start is not None:
         begin_with(network, start, labels=data.labels)
     values = {"config": asdict(cast(Any, config)), "n_images": len(data.images), "start": start}
-    keep_config(folder, model=name_of(config), **values, **asdict(lessons), data=data_path, device=device)
+    keep_config(
+        folder, model=name_of(config), **values, **asdict(lessons), data=data_path.resolve(), device=device
+    )
     is_dark = bool(data.images.mean() > 127)
     # GlyphNet reads pages, where ink is dark, and has its own eye for it.
     is_inverted = is_dark and name_of(config) != "glyph-net"
@@ -114,7 +116,7 @@ def _task(
             # Bright ink stands on black; paper goes on as it is at the edge.
             crops = moved(crops, grid, outside="border" if is_dark else "zeros")
             if lessons.augmentation == "strong":
-                crops = with_holes(crops, generator)
+                crops = worn(crops, generator)
         return crops, targets[numbers]
 
     def losses(model: nn.Module, batch: Sequence[Tensor]) -> dict[str, Tensor]:

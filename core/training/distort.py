@@ -50,7 +50,7 @@ def distort(darkness: Tensor, strength: Strength, generator: torch.Generator) ->
     Returns:
         (B, 1, 64, 64) brightness in [0, 1].
     """
-    ink = _stroke_width(darkness, strength.stroke, generator)
+    ink = stroke_width(darkness, strength.stroke, generator)
     grid = warp_grid(len(ink), strength, generator)
     drawn = functional.grid_sample(ink, grid, align_corners=False)  # (B, 1, 64, 64)
     if strength.neighbours:
@@ -103,7 +103,8 @@ def _neighbour(
     return functional.grid_sample(others, moved, align_corners=False) * is_there
 
 
-def _stroke_width(darkness: Tensor, stroke: float, generator: torch.Generator) -> Tensor:
+def stroke_width(darkness: Tensor, stroke: float, generator: torch.Generator) -> Tensor:
+    """Strokes (B, 1, S, S) of bright ink, thickened or thinned."""
     thick = functional.max_pool2d(darkness, kernel_size=3, stride=1, padding=1)
     thin = -functional.max_pool2d(-darkness, kernel_size=3, stride=1, padding=1)
     change = torch.empty(len(darkness), 1, 1, 1).uniform_(-stroke, stroke, generator=generator)

@@ -26,7 +26,7 @@ K49_LABELS = tuple(
     "あいうえおかきくけこさしすせそたちつてとなにぬねのはひふへほまみむめもやゆよらりるれろわゐゑをんゝ"
 )
 
-_DAMAGES = (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error, struct.error)
+_DAMAGES = (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error, struct.error)
 _IDX_SPLITS: dict[Split, str] = {"train": "train", "test": "t10k"}
 
 
@@ -113,7 +113,8 @@ def _read_array(path: Path, key: str) -> NDArray[Any]:
     try:
         if not key:
             return _read_idx(path)
-        with np.load(path) as arrays:
+        # numpy leaves a damaged file open if it opens it itself.
+        with path.open("rb") as file, np.load(file) as arrays:
             return np.asarray(arrays[key])
     except FileNotFoundError as error:
         raise DataSetError(f"{path} is missing; copy it from where the rest came from") from error

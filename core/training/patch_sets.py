@@ -67,7 +67,7 @@ def train_patches(
     if start is not None:
         begin_with(network, start)
     values = {"config": asdict(cast(Any, config)), "n_images": len(data.images), "start": start}
-    keep_config(folder, model=model, **values, **asdict(lessons), data=data_path, device=device)
+    keep_config(folder, model=model, **values, **asdict(lessons), data=data_path.resolve(), device=device)
     # Patches overlap, and stand page by page: kept from the end, they are nearly all unseen.
     order = torch.arange(len(data.images))
     task = _task(data, config, lessons)
