@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from numpy.typing import NDArray
 
-from core.training.plots import RIGHT, WRONG, picture, shown
+from core.training.plots import PALE, RIGHT, WRONG, picture, shown
 
 #: Images in a row of confusions: misread ones, and rightly read ones of either label.
 N_MISREAD, N_RIGHT = 6, 3
@@ -82,8 +82,12 @@ def _show_pair(row: NDArray[np.object_], pair: ConfusedPair) -> None:
     for first, images, title, colour in kinds:
         for axes, image in zip(row[first:], images, strict=False):
             _show(axes, image)
-        row[first].set_title(title, fontsize=10, loc="left", color=colour, pad=3)
+        if len(images):
+            row[first].set_title(title, fontsize=10, loc="left", color=colour, pad=3)
 
 
 def _show(axes: Axes, image: NDArray[np.uint8]) -> None:
+    axes.set_axis_on()
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set(visible=True, color=PALE)
     axes.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
