@@ -27,7 +27,7 @@ _FIXED = ("out", "steps", "epochs", "device", "validation", "patience", "precisi
 #: Of options whose help for one training tells of what there is none of here.
 _HELP = {
     "learning_rate": "The highest. [default: 0.001]",
-    "characters": "What `fumikura prepare characters` wrote, Kuzushiji-MNIST, Kuzushiji-49 or Kuzushiji-Kanji.",
+    "characters": "What `fumikura prepare characters` wrote, Kuzushiji-MNIST, -49 or -Kanji.",
     "patches": "What `fumikura prepare patches` or `prepare pages` wrote.",
     "model": "Network to train. [default: unet, or resnet for a classifier]",
 }
@@ -87,7 +87,7 @@ def segmenter(patches: Path, model: str, **given: Any) -> None:
     from core.training.patch_sets import train_patches
 
     made = partial(train_patches, patches, model=model)
-    _tune(made, {"data": patches, "model": model}, given, metric="validation_dice")
+    _tune(made, {"data": patches.resolve(), "model": model}, given, metric="validation_dice")
 
 
 @command.command(params=_like(train_classifier, data="characters", grid={*_GRID, "smoothing"}))
@@ -103,7 +103,7 @@ def classifier(characters: Path, model: str | None, crop_side: int | None, **giv
     from core.training.characters import train_characters
 
     made = partial(train_characters, characters, model=model, crop_side=crop_side)
-    request = {"data": characters, "model": model, "crop_side": crop_side}
+    request = {"data": characters.resolve(), "model": model, "crop_side": crop_side}
     _tune(made, request, given, metric="validation_accuracy")
 
 

@@ -168,15 +168,24 @@ def draw_pictures(answers: Answers, folder: Path, *, limit: int) -> list[Path]:
     read, labels = answers.numbers[:, 0], answers.labels
     draw_confusion(matrix, confusion_counts(answers), [labels[number] for number in answers.classes])
     draw_confused_pairs(pairs, [_with_images(one, answers) for one in confusions(answers, limit=limit)])
+    chosen = _choose_samples(answers.targets)
     draw_samples(
         samples,
-        answers.images[:_N_SAMPLES],
-        true=[labels[number] for number in answers.targets[:_N_SAMPLES]],
-        read=[labels[number] for number in read[:_N_SAMPLES]],
+        answers.images[chosen],
+        true=[labels[number] for number in answers.targets[chosen]],
+        read=[labels[number] for number in read[chosen]],
     )
     surenesses = _surenesses(answers)
     draw_reliability(sureness, reliability(surenesses), error=calibration_error(surenesses) or 0.0)
     return paths
+
+
+def _choose_samples(targets: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The first hundred images; of folders, which come class after class, a hundred from first to last."""
+    n_samples = min(_N_SAMPLES, len(targets))
+    is_by_class = np.count_nonzero(np.diff(targets)) < len(np.unique(targets))
+    last = len(targets) - 1 if is_by_class else n_samples - 1
+    return np.linspace(0, last, n_samples).astype(np.int64)
 
 
 def _with_images(confusion: Confusion, answers: Answers) -> ConfusedPair:

@@ -15,12 +15,10 @@ import numpy as np
 from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ft2font import FT2Font
 from numpy.typing import NDArray
 
 from core.calibration import Bin
-from core.drawing import font_path
-from core.folding import fold
+from core.drawing import drawable, font_path
 
 RIGHT, WRONG, INK, PALE = "#00783c", "#c8321e", "#333333", "#d9d9d9"
 
@@ -36,7 +34,6 @@ def picture(path: Path, *, width: float, height: float) -> Iterator[Figure]:
         {
             "font.family": _font_family(),
             "text.color": INK,
-            "text.parse_math": False,  # a $ or _ may be a label
             "axes.edgecolor": INK,
             "axes.labelcolor": INK,
             "axes.spines.top": False,
@@ -51,22 +48,15 @@ def picture(path: Path, *, width: float, height: float) -> Iterator[Figure]:
 
 
 def shown(label: str) -> str:
-    """A label as our font can draw it: itself, its usual form, or else its code points."""
-    for text in (label, fold(label)):
-        if all(ord(char) in _code_points() for char in text):
-            return text
-    return " ".join(f"U+{ord(char):04X}" for char in label)
+    """A label as our font can draw it, or else its code points."""
+    text = drawable(label) or " ".join(f"U+{ord(char):04X}" for char in label)
+    return text.replace("$", r"\$")  # or it would begin a formula
 
 
 @lru_cache(maxsize=1)
 def _font_family() -> str:
     font_manager.fontManager.addfont(font_path())
     return font_manager.FontProperties(fname=font_path()).get_name()
-
-
-@lru_cache(maxsize=1)
-def _code_points() -> frozenset[int]:
-    return frozenset(FT2Font(str(font_path())).get_charmap())
 
 
 def draw_confusion(path: Path, confusion: NDArray[np.int64], labels: Sequence[str]) -> None:
@@ -87,10 +77,11 @@ def draw_confusion(path: Path, confusion: NDArray[np.int64], labels: Sequence[st
         return
     order, worst = _look_alikes_together(confusion), set(_worst_classes(confusion))
     with picture(path, width=20, height=10.8) as figure:
-        whole, part = figure.subplots(1, 2)
+        whole, *parts = figure.subplots(1, 2 if worst else 1, squeeze=False)[0]
         _draw_errors(whole, confusion, order)
-        _draw_counts(part, confusion, labels, [number for number in order if number in worst])
-        part.set_title(f"the {len(worst)} classes of the most frequent confusions", fontsize=13)
+        for part in parts:
+            _draw_counts(part, confusion, labels, [number for number in order if number in worst])
+            part.set_title(f"the {len(worst)} classes of the most frequent errors", fontsize=13)
         figure.suptitle(_summary(confusion), fontsize=15)
 
 
@@ -120,11 +111,13 @@ def _look_alikes_together(confusion: NDArray[np.int64]) -> list[int]:
 
 
 def _worst_classes(confusion: NDArray[np.int64]) -> list[int]:
-    """The classes of the most frequent confusions, as many as can be shown."""
+    """The classes of the most frequent confusions, then of the other errors; as many as fit."""
     errors = _errors(confusion)
     pairs = np.argwhere(errors)
     pairs = pairs[np.argsort(-errors[tuple(pairs.T)], kind="stable")]
-    return list(dict.fromkeys(pairs.ravel().tolist()))[:MOST_CLASSES]
+    strays = np.flatnonzero(confusion[:, -1])
+    strays = strays[np.argsort(-confusion[strays, -1], kind="stable")]
+    return list(dict.fromkeys([*pairs.ravel().tolist(), *strays.tolist()]))[:MOST_CLASSES]
 
 
 def _draw_counts(

@@ -23,7 +23,8 @@ def draw_trials(path: Path, trials: Sequence[Trial], *, metric: str) -> None:
         trials: in the order of the grid, which is that of the colours.
         metric: the score, a name in the rows; higher is better.
     """
-    shades = mpl.colormaps["turbo"](np.linspace(0.08, 0.92, len(trials)))
+    # Darkened, since names are set in these colours too.
+    shades = 0.8 * mpl.colormaps["turbo"](np.linspace(0.08, 0.92, len(trials)))[:, :3]
     colours = {trial.name: to_hex(shade) for trial, shade in zip(trials, shades, strict=True)}
     with picture(path, width=17, height=max(4.5, 1.5 + 0.34 * len(trials))) as figure:
         loss, score, kept = figure.subplots(1, 3)
