@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from cli.extras import need_training
 from cli.plan import Plan, planned, report, tracked
 from core.errors import UsageError
 
@@ -197,8 +197,7 @@ def glyphs(
       fumikura prepare glyphs --fonts fonts/ --transcripts transcripts.txt \\
           --labels 200 --test-book KouzanBrushFontSousyo --out sets/drawn
     """
-    if importlib.util.find_spec("fontTools") is None:
-        raise UsageError("drawing glyphs needs fontTools; pip install 'fumikura[training]'")
+    need_training("fontTools")
 
     from core.training.glyphs import load_fonts
     from core.training.pages import read_transcripts

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
 import click
 
+from cli.extras import need_training
 from cli.train_classifier import classifier
 from cli.train_segmenter import segmenter
 from cli.training import given
-from core.errors import UsageError
 
 
 @click.group()
@@ -21,9 +20,7 @@ def command() -> None:
     command is given again. The scores of a book mean something only if the book was in no part
     of its training: name such books with --without-book.
     """
-    missing = [name for name in ("fontTools", "scipy") if importlib.util.find_spec(name) is None]
-    if missing:
-        raise UsageError(f"training needs {' and '.join(missing)}; pip install 'fumikura[training]'")
+    need_training("fontTools", "scipy")
 
 
 @command.command()

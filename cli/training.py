@@ -132,15 +132,11 @@ def lesson_options(function: Function) -> Callable[..., Any]:
 
 def make_lessons(device: str, options: dict[str, Any], learning_rate: float | None, **more: Any) -> Lessons:
     """What the options of prepared data come to."""
-    import torch
-
-    from core.models.inference import is_bf16_fast
-    from core.training.prepared import Lessons
+    from core.training.prepared import Lessons, find_precision
 
     if options["patience"] and not options["validation"]:
         raise UsageError("--patience needs images to look at; give --validation more than 0")
-    if options["precision"] == "auto":
-        options = {**options, "precision": "bf16" if is_bf16_fast(torch.device(device)) else "fp32"}
+    options = {**options, "precision": find_precision(options["precision"], device)}
     return Lessons(learning_rate=learning_rate or 1e-3, **options, **more)
 
 

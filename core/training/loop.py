@@ -94,8 +94,7 @@ def fit(
     Raises:
         CheckpointError: the folder holds another training, or cannot be written to.
     """
-    device = torch.device(run.device)
-    run.model.to(device).to(memory_format=torch.channels_last).train()
+    run.model.to(run.device).to(memory_format=torch.channels_last).train()
     optimizer = torch.optim.AdamW(run.model.parameters(), lr=run.learning_rate, weight_decay=run.weight_decay)
     schedule = _schedule(optimizer, run)
     course = Course(run.model, patience=epochs.patience if epochs else 0)
@@ -107,15 +106,9 @@ def fit(
     scores: dict[str, float] = {}
     for step, batch in enumerate(() if course.is_over else batches_from(first), start=first + 1):
         torch.manual_seed(run.seed * 1_000_003 + step)  # a resumed training drops what it would have dropped
-        batch = [item.to(device, non_blocking=True) for item in batch]
-        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=run.is_bf16):
-            losses = losses_of(run.model, batch)
-        optimizer.zero_grad(set_to_none=True)
-        torch.autograd.backward(torch.stack(list(losses.values())).sum())
-        nn.utils.clip_grad_norm_(run.model.parameters(), 1.0)
-        optimizer.step()
+        losses = _step(run, batch, losses_of, optimizer)
         schedule.step()
-        course.add({name: loss.item() for name, loss in losses.items()})
+        course.add(losses)
         is_last = step == run.steps
         if step % NOTE_EVERY == 0 or is_last:
             progress(step, run.steps, course.means | scores)
@@ -132,6 +125,20 @@ def fit(
             break
     course.restore_best()
     run.model.eval()
+
+
+def _step(
+    run: Run, batch: Sequence[Tensor], losses_of: Losses, optimizer: torch.optim.Optimizer
+) -> dict[str, float]:
+    device = torch.device(run.device)
+    batch = [item.to(device, non_blocking=True) for item in batch]
+    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=run.is_bf16):
+        losses = losses_of(run.model, batch)
+    optimizer.zero_grad(set_to_none=True)
+    torch.autograd.backward(torch.stack(list(losses.values())).sum())
+    nn.utils.clip_grad_norm_(run.model.parameters(), 1.0)
+    optimizer.step()
+    return {name: loss.item() for name, loss in losses.items()}
 
 
 def _schedule(optimizer: torch.optim.Optimizer, run: Run) -> torch.optim.lr_scheduler.LRScheduler:

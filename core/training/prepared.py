@@ -12,12 +12,16 @@ import torch
 from torch import Tensor, nn
 
 from core.errors import CheckpointError, DataSetError
+from core.models.inference import is_bf16_fast
 from core.training.augment import Augmentation
 from core.training.curves import draw_curves
 from core.training.loop import METRICS, Epochs, Losses, Progress, Run, fit
 
 #: May differ when a training is gone on with.
 _MAY_CHANGE = {"device"}
+
+
+Precision = Literal["bf16", "fp32"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,7 @@ class Lessons:
     patience: int = 0
     smoothing: float = 0.0
     pos_weight: float = 1.0
-    precision: Literal["bf16", "fp32"] = "fp32"
+    precision: Precision = "fp32"
     seed: int = 1
 
 
@@ -119,6 +123,13 @@ def learn(
     )
     fit(run, batches_from, task.losses, progress=progress, epochs=epochs)
     draw_curves(folder / METRICS, folder / "curves.png")
+
+
+def find_precision(wanted: Precision | Literal["auto"], device: str) -> Precision:
+    """What is wanted; for "auto" bf16 where the device is fast at it."""
+    if wanted != "auto":
+        return wanted
+    return "bf16" if is_bf16_fast(torch.device(device)) else "fp32"
 
 
 def keep_config(folder: Path, **values: Any) -> None:
