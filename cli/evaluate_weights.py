@@ -95,7 +95,8 @@ def classifier(
 
     \b
     Example:
-      fumikura evaluate classifier runs/kmnist/classifier.safetensors kmnist.npz --out pictures/
+      fumikura evaluate classifier classifier.safetensors kmnist.npz \\
+          --out pictures/
     """
     need_training("sklearn", "scipy")
     from core.models.checkpoint import load_any_classifier

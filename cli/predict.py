@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("images", nargs=-1, required=True, metavar="IMAGE...")
-@options.classifier
 @options.inverted
 @click.option(
     "--top",
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
     metavar="N",
     help="How many labels of each image.",
 )
-@options.settings("device")
+@options.settings("classifier", "device")
 @options.as_json
 @click.pass_context
 def command(
@@ -48,7 +47,7 @@ def command(
     \b
     Example:
       fumikura predict crops/ --top 3
-      fumikura predict 'test/*.png' --classifier runs/kmnist/classifier.safetensors --json
+      fumikura predict 'test/*.png' --classifier classifier.safetensors --json
 
     Exit code: 0 all done, 3 some images could not be read.
     """

@@ -69,8 +69,8 @@ def command() -> None:
 
     \b
     Example:
-      fumikura tune classifier --characters kmnist.npz --model simple-cnn --epochs 3 \\
-          --learning-rate 0.1,0.01,0.001 --batch-size 32,128 --out runs/grid
+      fumikura tune classifier --characters kmnist.npz --epochs 3 \\
+          --learning-rate 0.01,0.001 --batch-size 32,128 --out runs/grid
     """
     need_training("scipy")
 
@@ -82,7 +82,8 @@ def segmenter(patches: Path, model: str, **given: Any) -> None:
 
     \b
     Example:
-      fumikura tune segmenter --patches patches/ --pos-weight 1,20,120 --out runs/weights
+      fumikura tune segmenter --patches patches/ --pos-weight 1,20,120 \\
+          --out runs/weights
     """
     from core.training.patch_sets import train_patches
 
@@ -97,8 +98,8 @@ def classifier(characters: Path, model: str | None, crop_side: int | None, **giv
 
     \b
     Example:
-      fumikura tune classifier --characters kmnist.npz --model simple-cnn --epochs 10 \\
-          --learning-rate 0.1,0.01,0.001,0.0001 --out runs/rates
+      fumikura tune classifier --characters kmnist.npz --model simple-cnn \\
+          --epochs 10 --learning-rate 0.1,0.01,0.001,0.0001 --out runs/rates
     """
     from core.training.characters import train_characters
 
