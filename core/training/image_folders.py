@@ -94,6 +94,8 @@ def _labels(names: Sequence[str], path: Path) -> tuple[str, ...]:
             label.encode()
         except (ValueError, OverflowError) as error:
             raise DataSetError(f"{path}: the folder {name!r} names no code point; rename it") from error
+        if label in labels:
+            raise DataSetError(f"{path} has two folders for {label}, one of them {name!r}; put them together")
         labels.append(label)
     return tuple(labels)
 

@@ -26,7 +26,7 @@ K49_LABELS = tuple(
     "あいうえおかきくけこさしすせそたちつてとなにぬねのはひふへほまみむめもやゆよらりるれろわゐゑをんゝ"
 )
 
-_DAMAGES = (OSError, EOFError, ValueError, KeyError, TypeError, zipfile.BadZipFile, zlib.error, struct.error)
+_DAMAGES = (OSError, EOFError, ValueError, TypeError, zipfile.BadZipFile, zlib.error, struct.error)
 _IDX_SPLITS: dict[Split, str] = {"train": "train", "test": "t10k"}
 
 
@@ -118,6 +118,10 @@ def _read_array(path: Path, key: str) -> NDArray[Any]:
             return np.asarray(arrays[key])
     except FileNotFoundError as error:
         raise DataSetError(f"{path} is missing; copy it from where the rest came from") from error
+    except KeyError as error:
+        raise DataSetError(
+            f"{path} has no array {key!r}; name a file that has, or the folder with all files of the data set"
+        ) from error
     except _DAMAGES as error:
         raise DataSetError(
             f"{path} is cut off or damaged ({error}); copy it again from its source"

@@ -1,4 +1,4 @@
-"""Crops of boxed pages, or glyphs of fonts -> a folder of character images for each label."""
+"""Crops of boxed pages -> a folder of character images for each label."""
 
 from __future__ import annotations
 
