@@ -178,7 +178,8 @@ def transfer(bench: Bench) -> None:
 
 def _glyphs(bench: Bench, n_classes: int) -> Path:
     options = ["--transcripts", str(bench.data / "transcripts.txt"), "--labels", str(n_classes)]
-    for fonts in (*dict.fromkeys(FONTS), str(bench.data / "fonts")):
+    folders = [font for font in FONTS if not Path(font).suffix]  # each font once
+    for fonts in (*folders, str(bench.data / "fonts")):
         options += ["--fonts", fonts]
     return bench.prepare("glyphs", f"glyphs-{n_classes}", options)
 

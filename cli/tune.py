@@ -34,7 +34,7 @@ _HELP = {
 
 
 def _like(train: click.Command, *, data: str, grid: Collection[str]) -> list[click.Parameter]:
-    """The options of a training: those of the grid take lists, the data set is no option."""
+    """The options of a training: those of the grid take lists, the data set is required."""
     found: list[click.Parameter] = []
     for option in train.params:
         if not isinstance(option, click.Option) or option.name not in {data, *grid, *_FIXED}:
@@ -117,7 +117,7 @@ def _tune(train: Callable[..., Path], request: dict[str, Any], given: dict[str, 
         given: the other options.
     """
     from core.training.trial_plots import draw_trials
-    from core.training.trials import best_first, points_of, run_trials
+    from core.training.trials import best_first, run_trials
 
     out, device, as_json = (given.pop(name) for name in ("out", "device", "as_json"))
     if not given["validation"] or not given["steps"]:
@@ -126,7 +126,6 @@ def _tune(train: Callable[..., Path], request: dict[str, Any], given: dict[str, 
     first = {name: values[0] if name in grid else values for name, values in given.items()}
     rate = first.pop("learning_rate")
     lessons = make_lessons(device, first, rate)
-    n_trials = len(points_of(grid))
 
     def train_one(folder: Path, lessons: Lessons) -> Path:
         with shown_progress() as progress:
@@ -143,7 +142,7 @@ def _tune(train: Callable[..., Path], request: dict[str, Any], given: dict[str, 
     else:
         _print_table(ordered, metric)
     draw_trials(out / "comparison.png", trials, metric=metric)
-    say(f"{counted(n_trials, 'trial')}, compared in {out / 'comparison.png'}")
+    say(f"{counted(len(trials), 'trial')}, compared in {out / 'comparison.png'}")
 
 
 def _as_object(trial: Trial, metric: str) -> dict[str, Any]:

@@ -171,6 +171,17 @@ def test_a_grid_that_makes_no_sense_is_one_clear_line(
 
 
 @pytest.mark.slow
+def test_too_few_images_to_compare_trials_by_is_one_clear_line(tmp_path: Path) -> None:
+    data = write_patches(tmp_path / "patches")  # 12 patches, of which a hundredth is none
+    options = ("--model", "encoder-decoder", "--steps", 1, "--batch-size", 2, "--validation", 0.01)
+
+    result = tune("segmenter", "--patches", data, *options, "--out", tmp_path / "grid")
+
+    assert result.exit_code == 1
+    assert "too few images to keep any for comparing trials; raise --validation" in result.stderr
+
+
+@pytest.mark.slow
 def test_a_folder_of_another_grid_is_refused(tmp_path: Path) -> None:
     data, out = write_characters(tmp_path / "data.npz"), tmp_path / "grid"
     options = ("classifier", "--characters", data, "--model", "simple-cnn", "--validation", 0.2, "--out", out)

@@ -44,7 +44,9 @@ def picture(path: Path, *, width: float, height: float) -> Iterator[Figure]:
         figure = Figure(figsize=(width, height), layout="constrained")
         yield figure
         path.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(path, dpi=_DPI)
+        unfinished = path.with_suffix(".unfinished")
+        figure.savefig(unfinished, dpi=_DPI, format="png")
+        unfinished.replace(path)
 
 
 def shown(label: str) -> str:
@@ -153,7 +155,7 @@ def _draw_errors(axes: Axes, confusion: NDArray[np.int64], order: Sequence[int])
     y, x = np.nonzero(errors)
     n_classes = len(confusion)
     axes.plot([0, n_classes], [0, n_classes], color=RIGHT, linewidth=1, alpha=0.5)
-    axes.scatter(x, y, s=6 * errors[y, x], color=WRONG, alpha=0.5, linewidths=0)
+    axes.scatter(x, y, s=8 + 6 * errors[y, x], color=WRONG, alpha=0.5, linewidths=0)
     axes.set(xlim=(0, n_classes), ylim=(n_classes, 0), aspect="equal", xticks=[], yticks=[])
     axes.set_title("every class, look-alikes side by side: a point is a confusion", fontsize=13)
     _name_axes(axes)

@@ -13,6 +13,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from core.errors import DataSetError
 from core.training.loop import METRICS
 from core.training.prepared import Lessons
 
@@ -86,6 +87,7 @@ def run_trials(
 
     Raises:
         CheckpointError: a folder holds another training.
+        DataSetError: so few images that none was kept from training.
     """
     fixed = {name: values[0] for name, values in grid.items()}
     for point in points_of(grid):
@@ -98,6 +100,11 @@ def run_trials(
             weights = train(folder, mine)
             _note_done(folder, wanted, weights)
         rows = [json.loads(line) for line in (folder / METRICS).read_text(encoding="utf-8").splitlines()]
+        if "validation_loss" not in rows[-1]:
+            raise DataSetError(
+                f"{folder}: too few images to keep any for comparing trials; raise --validation, and name"
+                " another folder"
+            )
         yield Trial(point, weights, rows, _kept(rows, patience=mine.patience))
 
 
