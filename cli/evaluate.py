@@ -1,4 +1,4 @@
-"""fumikura evaluate: measure how well pages are read."""
+"""fumikura evaluate: measure how well pages are read, and how good weights are."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli import measures, options
+from cli import evaluate_weights, measures, options
 from cli.output import console_for, say
 from core.errors import UsageError
 from core.settings import Settings
@@ -21,12 +21,17 @@ if TYPE_CHECKING:
 
 @click.group()
 def command() -> None:
-    """Measure how well pages are read.
+    """Measure how well pages are read, and how good weights are.
 
     \b
     Example:
       fumikura evaluate pages scans/ --truth coordinate.csv
+      fumikura evaluate classifier classifier.safetensors kmnist.npz
     """
+
+
+command.add_command(evaluate_weights.segmenter)
+command.add_command(evaluate_weights.classifier)
 
 
 @command.command()

@@ -26,7 +26,7 @@ SECTIONS = {
     "Look": ("query", "show", "status"),
     "Share the work among machines": ("enqueue", "worker"),
     "Keep it going": ("doctor", "db"),
-    "Train and measure": ("align", "train", "evaluate"),
+    "Train and measure": ("prepare", "align", "train", "tune", "evaluate", "predict"),
 }
 
 

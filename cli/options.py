@@ -27,6 +27,29 @@ limit = click.option(
     metavar="N",
     help="At most so many rows.",
 )
+inverted = click.option(
+    "--inverted",
+    "is_inverted",
+    is_flag=True,
+    help="Turn dark into light first, and light into dark: for white ink on black, such as that of"
+    " Kuzushiji-MNIST, where the weights learnt dark ink; or the other way round.",
+)
+
+#: By what they are of.
+_WEIGHTS = {
+    kind: click.option(
+        f"--{kind}",
+        f"{kind}_path",
+        type=click.Path(path_type=Path, dir_okay=False),
+        metavar="FILE",
+        help=f"Weights that {does}. [FUMIKURA_{kind.upper()}_PATH; default: those that ship]",
+    )
+    for kind, does in (
+        ("segmenter", "find characters"),
+        ("classifier", "name characters"),
+        ("context", "know which characters follow each other"),
+    )
+}
 
 #: Options that stand for a setting: the setting's name is the parameter's.
 _SETTINGS = {
@@ -92,28 +115,16 @@ _SETTINGS = {
             " [FUMIKURA_ALLOW_PRIVATE_ADDRESSES; default: false]",
         )
     ],
+    "classifier": [_WEIGHTS["classifier"]],
     "recipe": [
-        click.option(
-            f"--{kind}",
-            f"{kind}_path",
-            type=click.Path(path_type=Path, dir_okay=False),
-            metavar="FILE",
-            help=f"Weights that {does}. [FUMIKURA_{kind.upper()}_PATH; default: those that ship]",
-        )
-        for kind, does in (
-            ("segmenter", "find characters"),
-            ("classifier", "name characters"),
-            ("context", "know which characters follow each other"),
-        )
-    ]
-    + [
+        *_WEIGHTS.values(),
         click.option(
             "--context-weight",
             type=click.FloatRange(min=0),
             metavar="X",
             help="How much the characters before one count for its label; 0 reads without context."
             f" [FUMIKURA_CONTEXT_WEIGHT; default: {Settings().context_weight}]",
-        )
+        ),
     ],
 }
 

@@ -111,9 +111,9 @@ def worst_first(pages: Sequence[ComparedPage]) -> list[ComparedPage]:
 
 
 def load_page(
-    page: KnownPage, *, long_side: int, max_pixels: int, limits: Limits = DEFAULT_LIMITS
+    page: KnownPage, *, long_side: int | None, max_pixels: int, limits: Limits = DEFAULT_LIMITS
 ) -> PageImage:
-    """A page's pixels, its long side resized to `long_side`.
+    """A page's pixels, its long side resized to `long_side`; None leaves them as they are.
 
     Raises:
         PageError: the page is gone or is no image.

@@ -168,16 +168,14 @@ def _draw_label(pen: _Pen, label: str, place: Corners, size: int, colour: Colour
     left, top, right, _ = place
     fits = right + 1.2 * size < pen.right_edge
     x, anchor = (right + 2 * pen.width, "lt") if fits else (left - 2 * pen.width, "rt")
-    for number, glyph in enumerate(_glyphs(label)):
+    for number, glyph in enumerate(drawable(label) or _MISSING):
         pen.write(glyph, (x, top + number * size), size, colour, anchor)
 
 
-def _glyphs(label: str) -> str:
-    """What to set for a label, from top to bottom: itself, if the font can draw it."""
-    for text in (label, _HALVES.get(label, ""), fold(label)):
-        if text and all(map(_is_drawn, text)):
-            return text
-    return _MISSING
+def drawable(label: str) -> str | None:
+    """What to set for a label, from top to bottom: itself, or else a form of it that the font can draw."""
+    forms = (label, _HALVES.get(label, ""), fold(label))
+    return next((text for text in forms if text and all(map(_is_drawn, text))), None)
 
 
 @lru_cache(maxsize=8192)
@@ -189,8 +187,13 @@ def _is_drawn(char: str) -> bool:
 
 @lru_cache(maxsize=64)
 def _font(size: int) -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(font_path(), size)
+
+
+def font_path() -> Path:
+    """The font that labels are set in: IPAex Gothic, which matplotlib-fontja carries."""
     # Found without importing the package, which would import matplotlib.
     spec = find_spec("matplotlib_fontja")
     assert spec is not None
     assert spec.origin is not None
-    return ImageFont.truetype(Path(spec.origin).parent / "fonts" / "ipaexg.ttf", size)
+    return Path(spec.origin).parent / "fonts" / "ipaexg.ttf"

@@ -9,6 +9,7 @@ FumikuraError            one clear line for a person; the command ends with exit
 ├── DatabaseError        the database is unreachable or of another version
 ├── BrokerError          the queue is unreachable
 ├── TruthError           a truth file cannot be understood
+├── DataSetError         a data set for training cannot be read or made
 └── PageError            this page only: it becomes a row with the reason, the run goes on
 """
 
@@ -47,6 +48,10 @@ class BrokerError(FumikuraError):
 
 class TruthError(FumikuraError):
     """A truth file that cannot be understood."""
+
+
+class DataSetError(FumikuraError):
+    """A data set for training that cannot be read or made."""
 
 
 class PageError(FumikuraError):

@@ -42,8 +42,8 @@ _UPRIGHT = {
 _SIDEWAYS = (5, 6, 7, 8)
 
 
-def decode(data: bytes, *, long_side: int, max_pixels: int) -> PageImage:
-    """The page upright, in RGB, its long side resized to exactly `long_side` pixels.
+def decode(data: bytes, *, long_side: int | None, max_pixels: int, min_side: int = MIN_SIDE) -> PageImage:
+    """The page upright, in RGB, its long side resized to exactly `long_side` pixels; None leaves it as it is.
 
     A smaller page is enlarged, so that its characters have their usual size.
 
@@ -51,7 +51,7 @@ def decode(data: bytes, *, long_side: int, max_pixels: int) -> PageImage:
         PageError: the reason, in words for a librarian.
     """
     image = _open(data)
-    _check_size(image, max_pixels)
+    _check_size(image, min_side, max_pixels)
     try:
         return _read(image, long_side)
     except _DAMAGES as error:
@@ -82,10 +82,10 @@ def _explain_damage(error: Exception) -> str:
     return f"the image is damaged ({error}); copy it again from its source"
 
 
-def _check_size(image: Image.Image, max_pixels: int) -> None:
+def _check_size(image: Image.Image, min_side: int, max_pixels: int) -> None:
     width, height = image.size
-    if min(width, height) < MIN_SIDE:
-        raise PageError(f"the image has only {width} × {height} pixels; no side may be under {MIN_SIDE}")
+    if min(width, height) < min_side:
+        raise PageError(f"the image has only {width} × {height} pixels; no side may be under {min_side}")
     if width * height > max_pixels:
         raise PageError(
             f"the image has {width} × {height} pixels, more than {max_pixels:,} in all;"
@@ -93,10 +93,10 @@ def _check_size(image: Image.Image, max_pixels: int) -> None:
         )
 
 
-def _read(image: Image.Image, long_side: int) -> PageImage:
+def _read(image: Image.Image, long_side: int | None) -> PageImage:
     _check_single(image)
     width, height = image.size
-    scale = long_side / max(width, height)
+    scale = (long_side or max(width, height)) / max(width, height)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     image.draft(None, size)  # a JPEG decodes at 1/2, 1/4 or 1/8 when that is still large enough
     # What is not a JPEG decodes whole: of several large pages at once, one waits for the other.

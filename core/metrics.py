@@ -21,7 +21,7 @@ def score(reading: Reading, truth: Truth) -> Scores:
     shape = (reading.mask.shape[0], reading.mask.shape[1])
     actual = truth_mask(truth, shape=shape, width=reading.width, height=reading.height)
     if actual is not None and not truth.is_partial:
-        pixels = _count_pixels(reading.mask, actual)
+        pixels = count_pixels(reading.mask, actual)
     if truth.boxes is None:
         return pixels
     pairs = match([item.box for item in reading.characters], [item.box for item in truth.boxes])
@@ -70,7 +70,8 @@ def _resize_mask(mask_png: bytes, shape: tuple[int, int]) -> NDArray[np.bool_]:
     return np.asarray(small) >= 128
 
 
-def _count_pixels(found: NDArray[np.bool_], actual: NDArray[np.bool_]) -> Scores:
+def count_pixels(found: NDArray[np.bool_], actual: NDArray[np.bool_]) -> Scores:
+    """The pixels of masks of one shape, by what is found and what is true."""
     tp = int(np.count_nonzero(found & actual))
     fp = int(np.count_nonzero(found)) - tp
     fn = int(np.count_nonzero(actual)) - tp

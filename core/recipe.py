@@ -101,7 +101,7 @@ def recipe_of(settings: Settings) -> Recipe:
     for path, kind in ((segmenter, "segmenter"), (classifier, "classifier"), (context, "context")):
         if path is not None and _kind_of(path) != kind:
             raise CheckpointError(
-                f"{path} holds no {kind} weights; name a file that `fumikura train {kind}` wrote"
+                f"{path} holds no {kind} weights; name a file that `fumikura train {kind}` wrote for pages"
             )
     return make_recipe(segmenter, classifier, context, context_weight=settings.context_weight)
 

@@ -60,7 +60,7 @@ def load_truth(paths: Sequence[Path], *, partial: bool = False) -> dict[str, Tru
         TruthError: names the file and the line.
     """
     try:
-        return _merge(_truth_files(paths), partial=partial)
+        return _merge(truth_files(paths), partial=partial)
     except OSError as error:
         raise TruthError(f"{error.filename} cannot be read ({error.strerror}); correct that") from error
 
@@ -84,7 +84,8 @@ def _merge(files: Iterable[Path], *, partial: bool) -> dict[str, Truth]:
     return truths
 
 
-def _truth_files(paths: Sequence[Path]) -> Iterator[Path]:
+def truth_files(paths: Sequence[Path]) -> Iterator[Path]:
+    """The files that `load_truth` reads."""
     for path in dict.fromkeys(path.resolve() for path in paths):
         if path.is_dir():
             yield from _files_in(path)
@@ -117,11 +118,18 @@ def _read_file(path: Path) -> Iterator[tuple[str, Truth]]:
 
 
 def _find_parser(path: Path) -> Callable[[Path], dict[str, Truth]] | None:
-    """The function that reads a CSV file with this one's columns."""
+    """The function that reads a CSV file with this one's columns.
+
+    Raises:
+        TruthError: it has most of CODH's columns and not all: in a folder, it must not be passed over.
+    """
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
         columns = {column.strip() for column in next(csv.reader(file), [])}
     if columns >= _CODH_COLUMNS:
         return _parse_codh
+    missing = sorted(_CODH_COLUMNS - columns)
+    if len(missing) <= len(_CODH_COLUMNS) // 2:
+        raise TruthError(f"{path}, line 1: there is no column {', '.join(missing)}; add what is missing")
     return _parse_kaggle if columns >= _KAGGLE_COLUMNS else None
 
 

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import click
 import pytest
 from click.testing import CliRunner, Result
 
 from cli.main import main
-from core.models.checkpoint import load_classifier, load_context, load_segmenter
+from cli.train import command
+from core.models.architectures import CLASSIFIERS
+from core.models.checkpoint import load_any_classifier, load_classifier, load_context, load_segmenter
+from core.models.simple_cnn import SimpleCNNConfig
+from core.training.patch_sets import MODELS
 from tests import handmade
 from tests.drawn_font import build_font, distinct_shapes
+from tests.tiny_sets import write_characters, write_patches
 
 pytestmark = pytest.mark.slow
 
@@ -108,3 +115,63 @@ def test_truth_that_fits_no_page_is_one_clear_line(data: Path) -> None:
 
     assert result.exit_code == 1
     assert "no page of these archives has boxes" in result.stderr
+
+
+def test_prepared_characters_are_learnt_and_begun_with(tmp_path: Path) -> None:
+    data = write_characters(tmp_path / "kmnist.npz")
+    options = ["train", "classifier", "--characters", str(data), "--steps", "2", "--batch-size", "8"]
+    first = CliRunner().invoke(main, [*options, "--model", "simple-cnn", "--out", str(tmp_path / "first")])
+    start = tmp_path / "first" / "classifier.safetensors"
+    again = CliRunner().invoke(main, [*options, "--start", str(start), "--out", str(tmp_path / "again")])
+
+    assert (first.exit_code, again.exit_code) == (0, 0), first.output + again.output
+    assert first.stdout == f"{start}\n"
+    assert (tmp_path / "first" / "curves.png").exists()
+    assert type(load_any_classifier(tmp_path / "again" / "classifier.safetensors").config) is SimpleCNNConfig
+
+
+def test_prepared_patches_are_learnt(tmp_path: Path) -> None:
+    data = write_patches(tmp_path / "patches")
+    options = ["--epochs", "1", "--batch-size", "4", "--validation", "0.3", "--out", str(tmp_path / "run")]
+
+    result = CliRunner().invoke(
+        main,
+        ["train", "segmenter", "--patches", str(data), "--model", "encoder-decoder", *options],
+    )
+
+    assert result.exit_code == 0, result.output
+    (row,) = (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()
+    assert json.loads(row)["step"] == 2  # of 12 patches 4 are kept, 4 make a batch
+
+
+@pytest.mark.parametrize(
+    ("options", "complaint"),
+    [
+        (["--model", "unet"], "--model has no meaning without --patches"),
+        (["--patience", "3"], "--patience has no meaning without --patches"),
+        (["--patches", "DATA", "pages.zip"], "an ARCHIVE has no meaning with --patches"),
+        (["--patches", "DATA", "--drawn-pages", "3"], "--drawn-pages has no meaning with --patches"),
+        (["--patches", "DATA", "--patience", "3", "--validation", "0"], "give --validation more than 0"),
+        (["--patches", "DATA", "--start", "DATA", "--start", "DATA"], "give --start once"),
+    ],
+)
+def test_options_that_mean_nothing_together_are_refused(
+    tmp_path: Path, options: list[str], complaint: str
+) -> None:
+    given = [str(tmp_path) if option == "DATA" else option for option in options]
+
+    result = CliRunner().invoke(main, ["train", "segmenter", *given, "--out", str(tmp_path / "run")])
+
+    assert result.exit_code == 2
+    assert complaint in result.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_every_network_can_be_chosen() -> None:
+    def choices(kind: str) -> list[str]:
+        (model,) = (option for option in command.commands[kind].params if option.name == "model")
+        assert isinstance(model.type, click.Choice)
+        return sorted(model.type.choices)
+
+    assert choices("classifier") == sorted(CLASSIFIERS)
+    assert choices("segmenter") == sorted(MODELS)

@@ -4,15 +4,30 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 
 from core.errors import CheckpointError
-from core.models.checkpoint import load_classifier, load_segmenter, save_classifier, save_segmenter
+from core.models.architectures import build
+from core.models.checkpoint import (
+    load_any_classifier,
+    load_any_segmenter,
+    load_classifier,
+    load_segmenter,
+    save_classifier,
+    save_segmenter,
+)
+from core.models.encoder_decoder import EncoderDecoderConfig
 from core.models.glyph_net import GlyphNet, GlyphNetConfig
 from core.models.inference import Classifier, Segmenter
+from core.models.plain_cnn import PlainCNNConfig
+from core.models.pre_act_net import PreActNetConfig
+from core.models.simple_cnn import SimpleCNN, SimpleCNNConfig
+from core.models.small_vit import SmallViTConfig
 from core.models.unet import UNet, UNetConfig
+from core.recipe import find_weights
 
 SMALL_UNET = UNetConfig(widths=(4, 8), bottleneck=8)
 SMALL_GLYPH_NET = GlyphNetConfig(n_classes=3, stem=4, widths=(4, 4, 4, 4), embedding=8)
@@ -30,6 +45,43 @@ def test_the_network_of_the_report_has_its_shape() -> None:
     wanted += 64 + 1
     assert sum(parameter.numel() for parameter in model.parameters()) == wanted
     assert model(torch.zeros(1, 3, 64, 32)).shape == (1, 1, 64, 32)
+
+
+def n_weights(config: object) -> int:
+    return sum(parameter.numel() for parameter in build(config).parameters())
+
+
+def test_the_plain_network_of_the_report_has_its_shape() -> None:
+    # 3x3 convolutions with bias 3 -> 16 -> 32 -> 64, and transposed 2x2 ones 64 -> 32 -> 16 -> 1.
+    convolutions = (27 + 1) * 16 + (144 + 1) * 32 + (288 + 1) * 64
+    wanted = convolutions + (64 * 4 * 32 + 32) + (32 * 4 * 16 + 16) + (16 * 4 * 1 + 1)
+
+    assert n_weights(EncoderDecoderConfig()) == wanted
+    assert build(EncoderDecoderConfig())(torch.zeros(1, 3, 64, 32)).shape == (1, 1, 64, 32)
+    assert EncoderDecoderConfig().stride == 8
+
+
+def test_the_classifiers_of_the_reports_have_their_shapes() -> None:
+    # 28 -> 26 -> 13 -> 11 -> 5 pixels: 64 channels of 5 x 5 are the report's 1600.
+    simple = (9 + 1) * 32 + (9 * 32 + 1) * 64 + (1600 + 1) * 128 + (128 + 1) * 10
+    # 64 -> 32 -> 16 -> 8 pixels.
+    plain = (27 + 1) * 32 + (9 * 32 + 1) * 64 + (9 * 64 + 1) * 128 + (8 * 8 * 128 + 1) * 256 + (256 + 1) * 50
+
+    assert n_weights(SimpleCNNConfig(n_classes=10)) == simple
+    assert n_weights(PlainCNNConfig(n_classes=50)) == plain
+
+
+def test_the_residual_network_and_the_transformer_are_of_like_size() -> None:
+    blocks = sum(2 * 9 * width**2 * 2 for width in (32, 64, 128))
+    # The first block of a stage has a narrower input, and a 1x1 convolution beside it.
+    blocks += sum(9 * width * (width // 2 - width) + width * width // 2 for width in (64, 128))
+    # Two for each channel that is normalised: each block's input and middle, and the end.
+    normalised = 2 * (4 * 32 + (32 + 3 * 64) + (64 + 3 * 128) + 128)
+    attention = 4 * (128 * 128 + 128) + (128 * 256 + 256) + (256 * 128 + 128) + 2 * 2 * 128
+    tokens = (16 + 1) * 128 + (49 + 1) * 128 + 128  # patches, positions, the token that is asked
+
+    assert n_weights(PreActNetConfig(n_classes=10)) == 9 * 32 + blocks + normalised + 129 * 10
+    assert n_weights(SmallViTConfig(n_classes=10)) == tokens + 6 * attention + 2 * 128 + 129 * 10
 
 
 def test_a_folding_network_gives_a_map_of_full_resolution_in_its_place() -> None:
@@ -76,6 +128,46 @@ def test_labels_travel_with_the_classifier(tmp_path: Path) -> None:
     _, _, vocabulary = load_classifier(tmp_path / "c.safetensors")
 
     assert vocabulary.labels == ("の", "人", "〱")
+
+
+def test_what_ships_is_among_the_networks_that_any_command_loads() -> None:
+    segmenter = load_any_segmenter(find_weights("segmenter", None))
+    classifier = load_any_classifier(find_weights("classifier", None))
+
+    assert segmenter.model(torch.zeros(1, 3, segmenter.stride, segmenter.stride)).shape[1] == 4
+    assert classifier.crops_of(np.zeros((2, 48, 48, 3), np.uint8)).shape == (2, 1, 64, 64)
+
+
+def test_a_file_names_its_network(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    config = SimpleCNNConfig(n_classes=2)
+    model = SimpleCNN(config).eval()
+    crops = torch.rand(4, 1, 28, 28)
+
+    for inverted in (False, True):
+        save_classifier(tmp_path / "c.safetensors", model, config, ["の", "人"], is_inverted=inverted)
+        loaded = load_any_classifier(tmp_path / "c.safetensors")
+
+        assert loaded.config == config
+        assert loaded.labels == ("の", "人")
+        assert torch.allclose(loaded.model(1 - crops if inverted else crops), model(crops), atol=1e-2)
+
+
+def test_a_network_from_the_future_is_an_error(tmp_path: Path) -> None:
+    header = {"kind": "classifier", "architecture": "oracle", "config": "{}", "labels": "[]"}
+    save_file({"weight": torch.zeros(2)}, tmp_path / "c.safetensors", metadata=header)
+
+    with pytest.raises(CheckpointError, match="the network 'oracle', which this fumikura does not know"):
+        load_any_classifier(tmp_path / "c.safetensors")
+
+
+def test_colour_is_made_grey_as_the_reader_does() -> None:
+    page = np.zeros((1, 64, 64, 3), np.uint8)
+    page[..., 0], page[..., 1] = 255, 10  # vermilion: paper, to the reader
+
+    loaded = load_any_classifier(find_weights("classifier", None))
+
+    assert set(loaded.crops_of(page).flatten().tolist()) == {1.0}
 
 
 def test_labels_that_do_not_fit_the_classes_are_an_error(tmp_path: Path) -> None:

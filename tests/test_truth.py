@@ -198,6 +198,16 @@ def test_unknown_columns_are_refused_with_those_that_are_known(tmp_path: Path) -
         load_truth([tmp_path / "x.csv"])
 
 
+@pytest.mark.parametrize("column", ["Unicode", "Image", "X", "Y", "Width", "Height"])
+def test_a_missing_column_is_named_also_in_a_folder_with_page_images(tmp_path: Path, column: str) -> None:
+    columns = [name for name in BARE.strip().split(",") if name != column]
+    (tmp_path / "b_coordinate.csv").write_text(",".join(columns) + "\n")
+    Image.new("L", (20, 20)).save(tmp_path / "p.png")  # a page; without the table it would count as a mask
+
+    with pytest.raises(TruthError, match=rf"b_coordinate\.csv, line 1: there is no column {column};"):
+        load_truth([tmp_path])
+
+
 def test_a_table_that_is_not_utf_8_says_so(table: Path) -> None:
     table.write_bytes(BARE.encode() + "U+3044,頁,0,0,1,1\n".encode("cp932"))
 

@@ -6,10 +6,10 @@ Format: https://github.com/huggingface/safetensors. Nothing in a weights file is
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
@@ -19,20 +19,48 @@ from torch import Tensor, nn
 
 from core.context import TrigramCounts
 from core.errors import CheckpointError
+from core.models.architectures import (
+    CLASSIFIERS,
+    SEGMENTERS,
+    Architecture,
+    ClassifierConfig,
+    SegmenterConfig,
+    name_of,
+)
 from core.models.glyph_net import GlyphNet, GlyphNetConfig
+from core.models.loaded import Inverted, LoadedClassifier, LoadedSegmenter
 from core.models.unet import UNet, UNetConfig
 from core.vocabulary import Vocabulary
 
 M = TypeVar("M", bound=nn.Module)
 
 
-def save_segmenter(path: Path, model: UNet, config: UNetConfig) -> None:
-    _save(path, model, {"kind": "segmenter", "config": json.dumps(asdict(config))})
+#: What a file is called that holds a segmenter or classifier that cannot read pages: it gives a mask
+#: and no centres, or is no GlyphNet.
+MASKS_ONLY, CHARACTERS_ONLY = "mask segmenter", "character classifier"
 
 
-def save_classifier(path: Path, model: GlyphNet, config: GlyphNetConfig, labels: Sequence[str]) -> None:
-    header = {"kind": "classifier", "config": json.dumps(asdict(config)), "labels": json.dumps(list(labels))}
-    _save(path, model, header)
+def save_segmenter(path: Path, model: nn.Module, config: SegmenterConfig) -> None:
+    kind = "segmenter" if isinstance(config, UNetConfig) and config.out_channels == 4 else MASKS_ONLY
+    _save(path, model, _header(kind, config))
+
+
+def save_classifier(
+    path: Path,
+    model: nn.Module,
+    config: ClassifierConfig,
+    labels: Sequence[str],
+    *,
+    is_inverted: bool = False,
+) -> None:
+    """Keep a classifier and its labels.
+
+    Args:
+        is_inverted: it learnt from images turned over, so that their dark ink was bright.
+    """
+    kind = "classifier" if isinstance(config, GlyphNetConfig) and not is_inverted else CHARACTERS_ONLY
+    header = {**_header(kind, config), "labels": json.dumps(list(labels))}
+    _save(path, model, header | ({"is_inverted": "yes"} if is_inverted else {}))
 
 
 def save_context(path: Path, counted: TrigramCounts) -> None:
@@ -44,31 +72,53 @@ def save_context(path: Path, counted: TrigramCounts) -> None:
 
 
 def load_segmenter(path: Path) -> tuple[UNet, UNetConfig]:
-    """A U-Net in evaluation mode.
+    """A U-Net that reads pages, in evaluation mode.
 
     Raises:
         CheckpointError: the file is missing, damaged or holds something else.
     """
     header, tensors = _load(path, "segmenter")
-    config = UNetConfig(**_with_tuples(json.loads(header["config"])))
+    config = UNetConfig(**_config(header))
     return _filled(UNet(config), tensors, path), config
 
 
 def load_classifier(path: Path) -> tuple[GlyphNet, GlyphNetConfig, Vocabulary]:
-    """A classifier in evaluation mode, and its labels.
+    """A classifier that reads pages, in evaluation mode, and its labels.
 
     Raises:
         CheckpointError: the file is missing, damaged, holds something else, or its labels do
             not fit its classes.
     """
     header, tensors = _load(path, "classifier")
-    config = GlyphNetConfig(**_with_tuples(json.loads(header["config"])))
-    vocabulary = Vocabulary(json.loads(header["labels"]))
-    if len(vocabulary) != config.n_classes:
-        raise CheckpointError(
-            f"{path} has {config.n_classes} classes but {len(vocabulary)} labels; train it again"
-        )
+    config = GlyphNetConfig(**_config(header))
+    vocabulary = Vocabulary(_labels(header, config, path))
     return _filled(GlyphNet(config), tensors, path), config, vocabulary
+
+
+def load_any_segmenter(path: Path) -> LoadedSegmenter:
+    """Whatever segmenter the file holds, in evaluation mode.
+
+    Raises:
+        CheckpointError: the file is missing, damaged or holds something else.
+    """
+    header, tensors = _load(path, "segmenter", MASKS_ONLY)
+    architecture = _architecture(header, SEGMENTERS, "unet", path)
+    config = architecture.config(**_config(header))
+    return LoadedSegmenter(_filled(architecture.build(config), tensors, path), config)
+
+
+def load_any_classifier(path: Path) -> LoadedClassifier:
+    """Whatever classifier the file holds, in evaluation mode, and its labels.
+
+    Raises:
+        CheckpointError: as of `load_classifier`.
+    """
+    header, tensors = _load(path, "classifier", CHARACTERS_ONLY)
+    architecture = _architecture(header, CLASSIFIERS, "glyph-net", path)
+    config = architecture.config(**_config(header))
+    labels = _labels(header, config, path)
+    model = _filled(architecture.build(config), tensors, path)
+    return LoadedClassifier(Inverted(model).eval() if "is_inverted" in header else model, config, labels)
 
 
 def load_context(path: Path) -> TrigramCounts:
@@ -95,6 +145,33 @@ def load_context(path: Path) -> TrigramCounts:
     return counted
 
 
+def _header(kind: str, config: SegmenterConfig | ClassifierConfig) -> dict[str, str]:
+    # Every configuration is a dataclass, which the protocols cannot say.
+    values = asdict(cast(Any, config))
+    return {"kind": kind, "architecture": name_of(config), "config": json.dumps(values)}
+
+
+def _architecture(
+    header: Mapping[str, str], known: Mapping[str, Architecture], default: str, path: Path
+) -> Architecture:
+    # Files from before there was more than one network of a kind do not name theirs.
+    name = header.get("architecture", default)
+    if name not in known:
+        raise CheckpointError(
+            f"{path} holds the network {name!r}, which this fumikura does not know; update fumikura"
+        )
+    return known[name]
+
+
+def _labels(header: Mapping[str, str], config: ClassifierConfig, path: Path) -> tuple[str, ...]:
+    labels = tuple(json.loads(header["labels"]))
+    if len(labels) != config.n_classes:
+        raise CheckpointError(
+            f"{path} has {config.n_classes} classes but {len(labels)} labels; train it again"
+        )
+    return labels
+
+
 def _save(path: Path, model: nn.Module, header: dict[str, str]) -> None:
     # Half precision halves the file and changes no label; vectors (normalisation) stay exact.
     tensors = {
@@ -105,14 +182,20 @@ def _save(path: Path, model: nn.Module, header: dict[str, str]) -> None:
 
 
 def _write(path: Path, tensors: dict[str, Tensor], header: dict[str, str]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_suffix(".unfinished")
-    save_file(tensors, unfinished, metadata=header)
-    unfinished.chmod(0o644)  # the library writes files that only their owner can read
-    unfinished.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file(tensors, unfinished, metadata=header)
+        unfinished.chmod(0o644)  # the library writes files that only their owner can read
+        unfinished.replace(path)
+    except (OSError, SafetensorError) as error:
+        unfinished.unlink(missing_ok=True)
+        raise CheckpointError(
+            f"{path} cannot be written ({error}); free some space, or name another folder"
+        ) from error
 
 
-def _load(path: Path, kind: str) -> tuple[dict[str, str], dict[str, Tensor]]:
+def _load(path: Path, *kinds: str) -> tuple[dict[str, str], dict[str, Tensor]]:
     try:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
@@ -121,10 +204,10 @@ def _load(path: Path, kind: str) -> tuple[dict[str, str], dict[str, Tensor]]:
         raise CheckpointError(
             f"{path} is no readable safetensors file ({error}); fetch or train it again"
         ) from error
-    if header.get("kind") != kind:
+    if header.get("kind") not in kinds:
         raise CheckpointError(
-            f"{path} holds {header.get('kind', 'something else than fumikura weights')}, not a {kind};"
-            f" name a file that `fumikura train {kind}` wrote"
+            f"{path} holds {header.get('kind', 'something else than fumikura weights')}, not a {kinds[0]};"
+            f" name a file that `fumikura train {kinds[0]}` wrote{'' if len(kinds) > 1 else ' for pages'}"
         )
     return header, tensors
 
@@ -142,5 +225,6 @@ def _filled(model: M, tensors: dict[str, Tensor], path: Path) -> M:
     return model.eval()
 
 
-def _with_tuples(config: dict[str, Any]) -> dict[str, Any]:
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in config.items()}
+def _config(header: Mapping[str, str]) -> dict[str, Any]:
+    values = json.loads(header["config"])
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}

@@ -8,9 +8,6 @@ from itertools import pairwise
 import torch
 from torch import Tensor, nn
 
-#: What the names of the weights that belong to single classes begin with.
-LAST_LAYER = "head.6."
-
 
 @dataclass(frozen=True, slots=True)
 class GlyphNetConfig:
@@ -31,6 +28,11 @@ class GlyphNetConfig:
     blocks: tuple[int, ...] = (1, 1, 2, 1)
     embedding: int = 256
     dropout: float = 0.3
+
+    @property
+    def channels(self) -> int:
+        """Crops are grey: the reader cuts them from the red channel."""
+        return 1
 
 
 class GlyphNet(nn.Module):

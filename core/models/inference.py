@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from core.memory import is_out_of_memory
 from core.models.checkpoint import load_classifier, load_segmenter
+from core.models.loaded import LoadedClassifier
 
 log = logging.getLogger(__name__)
+
+#: Of single characters, whose classifiers are small.
+CROPS_AT_ONCE = 256
 
 
 class Segmenter:
@@ -20,7 +26,7 @@ class Segmenter:
 
     def __init__(self, path: Path, *, device: str, precision: str, patches_per_batch: int) -> None:
         model, self.config = load_segmenter(path)
-        self._model = _Batches(model, device=device, precision=precision, batch_size=patches_per_batch)
+        self._model = Batches(model, device=device, precision=precision, batch_size=patches_per_batch)
 
     def maps(self, patches: Tensor) -> Tensor:
         """Score maps (N, 4, P, P) on the device: mask and centre in [0, 1], log width, log height.
@@ -42,7 +48,7 @@ class Classifier:
 
     def __init__(self, path: Path, *, device: str, precision: str, crops_per_batch: int) -> None:
         model, self.config, self.vocabulary = load_classifier(path)
-        self._model = _Batches(model, device=device, precision=precision, batch_size=crops_per_batch)
+        self._model = Batches(model, device=device, precision=precision, batch_size=crops_per_batch)
 
     def best(self, crops: Tensor, n_labels: int) -> tuple[Tensor, Tensor]:
         """Probabilities and class numbers of the likeliest labels, (M, K) each, best first.
@@ -59,13 +65,34 @@ class Classifier:
         return probabilities.cpu(), numbers.cpu()
 
 
-class _Batches:
+def likeliest(
+    classifier: LoadedClassifier, crops: Iterable[Tensor], *, device: str, n_labels: int
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Probabilities and class numbers of the likeliest labels, (M, K) each, best first.
+
+    In single precision, so that figures are the same on every machine.
+
+    Args:
+        crops: one batch or more, as `LoadedClassifier.crops_of` makes them.
+        n_labels: K; fewer if there are fewer labels.
+    """
+    batches = Batches(classifier.model, device=device, precision="fp32", batch_size=CROPS_AT_ONCE)
+    n_labels = min(n_labels, len(classifier.labels))
+    best = []
+    for some in crops:
+        logits = batches(some, lambda model, batch: model(batch).float())
+        best.append(logits.softmax(dim=1).topk(n_labels, dim=1))
+    probabilities, numbers = (torch.cat(parts).cpu().numpy() for parts in zip(*best, strict=True))
+    return probabilities, numbers
+
+
+class Batches:
     """A model on its device that is fed batch by batch; the batch shrinks when memory is short."""
 
     def __init__(self, model: nn.Module, *, device: str, precision: str, batch_size: int) -> None:
         self._device = torch.device(device)
         self._model: nn.Module = model.to(self._device).to(memory_format=torch.channels_last)
-        self._in_bf16 = precision == "bf16" or (precision == "auto" and _is_bf16_fast(self._device))
+        self._in_bf16 = precision == "bf16" or (precision == "auto" and is_bf16_fast(self._device))
         self._batch_size = batch_size
 
     def __call__(self, inputs: Tensor, run: Callable[[nn.Module, Tensor], Tensor]) -> Tensor:
@@ -94,7 +121,7 @@ class _Batches:
         return torch.cat(outputs)
 
 
-def _is_bf16_fast(device: torch.device) -> bool:
+def is_bf16_fast(device: torch.device) -> bool:
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported())
     if device.type == "cpu":

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from core.errors import CheckpointError
 from core.folding import fold
-from core.models.checkpoint import load_classifier, save_classifier
-from core.models.glyph_net import LAST_LAYER, GlyphNet, GlyphNetConfig
+from core.models.checkpoint import save_classifier
+from core.models.glyph_net import GlyphNet, GlyphNetConfig
 from core.training.crop_bank import CropBank, bank_of_crops, bank_of_glyphs, drawable
 from core.training.distort import FOR_CROPS, FOR_GLYPHS, Strength, distort
 from core.training.glyphs import GlyphFont
 from core.training.loop import Progress, Run, fit
 from core.training.pages import TrainingPage
+from core.training.start import begin_with
 from core.vocabulary import Vocabulary, clean_text, commonest_labels
 
 
@@ -111,46 +111,18 @@ def train_classifier(
     config = GlyphNetConfig(n_classes=len(vocabulary))
     model = GlyphNet(config)
     if start is not None:
-        _begin_with(model, vocabulary, start)
+        begin_with(model, start, labels=vocabulary.labels)
 
     def losses(model: torch.nn.Module, batch: Sequence[Tensor]) -> dict[str, Tensor]:
         crops, numbers = batch
         logits = model(crops).float()
         return {"label": functional.cross_entropy(logits, numbers, label_smoothing=training.smoothing)}
 
-    run = Run(folder, model, training.steps, training.learning_rate, device)
+    run = Run(folder, model, training.steps, training.learning_rate, device, seed=training.seed)
     fit(run, lambda first: _batches(sources, training, first), losses, progress=progress)
     path = folder / "classifier.safetensors"
     save_classifier(path, model, config, vocabulary.labels)
     return path
-
-
-def _begin_with(model: GlyphNet, vocabulary: Vocabulary, path: Path) -> None:
-    """Copy weights; the last layer's, label by label.
-
-    Raises:
-        CheckpointError: the file is no classifier, or the networks differ.
-    """
-    other, other_config, known = load_classifier(path)
-    if replace(other_config, n_classes=len(vocabulary)) != GlyphNetConfig(n_classes=len(vocabulary)):
-        raise CheckpointError(f"{path} is another network than the one that is trained; begin without it")
-    state = other.state_dict()
-    old, new = (
-        torch.tensor(numbers)
-        for numbers in zip(
-            *(
-                (known.number(label), vocabulary.number(label))
-                for label in vocabulary.labels
-                if label in known
-            ),
-            strict=True,
-        )
-    )
-    for name, value in model.state_dict().items():
-        if name.startswith(LAST_LAYER):
-            value[new] = state[name][old]
-            state[name] = value
-    model.load_state_dict(state)
 
 
 def _batches(

@@ -50,8 +50,8 @@ def distort(darkness: Tensor, strength: Strength, generator: torch.Generator) ->
     Returns:
         (B, 1, 64, 64) brightness in [0, 1].
     """
-    ink = _stroke_width(darkness, strength.stroke, generator)
-    grid = _grid(len(ink), strength, generator)
+    ink = stroke_width(darkness, strength.stroke, generator)
+    grid = warp_grid(len(ink), strength, generator)
     drawn = functional.grid_sample(ink, grid, align_corners=False)  # (B, 1, 64, 64)
     if strength.neighbours:
         others = ink[torch.randperm(len(ink), generator=generator)]
@@ -60,11 +60,23 @@ def distort(darkness: Tensor, strength: Strength, generator: torch.Generator) ->
     return _on_paper(drawn, generator)
 
 
-def _grid(n: int, strength: Strength, generator: torch.Generator) -> Tensor:
-    """Where each pixel of the crop comes from: (B, 64, 64, 2) in [-1, 1] of the bank's image."""
+def warp_grid(
+    n: int,
+    strength: Strength,
+    generator: torch.Generator,
+    *,
+    side: int = CROP_SIDE,
+    zoom: float = CROP_SIDE / BANK_SIDE,
+) -> Tensor:
+    """Where each pixel of the crop comes from: (B, S, S, 2) in [-1, 1] of the image that it is cut from.
+
+    Args:
+        side: S.
+        zoom: side of the crop in sides of that image.
+    """
     angle = torch.randn(n, generator=generator) * strength.rotation
     shear = torch.randn(n, generator=generator) * strength.rotation
-    scale = (torch.randn(n, 2, generator=generator) * strength.scale).exp() * CROP_SIDE / BANK_SIDE
+    scale = (torch.randn(n, 2, generator=generator) * strength.scale).exp() * zoom
     cosine, sine = angle.cos(), angle.sin()
     affine = torch.stack(
         [
@@ -73,11 +85,9 @@ def _grid(n: int, strength: Strength, generator: torch.Generator) -> Tensor:
         ],
         dim=1,
     )
-    shift = torch.randn(n, 2, 1, generator=generator) * strength.shift * CROP_SIDE / BANK_SIDE
-    grid = functional.affine_grid(
-        torch.cat([affine, shift], dim=2), [n, 1, CROP_SIDE, CROP_SIDE], align_corners=False
-    )
-    bends = _smooth_noise(n, 2, cells=5, generator=generator) * strength.elastic
+    shift = torch.randn(n, 2, 1, generator=generator) * strength.shift * zoom
+    grid = functional.affine_grid(torch.cat([affine, shift], dim=2), [n, 1, side, side], align_corners=False)
+    bends = _smooth_noise(n, 2, cells=5, generator=generator, side=side) * strength.elastic
     return grid + bends.permute(0, 2, 3, 1)
 
 
@@ -93,7 +103,8 @@ def _neighbour(
     return functional.grid_sample(others, moved, align_corners=False) * is_there
 
 
-def _stroke_width(darkness: Tensor, stroke: float, generator: torch.Generator) -> Tensor:
+def stroke_width(darkness: Tensor, stroke: float, generator: torch.Generator) -> Tensor:
+    """Strokes (B, 1, S, S) of bright ink, thickened or thinned."""
     thick = functional.max_pool2d(darkness, kernel_size=3, stride=1, padding=1)
     thin = -functional.max_pool2d(-darkness, kernel_size=3, stride=1, padding=1)
     change = torch.empty(len(darkness), 1, 1, 1).uniform_(-stroke, stroke, generator=generator)
@@ -117,7 +128,9 @@ def _on_paper(drawn: Tensor, generator: torch.Generator) -> Tensor:
     return torch.lerp(page, blurred, blur).clamp(0, 1)
 
 
-def _smooth_noise(n: int, channels: int, *, cells: int, generator: torch.Generator) -> Tensor:
-    """(B, channels, 64, 64), normally distributed, varying over a few cells."""
+def _smooth_noise(
+    n: int, channels: int, *, cells: int, generator: torch.Generator, side: int = CROP_SIDE
+) -> Tensor:
+    """(B, channels, S, S), normally distributed, varying over a few cells."""
     noise = torch.randn(n, channels, cells, cells, generator=generator)
-    return functional.interpolate(noise, size=(CROP_SIDE, CROP_SIDE), mode="bicubic", align_corners=True)
+    return functional.interpolate(noise, size=(side, side), mode="bicubic", align_corners=True)

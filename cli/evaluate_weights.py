@@ -1,0 +1,149 @@
+"""fumikura evaluate segmenter and classifier: score weights on the test images of a data set."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli import options
+from cli.extras import need_training
+from cli.output import make_table, print_json, print_tables, say
+from core.settings import Settings
+
+if TYPE_CHECKING:
+    from core.training.label_scores import Confusion
+
+_weights = click.argument("weights", type=click.Path(path_type=Path), metavar="WEIGHTS")
+_data_set = click.argument("data_set", type=click.Path(path_type=Path), metavar="DATASET")
+
+
+@click.command()
+@_weights
+@_data_set
+@click.option(
+    "--threshold",
+    type=click.FloatRange(0, 1),
+    default=0.5,
+    show_default=True,
+    metavar="X",
+    help="A pixel is ink above this probability.",
+)
+@options.settings("device")
+@options.as_json
+def segmenter(settings: Settings, weights: Path, data_set: Path, threshold: float, as_json: bool) -> None:
+    """Score a segmenter on the test patches or pages of a data set.
+
+    DATASET is what `fumikura prepare patches` or `prepare pages` wrote. Pixels of all patches are
+    counted together.
+
+    \b
+    Example:
+      fumikura evaluate segmenter runs/unet/segmenter.safetensors data/patches
+    """
+    from core.models.checkpoint import load_any_segmenter
+    from core.training.datasets import load_patch_set
+    from core.training.mask_scores import score_patches
+
+    loaded = load_any_segmenter(weights)
+    patches = load_patch_set(data_set, "test")
+    scores = score_patches(loaded, patches, device=_device(settings), threshold=threshold)
+    if as_json:
+        print_json({"patches": len(patches.images), "threshold": threshold, **scores})
+    else:
+        _print_figures({"patches": len(patches.images), "threshold": threshold, **scores})
+
+
+@click.command()
+@_weights
+@_data_set
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    metavar="FOLDER",
+    help="Draw confusion matrix, confused pairs, samples and reliability into it.",
+)
+@click.option(
+    "--known-labels", is_flag=True, help="Leave out test images whose label the weights do not know."
+)
+@click.option(
+    "--limit",
+    type=click.IntRange(min=1),
+    default=12,
+    show_default=True,
+    metavar="N",
+    help="At most so many confusions, the most frequent first.",
+)
+@options.inverted
+@options.settings("device")
+@options.as_json
+def classifier(
+    settings: Settings,
+    weights: Path,
+    data_set: Path,
+    out: Path | None,
+    known_labels: bool,
+    limit: int,
+    is_inverted: bool,
+    as_json: bool,
+) -> None:
+    """Score a classifier on the test images of a data set.
+
+    DATASET is what `fumikura prepare characters` wrote, or a published one: Kuzushiji-MNIST,
+    Kuzushiji-49, Kuzushiji-Kanji. What the figures mean stands in docs/evaluation.md.
+
+    \b
+    Example:
+      fumikura evaluate classifier classifier.safetensors kmnist.npz \\
+          --out pictures/
+    """
+    need_training("sklearn", "scipy")
+    from core.models.checkpoint import load_any_classifier
+    from core.training.datasets import load_character_set
+    from core.training.label_scores import ask, confusions, draw_pictures, figures
+
+    loaded = load_any_classifier(weights)
+    test = load_character_set(data_set, "test")
+    if out is not None:
+        out.mkdir(parents=True, exist_ok=True)  # now, since after all the reading it is too late
+    answers = ask(
+        loaded, test, device=_device(settings), leave_out_unknown=known_labels, is_inverted=is_inverted
+    )
+    found, confused = figures(answers), confusions(answers, limit=limit)
+    if as_json:
+        print_json({**found, "confusions": confused})
+    else:
+        _print_scores(found, confused)
+    if out is not None:
+        for path in draw_pictures(answers, out, limit=limit):
+            say(f"picture: {path}")
+
+
+def _device(settings: Settings) -> str:
+    from core.models.device import try_device
+    from worker.devices import find_devices
+
+    device = find_devices(settings.devices)[0]
+    try_device(device)
+    return device
+
+
+def _print_scores(found: dict[str, Any], confused: list[Confusion]) -> None:
+    _print_figures({name: value for name, value in found.items() if name != "calibration"})
+    bins = [
+        (f"{one['low']:.1f} to {one['high']:.1f}", one["characters"], one["confidence"], one["accuracy"])
+        for one in found["calibration"]
+    ]
+    rows = [(one.label, one.read_as, one.n_misread, one.n_images) for one in confused]
+    print_tables(
+        make_table("sure", "images", "mean", "right", rows=bins, numbers=range(1, 4), title="By confidence"),
+        make_table(
+            "label", "read as", "times", "of", rows=rows, numbers=[2, 3], title="Most frequent confusions"
+        ),
+    )
+
+
+def _print_figures(found: dict[str, Any]) -> None:
+    rows = [(name.replace("_", " "), value) for name, value in found.items()]
+    print_tables(make_table("figure", "value", rows=rows, numbers=[1], header=False))

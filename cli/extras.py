@@ -1,0 +1,18 @@
+"""Packages that only some commands need."""
+
+from __future__ import annotations
+
+import importlib.util
+
+from core.errors import UsageError
+
+
+def need_training(*packages: str) -> None:
+    """Make sure that packages are there which `fumikura[training]` brings.
+
+    Raises:
+        UsageError: some are missing.
+    """
+    missing = [name for name in packages if importlib.util.find_spec(name) is None]
+    if missing:
+        raise UsageError(f"this needs {' and '.join(missing)}; pip install 'fumikura[training]'")

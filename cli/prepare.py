@@ -1,0 +1,217 @@
+"""fumikura prepare: make data sets for training from pages with truth, and from fonts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from cli.extras import need_training
+from cli.plan import Plan, planned, report, tracked
+from core.errors import UsageError
+
+if TYPE_CHECKING:
+    from core.training.prepare_patches import PageCutting, PatchCutting
+
+Function = Callable[..., Any]
+
+_given = click.Path(path_type=Path, exists=True)
+
+
+@click.group()
+def command() -> None:
+    """Make data sets for training and for comparing networks.
+
+    Training and test images come from different books: one hand and one block carver is one
+    style. A data set is written whole or not at all, and its manifest.json says what is in it.
+    """
+
+
+def _number(
+    name: str, default: int | None, does: str, variable: str | None = None
+) -> Callable[[Function], Function]:
+    at_least_one = click.IntRange(min=1)
+    names = (name, variable) if variable else (name,)
+    return click.option(*names, type=at_least_one, default=default, show_default=True, metavar="N", help=does)
+
+
+def _share(name: str, default: float, does: str) -> Callable[[Function], Function]:
+    share = click.FloatRange(0, 1)
+    return click.option(name, type=share, default=default, show_default=True, metavar="X", help=does)
+
+
+def _paths(name: str, does: str, *, required: bool = False) -> Callable[[Function], Function]:
+    return click.option(name, type=_given, multiple=True, required=required, metavar="PATH", help=does)
+
+
+_archives = click.argument("archives", nargs=-1, required=True, metavar="ARCHIVE...")
+_ALL_TRUTH = "Boxes or masks: CODH coordinate CSV, Kaggle train.csv, mask images. Repeatable."
+
+
+@command.command()
+@_archives
+@_paths("--truth", _ALL_TRUTH, required=True)
+@_number("--size", 256, "Side of the square that each page is squeezed into.")
+@planned
+def pages(archives: tuple[str, ...], truth: tuple[Path, ...], size: int, plan: Plan) -> None:
+    """Make a set of whole pages and their masks, resized to a square.
+
+    \b
+    Example:
+      fumikura prepare pages scans/ --truth coordinate.csv \\
+          --test-book 200010454 --out sets/pages
+    """
+    from core.training.prepare_patches import PageCutting
+
+    _cut_pages(archives, truth, PageCutting(size), plan)
+
+
+@command.command()
+@_archives
+@_paths("--truth", _ALL_TRUTH, required=True)
+@_number("--long-side", 1024, "Pixels that each page's long side is resized to before.")
+@_number("--side", 128, "Side of a patch.")
+@_number("--stride", 64, "Pixels from one patch to the next.")
+@_share("--min-mask", 0.01, "Drop training patches of which less is character.")
+@_share("--min-test-mask", 0.0, "Drop test patches of which less is character.")
+@planned
+def patches(
+    archives: tuple[str, ...],
+    truth: tuple[Path, ...],
+    long_side: int,
+    side: int,
+    stride: int,
+    min_mask: float,
+    min_test_mask: float,
+    plan: Plan,
+) -> None:
+    """Make a set of overlapping patches of pages, and of their masks.
+
+    \b
+    Example:
+      fumikura prepare patches scans/ --truth coordinate.csv \\
+          --test-book 200010454 --out sets/patches
+    """
+    from core.training.prepare_patches import PatchCutting
+
+    cutting = PatchCutting(long_side, side, stride, min_mask, min_test_mask)
+    _cut_pages(archives, truth, cutting, plan)
+
+
+def _cut_pages(
+    archives: Sequence[str], truth: Sequence[Path], cutting: PageCutting | PatchCutting, plan: Plan
+) -> None:
+    from core.comparison import find_known_pages
+    from core.training.prepare_patches import prepare_patches
+    from core.training.preparing import digests
+    from core.truth import truth_files
+
+    known = find_known_pages(archives, truth=truth)
+    manifest = prepare_patches(
+        known,
+        plan.out,
+        cutting,
+        test_books=plan.choose(page.reference.book for page in known),
+        sources=digests(truth_files(truth)),
+        track=tracked,
+    )
+    report(manifest, plan)
+
+
+@command.command()
+@_archives
+@_paths("--truth", "Boxes: CODH coordinate CSV, Kaggle train.csv. Repeatable.")
+@_paths("--partial-truth", "The same where some characters lack a box. Repeatable.")
+@_number("--min-images", 20, "Boxes of a label in the training books that make it a class.")
+@_number("--top", None, "At most so many classes, the commonest.")
+@_number("--size", 64, "Side of the images.")
+@click.option("--grey", is_flag=True, help="The red channel alone, as crops are cut for reading.")
+@planned
+def characters(
+    archives: tuple[str, ...],
+    truth: tuple[Path, ...],
+    partial_truth: tuple[Path, ...],
+    min_images: int,
+    top: int | None,
+    size: int,
+    grey: bool,
+    plan: Plan,
+) -> None:
+    """Make a folder of images for each character, cut from pages.
+
+    \b
+    Example:
+      fumikura prepare characters scans/ --truth coordinate.csv \\
+          --min-images 100 --test-book 200010454 --out sets/characters
+    """
+    if not truth and not partial_truth:
+        raise UsageError("there are no boxes to cut out; give --truth or --partial-truth")
+
+    from core.comparison import find_known_pages
+    from core.training.prepare_characters import CropChoice, prepare_crops
+    from core.training.preparing import digests
+    from core.truth import truth_files
+
+    known = find_known_pages(archives, truth=truth, partial_truth=partial_truth)
+    manifest = prepare_crops(
+        known,
+        plan.out,
+        CropChoice(min_images, top, size, grey),
+        test_books=plan.choose(page.reference.book for page in known),
+        sources=digests(truth_files([*truth, *partial_truth])),
+        track=tracked,
+    )
+    report(manifest, plan)
+
+
+@command.command()
+@_paths("--fonts", "Fonts, or folders of fonts. Repeatable.", required=True)
+@click.option(
+    "--transcripts",
+    type=_given,
+    required=True,
+    metavar="FILE",
+    help="Texts: their commonest labels are drawn.",
+)
+@_number("--labels", 50, "Classes.", "n_labels")
+@_number("--images-a-class", 100, "Training images of each; a fifth as many for testing.")
+@_number("--size", 64, "Side of the images.")
+@planned
+def glyphs(
+    fonts: tuple[Path, ...],
+    transcripts: Path,
+    n_labels: int,
+    images_a_class: int,
+    size: int,
+    plan: Plan,
+) -> None:
+    """Make a folder of images for each character, drawn from fonts and distorted.
+
+    A font counts as a book: it is for training or for testing. Needs `pip install
+    'fumikura[training]'`.
+
+    \b
+    Example:
+      fumikura prepare glyphs --fonts fonts/ --transcripts transcripts.txt \\
+          --labels 200 --test-book KouzanBrushFontSousyo --out sets/drawn
+    """
+    need_training("fontTools")
+
+    from core.training.glyphs import load_fonts
+    from core.training.pages import read_transcripts
+    from core.training.prepare_glyphs import GlyphChoice, prepare_glyphs
+    from core.training.preparing import digests
+
+    found = load_fonts(fonts)
+    manifest = prepare_glyphs(
+        found,
+        read_transcripts(transcripts),
+        plan.out,
+        GlyphChoice(n_labels, images_a_class, size, plan.seed),
+        test_fonts=plan.choose(font.name for font in found),
+        sources=digests([*(font.path for font in found), transcripts]),
+        track=tracked,
+    )
+    report(manifest, plan)

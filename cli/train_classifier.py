@@ -1,0 +1,152 @@
+"""fumikura train classifier: make weights that name characters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cli.training import (
+    check_options,
+    given,
+    lesson_options,
+    make_lessons,
+    page_options,
+    run_options,
+    shown_progress,
+)
+from core.errors import UsageError
+
+_OF_PAGES = ("archives", "truth", "partial_truth", "without_book", "fonts", "transcripts", "n_labels")
+_OF_CHARACTERS = ("model", "crop_side", "smoothing")
+
+
+@click.command()
+@page_options
+@run_options
+@click.option(
+    "--fonts",
+    type=given,
+    multiple=True,
+    metavar="PATH",
+    help="Fonts, or folders of fonts, that draw what real crops lack. A path given twice counts twice.",
+)
+@click.option(
+    "--transcripts",
+    type=given,
+    metavar="FILE",
+    help="Text of books, '# PAGE' before each page: which labels are common.",
+)
+@click.option(
+    "--labels", "n_labels", default=2000, show_default=True, help="Commonest labels of the texts to learn."
+)
+@click.option(
+    "--start",
+    type=given,
+    metavar="FILE",
+    help="Begin with these weights; labels that they do not know are learnt anew.",
+)
+@click.option(
+    "--characters",
+    type=given,
+    metavar="PATH",
+    help="Learn from what `fumikura prepare characters` wrote, or from Kuzushiji-MNIST, Kuzushiji-49 or"
+    " Kuzushiji-Kanji, instead.",
+)
+@click.option(
+    "--model",
+    type=click.Choice(["simple-cnn", "plain-cnn", "resnet", "vit", "glyph-net"]),
+    help="Network to train on --characters. [default: that of --start, or resnet]",
+)
+@click.option(
+    "--crop-side",
+    type=click.IntRange(min=8),
+    metavar="N",
+    help="Resize images to N × N pixels. [default: as they are; 64 for glyph-net]",
+)
+@click.option(
+    "--smoothing",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=0.0,
+    show_default=True,
+    help="Label smoothing.",
+)
+@lesson_options
+@click.pass_context
+def classifier(
+    ctx: click.Context,
+    archives: tuple[str, ...],
+    truth: tuple[Path, ...],
+    partial_truth: tuple[Path, ...],
+    without_book: tuple[str, ...],
+    out: Path,
+    steps: int,
+    device: str,
+    seed: int,
+    fonts: tuple[Path, ...],
+    transcripts: Path | None,
+    n_labels: int,
+    start: Path | None,
+    learning_rate: float | None,
+    characters: Path | None,
+    model: str | None,
+    crop_side: int | None,
+    smoothing: float,
+    lessons: dict[str, Any],
+) -> None:
+    """Train a network that names characters.
+
+    From --fonts and --transcripts, and crops of pages with boxes, it learns what reads pages. From
+    --characters it learns to name images of single characters, with any of the networks.
+
+    \b
+    Example:
+      fumikura train classifier pages/ --truth coordinate.csv \\
+          --fonts fonts/ --transcripts transcripts.txt --out runs/classifier
+      fumikura train classifier --characters kmnist.npz --model simple-cnn \\
+          --epochs 10 --augmentation rotation --out runs/simple
+    """
+    if check_options(ctx, "characters", of_pages=_OF_PAGES, of_prepared=_OF_CHARACTERS):
+        assert characters is not None
+        from core.training.characters import train_characters
+
+        made = make_lessons(device, lessons, learning_rate, steps=steps, seed=seed, smoothing=smoothing)
+        with shown_progress() as progress:
+            path = train_characters(
+                characters,
+                out,
+                model=model,
+                lessons=made,
+                device=device,
+                progress=progress,
+                crop_side=crop_side,
+                start=start,
+            )
+        click.echo(path)
+        return
+    from core.training.classifier import ClassifierTraining, classifier_data, train_classifier
+    from core.training.glyphs import load_fonts
+    from core.training.pages import load_training_pages, read_transcripts
+
+    if not fonts or transcripts is None:
+        raise UsageError("there is nothing to learn from; give --fonts and --transcripts, or --characters")
+    pages = []
+    if archives:
+        pages = load_training_pages(archives, truth, partial_truth, without_books=without_book)
+    texts = read_transcripts(transcripts, without_books=without_book)
+    sources, vocabulary = classifier_data(pages, texts, load_fonts(fonts), n_labels=n_labels)
+    training = ClassifierTraining(steps=steps, learning_rate=learning_rate or 0.002, seed=seed)
+    crops = ", ".join(f"{len(source.bank)} {name}" for name, source in sources.items())
+    click.echo(f"{len(vocabulary)} labels; {crops}", err=True)
+    with shown_progress() as progress:
+        path = train_classifier(
+            list(sources.values()),
+            vocabulary,
+            out,
+            training=training,
+            device=device,
+            progress=progress,
+            start=start,
+        )
+    click.echo(path)

@@ -1,0 +1,140 @@
+"""fumikura train segmenter: make weights that find characters."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from cli.training import (
+    check_options,
+    given,
+    lesson_options,
+    make_lessons,
+    page_options,
+    run_options,
+    shown_progress,
+)
+from core.errors import UsageError
+
+_OF_PAGES = ("archives", "truth", "partial_truth", "without_book", "drawn_pages", "fonts", "transcripts")
+_OF_PATCHES = ("model", "pos_weight")
+
+
+@click.command()
+@page_options
+@run_options
+@click.option(
+    "--drawn-pages",
+    default=0,
+    show_default=True,
+    metavar="N",
+    help="Also learn from N pages that are drawn from --fonts and --transcripts.",
+)
+@click.option("--fonts", type=given, multiple=True, metavar="PATH", help="Fonts, or folders of fonts.")
+@click.option("--transcripts", type=given, metavar="FILE", help="Text of books, '# PAGE' before each page.")
+@click.option(
+    "--start",
+    type=given,
+    multiple=True,
+    metavar="FILE",
+    help="Begin with these weights, good for few pages; given several times, with their mean.",
+)
+@click.option(
+    "--patches", type=given, metavar="FOLDER", help="Learn from what `fumikura prepare` wrote, instead."
+)
+@click.option(
+    "--model",
+    type=click.Choice(["encoder-decoder", "unet", "shipped"]),
+    default="unet",
+    show_default=True,
+    help="Network to train on --patches: one of the first report's, or the one that ships.",
+)
+@click.option(
+    "--pos-weight",
+    type=click.FloatRange(min=0, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="How much a pixel of a character counts against one of paper.",
+)
+@lesson_options
+@click.pass_context
+def segmenter(
+    ctx: click.Context,
+    archives: tuple[str, ...],
+    truth: tuple[Path, ...],
+    partial_truth: tuple[Path, ...],
+    without_book: tuple[str, ...],
+    out: Path,
+    steps: int,
+    device: str,
+    seed: int,
+    drawn_pages: int,
+    fonts: tuple[Path, ...],
+    transcripts: Path | None,
+    start: tuple[Path, ...],
+    learning_rate: float | None,
+    patches: Path | None,
+    model: str,
+    pos_weight: float,
+    lessons: dict[str, Any],
+) -> None:
+    """Train a network that finds characters.
+
+    From pages with boxes it learns mask, centres and sizes: what reads pages. From the --patches that
+    `fumikura prepare` wrote it learns masks alone, with any of the networks.
+
+    \b
+    Example:
+      fumikura train segmenter pages/ --truth coordinate.csv --out runs/segmenter
+      fumikura train segmenter --patches patches/ --pos-weight 20 --out runs/unet
+    """
+    if check_options(ctx, "patches", of_pages=_OF_PAGES, of_prepared=_OF_PATCHES):
+        assert patches is not None
+        from core.training.patch_sets import train_patches
+
+        if len(start) > 1:
+            raise UsageError("--patches begins with one file; give --start once")
+        made = make_lessons(device, lessons, learning_rate, steps=steps, seed=seed, pos_weight=pos_weight)
+        with shown_progress() as progress:
+            path = train_patches(
+                patches,
+                out,
+                model=model,
+                lessons=made,
+                device=device,
+                progress=progress,
+                start=start[0] if start else None,
+            )
+        click.echo(path)
+        return
+    from core.training.glyphs import load_fonts
+    from core.training.pages import draw_training_pages, load_training_pages, read_transcripts
+    from core.training.segmenter import SHIPPED, SegmenterTraining, train_segmenter
+
+    if not archives and not drawn_pages:
+        raise UsageError(
+            "there is nothing to learn from; name an archive of pages, or give --drawn-pages or --patches"
+        )
+    pages = []
+    if archives:
+        pages = load_training_pages(archives, truth, partial_truth, without_books=without_book)
+    if drawn_pages:
+        if not fonts or transcripts is None:
+            raise UsageError("--drawn-pages needs --fonts and --transcripts, to draw the pages from")
+        texts = read_transcripts(transcripts, without_books=without_book)
+        pages += draw_training_pages(drawn_pages, out / "drawn", texts, load_fonts(fonts), seed=seed)
+    training = SegmenterTraining(steps=steps, learning_rate=learning_rate or 0.003, seed=seed)
+    click.echo(f"{len(pages)} pages of {len({page.book for page in pages})} books", err=True)
+    with shown_progress() as progress:
+        path = train_segmenter(
+            pages,
+            out,
+            model_config=SHIPPED,
+            training=training,
+            device=device,
+            progress=progress,
+            start=start,
+        )
+    click.echo(path)

@@ -1,0 +1,203 @@
+"""Pictures of scores as PNG: the confusion matrix and the reliability diagram.
+
+Labels are Japanese whatever fonts the machine has, and what even our font lacks is named by its code point.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib import font_manager
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from core.calibration import Bin
+from core.drawing import drawable, font_path
+
+RIGHT, WRONG, INK, PALE = "#00783c", "#c8321e", "#333333", "#d9d9d9"
+
+#: Up to so many classes a matrix shows each count and each label; of more, the worst are cut out.
+MOST_CLASSES = 30
+_DPI = 130
+
+
+@contextmanager
+def picture(path: Path, *, width: float, height: float) -> Iterator[Figure]:
+    """A figure to draw on, of so many inches, which is then saved."""
+    with mpl.rc_context(
+        {
+            "font.family": _font_family(),
+            "text.color": INK,
+            "axes.edgecolor": INK,
+            "axes.labelcolor": INK,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "legend.frameon": False,
+        }
+    ):
+        figure = Figure(figsize=(width, height), layout="constrained")
+        yield figure
+        path.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = path.with_suffix(".unfinished")
+        figure.savefig(unfinished, dpi=_DPI, format="png")
+        unfinished.replace(path)
+
+
+def shown(label: str) -> str:
+    """A label as our font can draw it, or else its code points."""
+    text = drawable(label) or " ".join(f"U+{ord(char):04X}" for char in label)
+    return text.replace("$", r"\$")  # or it would begin a formula
+
+
+@lru_cache(maxsize=1)
+def _font_family() -> str:
+    font_manager.fontManager.addfont(font_path())
+    return font_manager.FontProperties(fname=font_path()).get_name()
+
+
+def draw_confusion(path: Path, confusion: NDArray[np.int64], labels: Sequence[str]) -> None:
+    """The confusion matrix. Of many classes its worst part, large enough to be read, stands beside it.
+
+    There look-alikes are put side by side, so that they show as blocks.
+
+    Args:
+        confusion: (C, C + 1) images, by what they are and by what they were read as, the last
+            column for labels that none of them has.
+        labels: (C,).
+    """
+    if len(labels) <= MOST_CLASSES:
+        side = 3.5 + 0.32 * len(labels)
+        with picture(path, width=side, height=side + 0.3) as figure:
+            _draw_counts(figure.subplots(), confusion, labels, range(len(labels)))
+            figure.suptitle(_summary(confusion), fontsize=13)
+        return
+    order, worst = _look_alikes_together(confusion), set(_worst_classes(confusion))
+    with picture(path, width=20, height=10.8) as figure:
+        whole, *parts = figure.subplots(1, 2 if worst else 1, squeeze=False)[0]
+        _draw_errors(whole, confusion, order)
+        for part in parts:
+            _draw_counts(part, confusion, labels, [number for number in order if number in worst])
+            part.set_title(f"the {len(worst)} classes of the most frequent errors", fontsize=13)
+        figure.suptitle(_summary(confusion), fontsize=15)
+
+
+def _summary(confusion: NDArray[np.int64]) -> str:
+    right, n_images = int(np.trace(confusion)), int(confusion.sum())
+    return f"{n_images:,} images of {len(confusion):,} classes, {right / n_images:.2%} rightly read"
+
+
+def _errors(confusion: NDArray[np.int64]) -> NDArray[np.int64]:
+    """(C, C): the confusions among the classes, without what is right."""
+    errors = confusion[:, : len(confusion)].copy()
+    np.fill_diagonal(errors, 0)
+    return errors
+
+
+def _look_alikes_together(confusion: NDArray[np.int64]) -> list[int]:
+    """Class numbers in the order of a clustering by how often two are taken for each other."""
+    from scipy.cluster.hierarchy import leaves_list, linkage
+    from scipy.spatial.distance import squareform
+
+    errors = _errors(confusion) / np.maximum(confusion.sum(axis=1, keepdims=True), 1)
+    if not errors.any():
+        return list(range(len(errors)))
+    distances = 1 / (errors + errors.T + 1e-3)
+    np.fill_diagonal(distances, 0)
+    return [int(number) for number in leaves_list(linkage(squareform(distances), "average"))]
+
+
+def _worst_classes(confusion: NDArray[np.int64]) -> list[int]:
+    """The classes of the most frequent confusions, then of the other errors; as many as fit."""
+    errors = _errors(confusion)
+    pairs = np.argwhere(errors)
+    pairs = pairs[np.argsort(-errors[tuple(pairs.T)], kind="stable")]
+    strays = np.flatnonzero(confusion[:, -1])
+    strays = strays[np.argsort(-confusion[strays, -1], kind="stable")]
+    return list(dict.fromkeys([*pairs.ravel().tolist(), *strays.tolist()]))[:MOST_CLASSES]
+
+
+def _draw_counts(
+    axes: Axes, confusion: NDArray[np.int64], labels: Sequence[str], classes: Sequence[int]
+) -> None:
+    """Some classes, with a last column for all labels that have none of their own here."""
+    counts = confusion[np.ix_(classes, classes)]
+    elsewhere = confusion[classes].sum(axis=1) - counts.sum(axis=1)
+    if elsewhere.any():
+        counts = np.column_stack([counts, elsewhere])
+    shares = counts / np.maximum(confusion[classes].sum(axis=1, keepdims=True), 1)
+    is_right = np.eye(*counts.shape) > 0
+    axes.imshow(np.where(is_right, shares, np.nan), cmap="Greens", vmin=0, vmax=1.3)
+    # Of errors a small share matters: the scale ends where few are.
+    most = max(float(shares[~is_right].max(initial=0)), 0.02)
+    axes.imshow(np.where(is_right | (counts == 0), np.nan, shares), cmap="Reds", vmin=0, vmax=1.3 * most)
+    for y, x in np.argwhere(counts):
+        is_dark = shares[y, x] > (0.75 if is_right[y, x] else 0.7 * most)
+        colour = "white" if is_dark else INK
+        axes.text(x, y, f"{counts[y, x]}", ha="center", va="center", fontsize=8, color=colour)
+    names = [shown(labels[number]) for number in classes]
+    columns = [*names, "other"] if counts.shape[1] > len(classes) else names
+    axes.set_yticks(range(len(names)), names, fontsize=13)
+    axes.set_xticks(range(len(columns)), columns, fontsize=13)
+    if len(columns) > len(names):
+        axes.get_xticklabels()[-1].set(rotation=90, fontsize=10)
+    _name_axes(axes)
+
+
+def _draw_errors(axes: Axes, confusion: NDArray[np.int64], order: Sequence[int]) -> None:
+    """All classes: a point for each confusion, the larger the more frequent, and no label."""
+    errors = _errors(confusion)[np.ix_(order, order)]
+    y, x = np.nonzero(errors)
+    n_classes = len(confusion)
+    axes.plot([0, n_classes], [0, n_classes], color=RIGHT, linewidth=1, alpha=0.5)
+    axes.scatter(x, y, s=8 + 6 * errors[y, x], color=WRONG, alpha=0.5, linewidths=0)
+    axes.set(xlim=(0, n_classes), ylim=(n_classes, 0), aspect="equal", xticks=[], yticks=[])
+    axes.set_title("every class, look-alikes side by side: a point is a confusion", fontsize=13)
+    _name_axes(axes)
+
+
+def _name_axes(axes: Axes) -> None:
+    axes.set_xlabel("read as", fontsize=13)
+    axes.set_ylabel("is", fontsize=13)
+
+
+def draw_reliability(path: Path, bins: Sequence[Bin], *, error: float) -> None:
+    """How often a label is right, by how sure it was said to be; below it how many images that is.
+
+    Args:
+        error: the expected calibration error.
+    """
+    held = [one for one in bins if one.confidence is not None and one.accuracy is not None]
+    middles = [(one.low + one.high) / 2 for one in held]
+    with picture(path, width=6.5, height=7.5) as figure:
+        above, below = figure.subplots(2, 1, sharex=True, height_ratios=[4, 1])
+        above.plot([0, 1], [0, 1], color=INK, linewidth=1, linestyle=":", label="as often right as said")
+        above.bar(middles, [one.accuracy for one in held], width=0.09, color="#9ecae1", label="rightly read")
+        above.plot(
+            [one.confidence for one in held],
+            [one.accuracy for one in held],
+            "o-",
+            color=WRONG,
+            label="the same, at their mean confidence",
+        )
+        above.set(xlim=(0, 1), ylim=(0, 1.02), ylabel="share of right labels")
+        above.legend(loc="upper left")
+        above.set_title(f"{_surest(bins)}\nexpected calibration error {error:.3f}", fontsize=12)
+        below.bar(middles, [one.characters for one in held], width=0.09, color=PALE)
+        below.set(yscale="log", ylabel="images", xlabel="confidence")
+        below.yaxis.set_major_formatter("{x:,.0f}")
+
+
+def _surest(bins: Sequence[Bin]) -> str:
+    surest = bins[-1]
+    if surest.accuracy is None:
+        return f"no image was read with a confidence of {surest.low:.1f} or more"
+    return (
+        f"of {surest.characters:,} images read with a confidence of {surest.low:.1f} or more,"
+        f" {surest.accuracy:.1%} are right"
+    )

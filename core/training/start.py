@@ -1,0 +1,44 @@
+"""Begin a training with weights that another one left: the transfer of what they know."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from torch import nn
+
+from core.errors import CheckpointError
+from core.models.checkpoint import load_any_classifier, load_any_segmenter
+from core.models.loaded import Inverted
+
+
+def begin_with(model: nn.Module, path: Path, *, labels: Sequence[str] | None = None) -> None:
+    """Copy all weights; a last layer of another size begins anew, but for the labels that both know.
+
+    Args:
+        labels: of a classifier, by class; None for a segmenter.
+
+    Raises:
+        CheckpointError: the file holds no such network, or one that differs before its last layer.
+    """
+    known: dict[str, int] = {}
+    if labels is None:
+        other = load_any_segmenter(path).model
+    else:
+        loaded = load_any_classifier(path)
+        other = loaded.model.model if isinstance(loaded.model, Inverted) else loaded.model
+        known = {label: number for number, label in enumerate(loaded.labels)}
+    old, new = other.state_dict(), model.state_dict()
+    last = list(new)[-2:]  # weights and bias
+    if old.keys() != new.keys() or any(
+        old[name].shape != new[name].shape and name not in last for name in new
+    ):
+        raise CheckpointError(f"{path} is another network than the one that is trained; begin without it")
+    for name in last:
+        if labels is not None:
+            for number, label in enumerate(labels):
+                if label in known:
+                    new[name][number] = old[name][known[label]]
+        elif old[name].shape == new[name].shape:
+            new[name] = old[name]
+    model.load_state_dict({name: new[name] if name in last else old[name] for name in new})
