@@ -61,13 +61,22 @@ class Trainer:
     without: Sequence[str]
 
     def segmenter(
-        self, name: str, steps: int, *, start: Path | None = None, mined: Path | None = None, seed: int = 7
+        self,
+        name: str,
+        steps: int,
+        *,
+        start: Path | None = None,
+        mined: Path | None = None,
+        seed: int = 7,
+        is_mild: bool = False,
     ) -> Path:
         """Weights from drawn pages and, after a start, from real ones with these boxes.
 
         Of the same pages the same seed shows the same patches.
         """
         drawn = ["--drawn-pages", str(DRAWN_PAGES), "--seed", str(seed)]
+        if is_mild:
+            drawn.append("--mild")
         if start is not None:
             # The base's drawn pages serve all: no book of any fold lent them its text.
             (self.out / name).mkdir(parents=True, exist_ok=True)
@@ -168,7 +177,7 @@ def main(data: Path, out: Path, folds: Sequence[str]) -> None:
 
 
 def train_fold(trainer: Trainer, segmenter: Path, classifier: Path) -> None:
-    """From boxes, then three times more from the text that the weights before could place."""
+    """From boxes, then four times more from the text that the weights before could place."""
     context = trainer.context("context")
     segmenter = trainer.segmenter("segmenter-1", 400, start=segmenter)
     classifier = trainer.classifier("classifier-1", 200, start=classifier)
@@ -181,7 +190,8 @@ def train_fold(trainer: Trainer, segmenter: Path, classifier: Path) -> None:
     segmenter = trainer.segmenter("segmenter-3", 1500, start=segmenter, mined=mined, seed=9)
     classifier = trainer.classifier("classifier-3", 800, start=classifier, mined=mined)
     mined = trainer.align("aligned-3", segmenter, classifier)
-    segmenter = trainer.segmenter("segmenter-4", 1500, start=segmenter, mined=mined, seed=11)
+    segmenter = trainer.segmenter("segmenter-4", 1500, start=segmenter, mined=mined, seed=11, is_mild=True)
+    mined = trainer.align("aligned-4", segmenter, classifier)
     classifier = trainer.classifier("classifier-4", 1500, start=classifier, mined=mined, seed=4)
     trainer.score("scores-aligned-again", segmenter, classifier, context, 0)
     trainer.score("scores", segmenter, classifier, context, CONTEXT_WEIGHT)

@@ -18,7 +18,16 @@ from cli.training import (
 )
 from core.errors import UsageError
 
-_OF_PAGES = ("archives", "truth", "partial_truth", "without_book", "drawn_pages", "fonts", "transcripts")
+_OF_PAGES = (
+    "archives",
+    "truth",
+    "partial_truth",
+    "without_book",
+    "drawn_pages",
+    "fonts",
+    "transcripts",
+    "mild",
+)
 _OF_PATCHES = ("model", "pos_weight")
 
 
@@ -34,6 +43,11 @@ _OF_PATCHES = ("model", "pos_weight")
 )
 @click.option("--fonts", type=given, multiple=True, metavar="PATH", help="Fonts, or folders of fonts.")
 @click.option("--transcripts", type=given, metavar="FILE", help="Text of books, '# PAGE' before each page.")
+@click.option(
+    "--mild",
+    is_flag=True,
+    help="Change pages little: for the last of several trainings, to learn exact sizes.",
+)
 @click.option(
     "--start",
     type=given,
@@ -73,6 +87,7 @@ def segmenter(
     drawn_pages: int,
     fonts: tuple[Path, ...],
     transcripts: Path | None,
+    mild: bool,
     start: tuple[Path, ...],
     learning_rate: float | None,
     patches: Path | None,
@@ -110,7 +125,13 @@ def segmenter(
         click.echo(path)
         return
     from core.training.glyphs import load_fonts
-    from core.training.pages import draw_training_pages, load_training_pages, read_transcripts
+    from core.training.pages import (
+        MILD,
+        VARIED,
+        draw_training_pages,
+        load_training_pages,
+        read_transcripts,
+    )
     from core.training.segmenter import SHIPPED, SegmenterTraining, train_segmenter
 
     if not archives and not drawn_pages:
@@ -125,7 +146,9 @@ def segmenter(
             raise UsageError("--drawn-pages needs --fonts and --transcripts, to draw the pages from")
         texts = read_transcripts(transcripts, without_books=without_book)
         pages += draw_training_pages(drawn_pages, out / "drawn", texts, load_fonts(fonts), seed=seed)
-    training = SegmenterTraining(steps=steps, learning_rate=learning_rate or 0.003, seed=seed)
+    training = SegmenterTraining(
+        steps=steps, learning_rate=learning_rate or 0.003, seed=seed, variety=MILD if mild else VARIED
+    )
     click.echo(f"{len(pages)} pages of {len({page.book for page in pages})} books", err=True)
     with shown_progress() as progress:
         path = train_segmenter(

@@ -21,7 +21,15 @@ from core.training.crop_bank import BANK_SIDE, CROP_SIDE, CropBank, bank_of_crop
 from core.training.distort import FOR_CROPS, FOR_GLYPHS, distort
 from core.training.glyphs import load_fonts
 from core.training.loop import Run, fit
-from core.training.pages import RandomPatches, draw_training_pages, load_training_pages, read_transcripts
+from core.training.pages import (
+    MILD,
+    VARIED,
+    RandomPatches,
+    Variety,
+    draw_training_pages,
+    load_training_pages,
+    read_transcripts,
+)
 from core.training.segmenter import SegmenterTraining, focal_loss, mean_segmenter, train_segmenter
 from core.training.synthetic import render_many
 from core.training.targets import draw_targets
@@ -122,6 +130,18 @@ def test_patches_and_targets_stay_in_step(book: Path) -> None:
         if 0.05 < targets[0].mean() < 0.95:
             assert grey[targets[0] == 1].mean() + 0.3 < grey[targets[0] == 0].mean()
         assert weights.min() == 1
+
+
+def test_mild_patches_keep_sizes_nearly_as_they_are(book: Path) -> None:
+    pages = load_training_pages([str(book)], [book / "coordinate.csv"])
+
+    def widths(variety: Variety) -> Tensor:
+        patches = RandomPatches(pages, side=256, n_patches=30, seed=4, variety=variety)
+        return torch.cat([targets[2][targets[4] == 1].exp() for _, targets, _ in patches])
+
+    mild = widths(MILD)
+    assert 80 / 1.25 < mild.min() < 75 < 85 < mild.max() < 80 * 1.25
+    assert widths(VARIED).max() > 80 * 1.25
 
 
 def test_patch_n_is_always_the_same(book: Path) -> None:

@@ -27,12 +27,28 @@ from core.training.targets import draw_targets
 from core.truth import load_truth
 from core.vocabulary import clean_text
 
-#: A page is enlarged or shrunk by up to this factor before a patch is cut.
-ZOOM = 1.6
-#: Width against height changes by up to this factor.
-STRETCH = 1.15
 #: Working pixels of paper that a box of CODH's leaves above its ink, and below; at the sides it leaves none.
 PAPER = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Variety:
+    """How far patches may differ from the page that they are cut from.
+
+    Attributes:
+        zoom: a page is enlarged or shrunk by up to this factor.
+        stretch: width against height changes by up to this factor.
+        has_other_strokes: some are written with a finer or a broader brush.
+    """
+
+    zoom: float = 1.6
+    stretch: float = 1.15
+    has_other_strokes: bool = True
+
+
+VARIED = Variety()
+#: Close to the page. Sizes are learnt best from it, when much has been seen before.
+MILD = Variety(zoom=1.2, stretch=1.05, has_other_strokes=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,13 +150,22 @@ class RandomPatches(Dataset[tuple[Tensor, Tensor, Tensor]]):
     same patch, so that a resumed training goes on where it was cut off.
     """
 
-    def __init__(self, pages: Sequence[TrainingPage], *, side: int, n_patches: int, seed: int) -> None:
+    def __init__(
+        self,
+        pages: Sequence[TrainingPage],
+        *,
+        side: int,
+        n_patches: int,
+        seed: int,
+        variety: Variety = VARIED,
+    ) -> None:
         self._books = [
             [page for page in pages if page.book == book] for book in sorted({page.book for page in pages})
         ]
         self._side = side
         self._n_patches = n_patches
         self._seed = seed
+        self._variety = variety
         self._recolour = v2.Compose(
             [
                 v2.ColorJitter(brightness=0.35, contrast=0.35, saturation=0.4, hue=0.03),
@@ -159,14 +184,15 @@ class RandomPatches(Dataset[tuple[Tensor, Tensor, Tensor]]):
         rng = np.random.default_rng((self._seed, number))
         book = self._books[int(rng.integers(len(self._books)))]
         page = book[int(rng.integers(len(book)))]
-        zoom = ZOOM ** rng.uniform(-1, 1)
-        zoom_x, zoom_y = zoom * STRETCH ** rng.uniform(-0.5, 0.5), zoom * STRETCH ** rng.uniform(-0.5, 0.5)
+        zoom = self._variety.zoom ** rng.uniform(-1, 1)
+        zoom_x, zoom_y = zoom * self._variety.stretch ** rng.uniform(-0.5, 0.5, 2)
         top, left, height, width = self._window(page, rng, zoom_y, zoom_x)
         cut = page.pixels[None, :, top : top + height, left : left + width].float()
         ignored = torch.from_numpy(page.ignored[top : top + height, left : left + width])[None, None].float()
         side = (self._side, self._side)
         patch = functional.interpolate(cut, size=side, mode="bilinear", antialias=True)[0]
-        patch = _with_other_strokes(patch, rng)
+        if self._variety.has_other_strokes:
+            patch = _with_other_strokes(patch, rng)
         weights = 1 - functional.interpolate(ignored, size=side)[0, 0]
         boxes = (page.boxes - (left, top, 0, 0)) * np.tile([self._side / width, self._side / height], 2)
         targets = torch.from_numpy(draw_targets(boxes.astype(np.float32), self._side))

@@ -16,7 +16,7 @@ from core.errors import CheckpointError
 from core.models.checkpoint import load_segmenter, save_segmenter
 from core.models.unet import UNet, UNetConfig
 from core.training.loop import Progress, Run, fit
-from core.training.pages import RandomPatches, TrainingPage
+from core.training.pages import VARIED, RandomPatches, TrainingPage, Variety
 
 #: The network that ships.
 SHIPPED = UNetConfig(widths=(32, 48, 96, 160), bottleneck=256, fold=2, mask_threshold=0.7, peak_threshold=0.3)
@@ -37,6 +37,7 @@ class SegmenterTraining:
     steps: int = 3000
     learning_rate: float = 3e-3
     seed: int = 1
+    variety: Variety = VARIED
 
 
 def train_segmenter(
@@ -66,7 +67,11 @@ def train_segmenter(
             # Centres are one pixel in thousands: without this the first steps only learn to say no.
             cast(Tensor, model.head.bias).view(model_config.out_channels, -1)[1] = -4.0
     patches = RandomPatches(
-        pages, side=training.patch_side, n_patches=training.steps * training.batch_size, seed=training.seed
+        pages,
+        side=training.patch_side,
+        n_patches=training.steps * training.batch_size,
+        seed=training.seed,
+        variety=training.variety,
     )
     if training.steps:
         fit(
