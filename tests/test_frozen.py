@@ -41,7 +41,7 @@ def engines(postgres_url: str) -> Iterator[tuple[Engine, Engine]]:
 
 
 def prepare(engine: Engine) -> None:
-    """Three pages: of a worker that was lost, of the one that will freeze for too long, and one that waits."""
+    """Three pages: of a worker that was lost, of one that freezes for too long, and one that waits."""
     queued = {"status": Status.QUEUED, "announced_at": None, "worker": None, "lease_until": None}
     with engine.begin() as connection:
         connection.execute(delete(tables.gate))
