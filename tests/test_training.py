@@ -137,11 +137,12 @@ def test_mild_patches_keep_sizes_nearly_as_they_are(book: Path) -> None:
 
     def widths(variety: Variety) -> Tensor:
         patches = RandomPatches(pages, side=256, n_patches=30, seed=4, variety=variety)
-        return torch.cat([targets[2][targets[4] == 1].exp() for _, targets, _ in patches])
+        shown = [patches[number][1] for number in range(len(patches))]
+        return torch.cat([targets[2][targets[4] == 1].exp() for targets in shown])
 
     mild = widths(MILD)
-    assert 80 / 1.25 < mild.min() < 75 < 85 < mild.max() < 80 * 1.25
-    assert widths(VARIED).max() > 80 * 1.25
+    assert 160 / 1.25 < mild.min() < 150 < 170 < mild.max() < 160 * 1.25
+    assert widths(VARIED).max() > 160 * 1.25
 
 
 def test_patch_n_is_always_the_same(book: Path) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, and_, func, or_, selec
 
 from core.store import tables
 from core.store.relations import asked_by
-from core.store.session import now, read_transaction, upsert, write_transaction
+from core.store.session import brief_transaction, now, read_transaction, try_alone, upsert
 from core.store.tables import Status
 
 
@@ -19,10 +19,13 @@ def take_turn(engine: Engine, period_s: float, *, recipe_digest: str = "") -> bo
 
     Recipes have turns of their own, as a feeder announces only what its workers can read.
     """
-    with write_transaction(engine) as connection:
+    name = f"feed {recipe_digest}"
+    with brief_transaction(engine) as connection:
+        if not try_alone(connection, name):
+            return False
         time = now(connection)
         statement = upsert(connection, tables.gate).values(
-            name=f"feed {recipe_digest}", next_at=time + timedelta(seconds=period_s)
+            name=name, next_at=time + timedelta(seconds=period_s)
         )
         taken = connection.execute(
             statement.on_conflict_do_update(
@@ -54,7 +57,7 @@ def announce(
         announce_again_s: an announcement that nobody claimed for so long is void.
     """
     reading = tables.reading.c
-    with write_transaction(engine) as connection:
+    with brief_transaction(engine) as connection:
         time = now(connection)
         void_since = time - timedelta(seconds=announce_again_s)
         waiting = and_(reading.status == Status.QUEUED, _is_wanted(recipe_digest, run_id))

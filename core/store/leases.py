@@ -30,7 +30,7 @@ from core.store import tables
 from core.store.relations import is_asked_for, newest_run, newest_source
 from core.store.rows import character_rows, mask_to_png, row_to_truth, storable
 from core.store.scores import replace_scores
-from core.store.session import now, read_transaction, upsert, write_transaction
+from core.store.session import brief_transaction, now, read_transaction, try_alone, upsert
 from core.store.tables import Status
 
 #: If nobody returned expired leases for so long, there was an outage: the database or
@@ -86,7 +86,7 @@ def claim(
         # Rows that another worker is just claiming are not worth waiting for.
         .with_for_update(of=tables.reading, skip_locked=True)
     )
-    with write_transaction(engine) as connection:
+    with brief_transaction(engine) as connection:
         claimed = list(connection.scalars(wanted))
         if not claimed:
             return []
@@ -100,7 +100,8 @@ def claim(
                 lease_size=len(claimed),
             )
         )
-        return _claims(connection, claimed)
+    # Not before the rows are everybody's again: truths are large, see `brief_transaction`.
+    return _claims(engine, claimed)
 
 
 def renew(engine: Engine, worker: str, reading_ids: Sequence[int], *, lease_s: float) -> int:
@@ -109,7 +110,7 @@ def renew(engine: Engine, worker: str, reading_ids: Sequence[int], *, lease_s: f
     What else is leased to it, it does not know of: a database that lost its last
     transactions may have forgotten that it was done. Such leases run out.
     """
-    with write_transaction(engine) as connection:
+    with brief_transaction(engine) as connection:
         until = now(connection) + timedelta(seconds=lease_s)
         held = and_(_leased_to(worker), tables.reading.c.id.in_(reading_ids))
         return change_readings(connection, held, lease_until=until)
@@ -117,7 +118,7 @@ def renew(engine: Engine, worker: str, reading_ids: Sequence[int], *, lease_s: f
 
 def hand_back(engine: Engine, worker: str) -> int:
     """Queue again what a worker that ends in good order has not read; nothing counts against the pages."""
-    with write_transaction(engine) as connection:
+    with brief_transaction(engine) as connection:
         time = now(connection)
         return change_readings(
             connection,
@@ -138,7 +139,7 @@ def return_leases(engine: Engine, worker: str, max_attempts: int, *, how: str | 
         how: what ended the worker ("with SIGKILL"), for the reason of a quarantine; None where nobody knows.
     """
     reason = _LOST.format(max_attempts) + (f", the last one {how}" if how else "")
-    with write_transaction(engine) as connection:
+    with brief_transaction(engine) as connection:
         return _take_back(connection, _leased_to(worker), max_attempts, reason=reason)
 
 
@@ -148,7 +149,7 @@ def return_page(engine: Engine, reading_id: int, *, worker: str, max_attempts: i
     It comes again alone. If it was alone, this was an attempt, and the last one a quarantine.
     """
     condition = and_(_leased_to(worker), tables.reading.c.id == reading_id)
-    with write_transaction(engine) as connection:
+    with brief_transaction(engine) as connection:
         return _take_back(connection, condition, max_attempts, reason=reason, chunk_limit=1) == 1
 
 
@@ -158,11 +159,14 @@ def return_expired(engine: Engine, max_attempts: int) -> int:
     Meant to be called every few seconds by whoever is alive. After a gap of OUTAGE_S
     the expired leases last GRACE_S longer instead, as no worker could renew them.
     """
-    with write_transaction(engine) as connection:
+    with brief_transaction(engine) as connection:
+        if not try_alone(connection, "sweep"):
+            return 0
         time = now(connection)
         expired = and_(tables.reading.c.status == Status.LEASED, tables.reading.c.lease_until < time)
         if _was_outage(connection, time):
-            change_readings(connection, expired, lease_until=time + timedelta(seconds=GRACE_S))
+            until = time + timedelta(seconds=GRACE_S)
+            change_readings(connection, expired, skip_locked=True, lease_until=until)
             return 0
         return _take_back(connection, expired, max_attempts, reason=_LOST.format(max_attempts))
 
@@ -196,7 +200,7 @@ def save_reading(
     if scores is not None and truth is None:
         raise ValueError("scores can only be saved with the truth that they compare with")
     mask = mask_to_png(reading.mask)
-    with write_transaction(engine) as connection:
+    with brief_transaction(engine) as connection:
         outcome = {
             "status": Status.DONE,
             "error": None,
@@ -218,14 +222,20 @@ def save_reading(
 
 def save_failure(engine: Engine, reading_id: int, reason: str, *, worker: str) -> bool:
     """Note why a page cannot be read; False, and nothing is written, without its lease."""
-    with write_transaction(engine) as connection:
+    with brief_transaction(engine) as connection:
         outcome = {"status": Status.FAILED, "error": storable(reason)}
         return _finish(connection, reading_id, worker, outcome)
 
 
 def queue_again(connection: Connection, *conditions: ColumnElement[bool]) -> int:
     """Queue finished readings as if for the first time; how many."""
-    values = {"status": Status.QUEUED, "attempts": 0, "chunk_limit": None, "error": None, "finished_at": None}
+    values: dict[str, Any] = {
+        "status": Status.QUEUED,
+        "attempts": 0,
+        "chunk_limit": None,
+        "error": None,
+        "finished_at": None,
+    }
     return change_readings(connection, and_(*conditions), **values, **_FREE)
 
 
@@ -233,10 +243,16 @@ def _leased_to(worker: str) -> ColumnElement[bool]:
     return and_(tables.reading.c.status == Status.LEASED, tables.reading.c.worker == worker)
 
 
-def change_readings(connection: Connection, condition: ColumnElement[bool], **values: Any) -> int:
-    """Update readings, locking them in the order of their ids."""
+def change_readings(
+    connection: Connection, condition: ColumnElement[bool], *, skip_locked: bool = False, **values: Any
+) -> int:
+    """Update readings, locking them in the order of their ids.
+
+    Args:
+        skip_locked: leave out rows that somebody is just changing.
+    """
     reading = tables.reading.c
-    locked = select(reading.id).where(condition).order_by(reading.id).with_for_update()
+    locked = select(reading.id).where(condition).order_by(reading.id).with_for_update(skip_locked=skip_locked)
     return connection.execute(update(tables.reading).where(reading.id.in_(locked)).values(**values)).rowcount
 
 
@@ -256,6 +272,8 @@ def _take_back(
     return change_readings(
         connection,
         condition,
+        # Who waits for a row waits for a machine that froze with it. What is left out now comes next time.
+        skip_locked=True,
         status=case((is_last, Status.QUARANTINED), else_=_waiting()),
         attempts=case((was_alone, reading.attempts + 1), else_=reading.attempts),
         chunk_limit=half,
@@ -273,7 +291,7 @@ def _waiting() -> ColumnElement[Status]:
 def _was_outage(connection: Connection, time: datetime) -> bool:
     """Whether expired leases were not looked after for OUTAGE_S; notes that they are now."""
     gate = tables.gate.c
-    due = connection.scalar(select(gate.next_at).where(gate.name == "sweep").with_for_update())
+    due = connection.scalar(select(gate.next_at).where(gate.name == "sweep"))
     statement = upsert(connection, tables.gate).values(
         name="sweep", next_at=time + timedelta(seconds=OUTAGE_S)
     )
@@ -283,14 +301,14 @@ def _was_outage(connection: Connection, time: datetime) -> bool:
     return due is not None and due < time
 
 
-def _claims(connection: Connection, reading_ids: Sequence[int]) -> list[Claim]:
+def _claims(engine: Engine, reading_ids: Sequence[int]) -> list[Claim]:
     reading, page, source, truth = (
         tables.reading.c,
         tables.page.c,
         tables.page_source.c,
         tables.truth.c,
     )
-    rows = connection.execute(
+    statement = (
         select(
             reading.id,
             page.id.label("page_id"),
@@ -309,6 +327,8 @@ def _claims(connection: Connection, reading_ids: Sequence[int]) -> list[Claim]:
         .where(reading.id.in_(reading_ids))
         .order_by(reading.id)
     )
+    with read_transaction(engine) as connection:
+        rows = connection.execute(statement).all()
     return [
         Claim(
             reading_id=row.id,

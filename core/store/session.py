@@ -17,6 +17,7 @@ from typing import Any
 
 from sqlalchemy import (
     URL,
+    ColumnElement,
     Connection,
     Engine,
     MetaData,
@@ -37,12 +38,14 @@ from core.store.tables import SCHEMA_REVISION
 
 __all__ = [
     "Engine",
+    "brief_transaction",
     "connect",
     "describe",
     "now",
     "open_database",
     "read_transaction",
     "serialize_writers",
+    "try_alone",
     "upgrade",
     "upsert",
     "write_transaction",
@@ -52,8 +55,11 @@ __all__ = [
 LOCK_TIMEOUT_S = 30
 CONNECT_TIMEOUT_S = 10
 #: A PostgreSQL session that does nothing for so long inside a transaction is ended: a machine that freezes
-#: there would hold its locks, and with them every other worker.
+#: there would keep its locks.
 IDLE_TRANSACTION_S = 15
+#: Nothing that a worker or feeder changes takes so long. One that froze between the messages of a statement
+#: is not idle to PostgreSQL, but can be ended for this, from version 17 on.
+BRIEF_S = 20
 #: How long after its last write a machine still counts as writing into a SQLite file.
 HOLD_S = 90.0
 
@@ -170,6 +176,19 @@ def write_transaction(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
+@contextmanager
+def brief_transaction(engine: Engine) -> Iterator[Connection]:
+    """A `write_transaction` whose locks a machine that freezes in it loses after BRIEF_S.
+
+    Ask it for nothing large: while a frozen client leaves an answer lying, PostgreSQL ends no session.
+    """
+    with write_transaction(engine) as connection:
+        dialect = connection.dialect
+        if dialect.name == "postgresql" and (dialect.server_version_info or ()) >= (17,):
+            connection.exec_driver_sql(f"SET LOCAL transaction_timeout = '{BRIEF_S}s'")
+        yield connection
+
+
 def now(connection: Connection) -> datetime:
     """The time in UTC: PostgreSQL's own, as its hosts' clocks differ; this machine's for SQLite."""
     if connection.dialect.name == "sqlite":
@@ -184,8 +203,21 @@ def serialize_writers(connection: Connection, purpose: str) -> None:
     SQLite has one writer anyway.
     """
     if connection.dialect.name == "postgresql":
-        key = func.hashtextextended(f"fumikura {purpose}", 0)
-        connection.execute(select(func.pg_advisory_xact_lock(key)))
+        connection.execute(select(func.pg_advisory_xact_lock(_lock_key(purpose))))
+
+
+def try_alone(connection: Connection, purpose: str) -> bool:
+    """Be the one transaction of this purpose until it ends; False if another is, be it of a frozen machine.
+
+    SQLite has one writer anyway.
+    """
+    if connection.dialect.name != "postgresql":
+        return True
+    return bool(connection.scalar(select(func.pg_try_advisory_xact_lock(_lock_key(purpose)))))
+
+
+def _lock_key(purpose: str) -> ColumnElement[int]:
+    return func.hashtextextended(f"fumikura {purpose}", 0)
 
 
 def upsert(connection: Connection, table: Table) -> Any:

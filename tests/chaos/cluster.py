@@ -93,7 +93,7 @@ class Cluster:
         """SIGTERM to all; their exit codes."""
         for launcher in self.launchers:
             launcher.terminate()
-        return [launcher.wait(20) for launcher in self.launchers]
+        return [launcher.wait(60) for launcher in self.launchers]
 
 
 @contextmanager

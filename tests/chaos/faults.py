@@ -61,15 +61,21 @@ def kill_host(cluster: Cluster, chance: random.Random) -> Fault:
 
 
 def freeze_host(cluster: Cluster, chance: random.Random) -> Fault:
-    """SIGSTOP of a launcher and its worker process until its leases are others', then SIGCONT."""
+    """SIGSTOP of a launcher and its worker process, and SIGCONT when the others did without them.
+
+    That is, when these have its pages, and still finish some after a lease's time: more is announced to
+    them than they read in a moment.
+    """
     place = chance.randrange(len(cluster.launchers))
     worker, name = _strike(cluster, place, signal.SIGSTOP)
     cluster.launchers[place].send_signal(signal.SIGSTOP)
-    broken_s = time.monotonic()
-    # As for a machine that is lost, the leases have to run out.
-    while _n_held(cluster.engine, name) and time.monotonic() - broken_s < LONGEST_FREEZE_S:
+    fault = Fault("worker and launcher frozen", time.monotonic(), lambda: False)
+    time.sleep(cluster.settings.lease_s)
+    goes_on = _finishes_another(cluster)
+    while fault.recovered_s is None and time.monotonic() - fault.broken_s < LONGEST_FREEZE_S:
         time.sleep(0.2)
-    fault = Fault("worker and launcher frozen", broken_s, lambda: True, time.monotonic())
+        if _n_held(cluster.engine, name) == 0 and (goes_on() or cluster.summary().queued == 0):
+            fault.recovered_s = time.monotonic()
     cluster.launchers[place].send_signal(signal.SIGCONT)
     with suppress(psutil.NoSuchProcess):  # its watchdog may have ended it first
         worker.send_signal(signal.SIGCONT)

@@ -96,6 +96,8 @@ def run_storm(plan: Plan, folder: Path, *, say: Callable[[str], None]) -> Outcom
         started_s = time.monotonic()
         outcome.faults = _break_and_wait(cluster, plan, chance, n_good=len(book.good), say=say)
         outcome.seconds = time.monotonic() - started_s
+        unrecovered = [fault.kind for fault in outcome.faults if fault.recovered_s is None]
+        outcome.wrong += [f"{kind}: the others did not get over it" for kind in unrecovered]
         outcome.n_read = len(read_log.read_text().splitlines())
         exit_codes = cluster.stop()
         if any(exit_codes):
@@ -140,7 +142,9 @@ def _recoveries_noted(broken: Sequence[Fault]) -> Iterator[None]:
     stop = threading.Event()
 
     def look() -> None:
-        while not stop.wait(LOOK_S):
+        is_last = False
+        while not is_last:
+            is_last = stop.wait(LOOK_S)
             for fault in list(broken):
                 with suppress(DatabaseError):
                     if fault.recovered_s is None and fault.is_over():

@@ -1,0 +1,85 @@
+"""Read many pages with one worker process: does it grow?
+
+    python -m benchmarks.memory PAGES OUT [N]        with the weights that ship
+    python -m benchmarks.memory PAGES OUT N --quick  with a reader that does nothing: all the rest
+
+PAGES is a folder of JPEGs, read again and again, each time with other bytes behind their end. OUT is a
+folder for them and the database. Prints Markdown: what the worker holds after each tenth of the pages, and
+by how much it grows in a thousand, after a straight line through all but the first fifth of them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import threading
+import zipfile
+from itertools import cycle, islice
+from pathlib import Path
+
+import numpy as np
+import psutil
+
+from core.archive import list_pages
+from core.recipe import recipe_of
+from core.settings import Settings
+from core.store.pages import add_pages, add_run
+from core.store.queries import RunSummary
+from core.store.session import open_database
+from tests import simple_reader
+from worker.children import COMMAND
+from worker.launcher import run_locally
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("pages", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("n_pages", type=int, nargs="?", default=2000)
+    parser.add_argument("--quick", action="store_true")
+    arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    archive = _write_archive(arguments.pages, arguments.out, arguments.n_pages)
+    samples = np.array(_read(archive, arguments.out / "memory.db", is_quick=arguments.quick))
+    _report(samples[:, 0], samples[:, 1])
+
+
+def _write_archive(pages: Path, out: Path, n_pages: int) -> Path:
+    path = out / "memory.zip"
+    images = [image.read_bytes() for image in sorted(pages.glob("*.jpg"))]
+    with zipfile.ZipFile(path, "w") as archive:
+        for number, data in enumerate(islice(cycle(images), n_pages)):
+            archive.writestr(f"{number:05}.jpg", data + b"%d" % number)
+    return path
+
+
+def _read(archive: Path, database: Path, *, is_quick: bool) -> list[tuple[int, float]]:
+    """Pages done and the worker's resident MiB, a few times a second."""
+    settings = Settings().overridden(devices="cpu", database_url=str(database))
+    recipe = simple_reader.RECIPE if is_quick else recipe_of(settings)
+    engine = open_database(settings.database_url)
+    run_id = add_run(engine, recipe, command="benchmarks.memory")
+    add_pages(engine, run_id, list_pages([str(archive)], limits=settings.limits).pages)
+    samples: list[tuple[int, float]] = []
+
+    def look(summary: RunSummary) -> None:
+        held = sum(child.memory_info().rss for child in psutil.Process().children(recursive=True))
+        samples.append((summary.done, held / 2**20))
+
+    command = simple_reader.COMMAND if is_quick else COMMAND
+    run_locally(settings, engine, run_id, recipe, on_progress=look, stop=threading.Event(), command=command)
+    engine.dispose()
+    return [sample for sample in samples if sample[0]]
+
+
+def _report(n_done: np.ndarray, held_mib: np.ndarray) -> None:
+    print(f"| pages | MiB |\n|{'---|' * 2}")
+    for n_pages in np.linspace(n_done[-1] / 10, n_done[-1], 10):
+        near = held_mib[n_done <= n_pages]
+        print(f"| {n_pages:.0f} | {near[-1]:.0f} |")
+    is_warm = n_done > n_done[-1] / 5
+    slope, _ = np.polyfit(n_done[is_warm], held_mib[is_warm], 1)
+    print(f"\nGrowth in 1,000 pages: {1000 * slope:.1f} MiB; at most {held_mib.max():.0f} MiB")
+
+
+if __name__ == "__main__":
+    main()
