@@ -1,4 +1,4 @@
-"""Train and score every network of the two reports, and those that go further: docs/experiments.md.
+"""Train and score every network of the two reports, and those that go further.
 
     python -m benchmarks.experiments DATA OUT [--only GROUP ...] [--device cuda]
 
