@@ -75,7 +75,7 @@ _SETTINGS = {
         click.option(
             "--devices",
             metavar="LIST",
-            help="auto, cpu, or a list such as cuda:0,cuda:1. [FUMIKURA_DEVICES; default: auto]",
+            help="auto, cpu:2, or a list such as cuda:0,cuda:1. [FUMIKURA_DEVICES; default: auto]",
         ),
         click.option(
             "--workers",

@@ -14,10 +14,17 @@ from core.store.queries import retry
 @click.command()
 @click.argument("page", required=False)
 @options.run_id
+@click.option(
+    "--reason",
+    metavar="TEXT",
+    help="Only pages whose reason contains this; … stands for anything, as in what `status` shows.",
+)
 @options.settings("database")
 @options.as_json
-def command(settings: Settings, page: str | None, run_id: int | None, as_json: bool) -> None:
-    """Queue failed and quarantined pages again: all, those of a run, or one PAGE.
+def command(
+    settings: Settings, page: str | None, run_id: int | None, reason: str | None, as_json: bool
+) -> None:
+    """Queue failed and quarantined pages again: all, by run or by reason, or one PAGE.
 
     The pages wait in the database: workers of a cluster take them from there; on one
     machine, give the same `fumikura run` command again. A failed page is tried again by
@@ -27,9 +34,10 @@ def command(settings: Settings, page: str | None, run_id: int | None, as_json: b
     Example:
       fumikura retry
       fumikura retry --run 3
+      fumikura retry --reason "is no longer in"
       fumikura retry 200010454_00016_1
     """
-    n_pages = retry(open_existing(settings), run_id=run_id, page=page)
+    n_pages = retry(open_existing(settings), run_id=run_id, page=page, reason=reason)
     if as_json:
         print_json({"queued": n_pages})
     after = "; `fumikura run` or a worker reads them" if n_pages else ""

@@ -101,12 +101,18 @@ def test_failed_gives_the_reason_of_each_page() -> None:
 
 
 @pytest.mark.usefixtures("folder")
-@pytest.mark.parametrize("arguments", [(), ("--run", "1"), ("g_2",)])
+@pytest.mark.parametrize("arguments", [(), ("--run", "1"), ("g_2",), ("--reason", "FILE … empty")])
 def test_retry_queues_failed_pages_again(arguments: tuple[str, ...]) -> None:
     result = objects(invoke("retry", *arguments, "--json"))
 
     assert result == [{"queued": 1}]
     assert invoke("failed", "--json").stdout == ""
+
+
+@pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("reason", ["is full", "is%empty", "the_file", "\\"])
+def test_retry_leaves_pages_with_other_reasons(reason: str) -> None:
+    assert objects(invoke("retry", "--reason", reason, "--json")) == [{"queued": 0}]
 
 
 @pytest.mark.usefixtures("folder")

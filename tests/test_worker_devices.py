@@ -15,6 +15,7 @@ from worker.devices import child_environment, device_within, find_devices, n_cor
 
 def test_a_list_of_devices_is_taken_as_given() -> None:
     assert find_devices("cuda:1, CPU") == ["cuda:1", "cpu"]
+    assert find_devices("cpu:2") == ["cpu", "cpu"]
 
 
 @pytest.mark.parametrize("wanted", ["gpu", "cuda:x", "", "cpu,"])

@@ -20,7 +20,7 @@ _COUNT_CUDA = "import torch; print(torch.cuda.device_count())"
 
 
 def find_devices(wanted: str) -> list[str]:
-    """The devices that "auto" or a list stands for; "cuda" alone means all of them.
+    """The devices that "auto" or a list stands for; "cuda" alone means all of them, "cpu:2" the CPU twice.
 
     Raises:
         UsageError: a word of the list is no device.
@@ -30,9 +30,14 @@ def find_devices(wanted: str) -> list[str]:
     devices: list[str] = []
     for word in wanted.split(","):
         device = word.strip().lower()
-        if not re.fullmatch(r"cpu|mps|cuda(:\d+)?", device):
-            raise UsageError(f"{word!r} is no device; write auto, cpu, or a list such as cuda:0,cuda:1")
-        devices += (_cuda_devices() or ["cuda:0"]) if device == "cuda" else [device]
+        if not re.fullmatch(r"cpu(:[1-9]\d?)?|mps|cuda(:\d+)?", device):
+            raise UsageError(f"{word!r} is no device; write auto, cpu:2, or a list such as cuda:0,cuda:1")
+        if device == "cuda":
+            devices += _cuda_devices() or ["cuda:0"]
+        elif device.startswith("cpu"):
+            devices += ["cpu"] * int(device.partition(":")[2] or 1)
+        else:
+            devices.append(device)
     return devices
 
 

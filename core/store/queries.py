@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
@@ -184,11 +185,14 @@ def overview(engine: Engine) -> Overview:
         )
 
 
-def retry(engine: Engine, *, run_id: int | None = None, page: str | None = None) -> int:
+def retry(
+    engine: Engine, *, run_id: int | None = None, page: str | None = None, reason: str | None = None
+) -> int:
     """Queue failed and quarantined readings again, of a run, of a page or of all; how many.
 
     Args:
         page: its name, id or the beginning of its digest.
+        reason: what their reasons contain, in this order where "…" stands for anything.
 
     Raises:
         FumikuraError: there is no such run or page.
@@ -200,6 +204,9 @@ def retry(engine: Engine, *, run_id: int | None = None, page: str | None = None)
             conditions.append(asked_by(run_id))
         if page is not None:
             conditions.append(tables.reading.c.page_id == find_page_id(connection, page))
+        if reason is not None:
+            escaped = (re.sub(r"([\\%_])", r"\\\1", part) for part in reason.split("…"))
+            conditions.append(tables.reading.c.error.ilike(f"%{'%'.join(escaped)}%", escape="\\"))
         _revive_runs(connection, and_(*conditions))
         return queue_again(connection, *conditions)
 
