@@ -28,7 +28,8 @@ def command(
 
     The pages wait in the database: workers of a cluster take them from there; on one
     machine, give the same `fumikura run` command again. A failed page is tried again by
-    `run` in any case, a quarantined one only after this command.
+    `run` in any case, a quarantined one only after this command. Pages whose worker was
+    lost are queued too, once their lease has run out: live workers do so by themselves.
 
     \b
     Example:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -151,6 +152,18 @@ def test_retry_of_a_page_leaves_the_others(engine: Engine) -> None:
     assert retry(engine, page="tale_004") == 1
 
     assert [failure.name for failure in failures(engine, run_id)] == ["tale_003"]
+
+
+def test_retry_takes_back_what_a_lost_worker_left(engine: Engine) -> None:
+    run_id, _ = start_run(engine, make_pages(2))
+    for reading_id, lease_s in ((1, 0), (2, 60)):
+        claim(engine, [reading_id], recipe_digest=RECIPE.digest, worker=WORKER, lease_s=lease_s)
+    time.sleep(0.01)
+
+    assert retry(engine, run_id=run_id, reason="lost") == 0
+    assert retry(engine, run_id=run_id) == 1
+    assert not save_reading(engine, 1, make_reading("い"), worker=WORKER)
+    assert save_reading(engine, 2, make_reading("い"), worker=WORKER)
 
 
 def test_a_page_retried_has_all_its_attempts_again(engine: Engine) -> None:

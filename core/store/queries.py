@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, Engine, and_, case, func, not_, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, and_, case, func, not_, or_, select, update
 
 from core.errors import FumikuraError
 from core.page import Scores
@@ -190,6 +190,8 @@ def retry(
 ) -> int:
     """Queue failed and quarantined readings again, of a run, of a page or of all; how many.
 
+    So are those whose lease ran out, should no worker be left to take them back.
+
     Args:
         page: its name, id or the beginning of its digest.
         reason: what their reasons contain, in this order where "…" stands for anything.
@@ -197,16 +199,18 @@ def retry(
     Raises:
         FumikuraError: there is no such run or page.
     """
-    conditions: list[ColumnElement[bool]] = [tables.reading.c.status.in_(_FAILED)]
+    reading = tables.reading.c
     with write_transaction(engine) as connection:
+        is_lost = and_(reading.status == Status.LEASED, reading.lease_until < now(connection))
+        conditions: list[ColumnElement[bool]] = [or_(reading.status.in_(_FAILED), is_lost)]
         if run_id is not None:
             check_run(connection, run_id)
             conditions.append(asked_by(run_id))
         if page is not None:
-            conditions.append(tables.reading.c.page_id == find_page_id(connection, page))
+            conditions.append(reading.page_id == find_page_id(connection, page))
         if reason is not None:
             escaped = (re.sub(r"([\\%_])", r"\\\1", part) for part in reason.split("…"))
-            conditions.append(tables.reading.c.error.ilike(f"%{'%'.join(escaped)}%", escape="\\"))
+            conditions.append(reading.error.ilike(f"%{'%'.join(escaped)}%", escape="\\"))
         _revive_runs(connection, and_(*conditions))
         return queue_again(connection, *conditions)
 
