@@ -43,7 +43,14 @@ class PageReader:
         with clock.time("segment"):
             # From here to the labels everything stays on the device.
             pixels = [torch.from_numpy(page.pixels).to(self._device).permute(2, 0, 1) for page in pages]
-            maps = self._segment(pixels)  # (4, H, W) each
+            parameters = self.recipe.parameters
+            maps = patches.map_pages(  # (4, H, W) each
+                pixels,
+                self._segmenter.maps,
+                side=parameters.patch_side,
+                halo=parameters.halo,
+                stride=self._segmenter.config.stride,
+            )
             masks = [
                 (page_maps[0] > self._segmenter.config.mask_threshold).cpu().numpy() for page_maps in maps
             ]
@@ -65,16 +72,6 @@ class PageReader:
             Reading(mask, page_characters, page.width, page.height, clock.timings_s)
             for page, mask, page_characters in zip(pages, masks, characters, strict=True)
         ]
-
-    def _segment(self, pixels: Sequence[Tensor]) -> list[Tensor]:
-        parameters = self.recipe.parameters
-        grids = [
-            patches.Grid(page.shape[1], page.shape[2], parameters.patch_side, parameters.halo)
-            for page in pixels
-        ]
-        cut = [patches.cut(page, grid) for page, grid in zip(pixels, grids, strict=True)]
-        maps = torch.split(self._segmenter.maps(torch.cat(cut)), [len(page_patches) for page_patches in cut])
-        return [patches.join(page_maps, grid) for page_maps, grid in zip(maps, grids, strict=True)]
 
     def _label(self, cut: Tensor) -> list[tuple[tuple[str, float], ...]]:
         """The likeliest labels of each crop with their probabilities, best first."""
