@@ -59,7 +59,7 @@ class PageReader:
             labels = self._label(cut)
         with clock.time("order"):
             characters = []
-            on_host = torch.cat(boxes).cpu().split([len(page_boxes) for page_boxes in boxes])
+            on_host = torch.split(torch.cat(boxes).cpu(), [len(page_boxes) for page_boxes in boxes])
             for page, page_boxes in zip(pages, on_host, strict=True):
                 characters.append(_in_order(_on_page(page_boxes, page), labels[: len(page_boxes)]))
                 labels = labels[len(page_boxes) :]

@@ -53,10 +53,10 @@ def test_pages_of_one_shape_share_a_batch_and_come_back_in_order() -> None:
     maps = map_pages(pages, maps_of, side=128, halo=0, stride=32)
 
     assert seen == [(2, 3, 64, 64), (1, 3, 96, 64)]
-    assert [(tuple(page.shape), page.unique().tolist()) for page in maps] == [
-        ((1, 60, 40), [0.0]),
-        ((1, 90, 40), [1.0]),
-        ((1, 64, 40), [2.0]),
+    assert [(tuple(page.shape), float(page.min()), float(page.max())) for page in maps] == [
+        ((1, 60, 40), 0.0, 0.0),
+        ((1, 90, 40), 1.0, 1.0),
+        ((1, 64, 40), 2.0, 2.0),
     ]
 
 
