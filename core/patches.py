@@ -6,6 +6,8 @@ the page is judged from half its surroundings: the joined map equals that of the
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,63 +17,96 @@ from torch.nn import functional
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Where the patches of one page lie.
+    """Where the patches of one page lie: all of one shape, as few as do, and little beyond the page.
 
     Attributes:
         height: of the page at working resolution.
         width: likewise.
-        side: P, of a patch; a multiple of the network's stride.
-        halo: pixels of each patch edge that are dropped inside the page; a multiple of the network's stride.
+        side: the longest that a patch may be; a multiple of the stride.
+        halo: pixels of each patch edge that are dropped inside the page; a multiple of the stride.
+        stride: of the network; sides and corners of patches are multiples of it, so that pooling sees the
+            same pixels together in every patch as it would in the whole page.
     """
 
     height: int
     width: int
     side: int
     halo: int
+    stride: int
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of each patch."""
+        return self._length(self.height), self._length(self.width)
 
     @property
     def corners(self) -> list[tuple[int, int]]:
         """(y, x) of the top left of each patch, row by row."""
+        y_step, x_step = (length - 2 * self.halo for length in self.shape)
         return [
-            (y, x)
-            for y in _starts(self.height, self.side, self.halo)
-            for x in _starts(self.width, self.side, self.halo)
+            (row * y_step, column * x_step)
+            for row in range(self._count(self.height))
+            for column in range(self._count(self.width))
         ]
 
-    @property
-    def padded(self) -> tuple[int, int]:
-        """Height and width that the patches cover; at least the page's."""
-        return (
-            max(y for y, _ in self.corners) + self.side,
-            max(x for _, x in self.corners) + self.side,
-        )
+    def _count(self, page_length: int) -> int:
+        """Patches one after another that cover a side of the page."""
+        if page_length <= self.side:
+            return 1
+        return math.ceil((page_length - 2 * self.halo) / (self.side - 2 * self.halo))
+
+    def _length(self, page_length: int) -> int:
+        """The shortest that so many patches can be."""
+        n_patches = self._count(page_length)
+        shared = (n_patches - 1) * 2 * self.halo
+        return math.ceil((page_length + shared) / n_patches / self.stride) * self.stride
+
+
+def map_pages(
+    pages: Sequence[Tensor], maps_of: Callable[[Tensor], Tensor], *, side: int, halo: int, stride: int
+) -> list[Tensor]:
+    """The maps (4, H, W) of pages (3, H, W); patches of one shape share their batches.
+
+    Args:
+        maps_of: from patches (N, 3, P, Q) to maps (N, 4, P, Q).
+        side: as in `Grid`; likewise halo and stride.
+    """
+    grids = [Grid(page.shape[1], page.shape[2], side, halo, stride) for page in pages]
+    joined: dict[int, Tensor] = {}
+    for shape in dict.fromkeys(grid.shape for grid in grids):
+        alike = [number for number, grid in enumerate(grids) if grid.shape == shape]
+        patches = [cut(pages[number], grids[number]) for number in alike]
+        maps = torch.split(maps_of(torch.cat(patches)), [len(page_patches) for page_patches in patches])
+        joined |= {
+            number: join(page_maps, grids[number]) for number, page_maps in zip(alike, maps, strict=True)
+        }
+    return [joined[number] for number in range(len(pages))]
 
 
 def cut(page: Tensor, grid: Grid) -> Tensor:
-    """The patches (N, C, P, P) of a page (C, H, W), in the order of ``grid.corners``."""
-    height, width = grid.padded
+    """The patches (N, C, P, Q) of a page (C, H, W), in the order of ``grid.corners``."""
+    height, width = _covered(grid)
     # The edge is repeated rather than padded with white: a white border is an edge that no page has.
     padded = functional.pad(
         page[None].float(), (0, width - grid.width, 0, height - grid.height), mode="replicate"
     )[0].to(page.dtype)
-    return torch.stack([padded[:, y : y + grid.side, x : x + grid.side] for y, x in grid.corners])
+    patch_height, patch_width = grid.shape
+    return torch.stack([padded[:, y : y + patch_height, x : x + patch_width] for y, x in grid.corners])
 
 
 def join(patches: Tensor, grid: Grid) -> Tensor:
-    """The map (C, H, W) of the page that patches (N, C, P, P) make together."""
-    height, width = grid.padded
-    joined = patches.new_empty(patches.shape[1], height, width)
+    """The map (C, H, W) of the page that patches (N, C, P, Q) make together."""
+    patch_height, patch_width = grid.shape
+    joined = patches.new_empty(patches.shape[1], *_covered(grid))
     for patch, (y, x) in zip(patches, grid.corners, strict=True):
         top = grid.halo if y > 0 else 0
         left = grid.halo if x > 0 else 0
         # Later patches write over the halo that earlier ones left below and to the right of them.
-        joined[:, y + top : y + grid.side, x + left : x + grid.side] = patch[:, top:, left:]
+        joined[:, y + top : y + patch_height, x + left : x + patch_width] = patch[:, top:, left:]
     return joined[:, : grid.height, : grid.width]
 
 
-def _starts(length: int, side: int, halo: int) -> list[int]:
-    step = side - 2 * halo
-    # All starts are multiples of the step and so of 16: pooling then sees the same pixels together
-    # in every patch as it would in the whole page.
-    n_patches = 1 if length <= side else 1 + -(-(length - side) // step)
-    return [number * step for number in range(n_patches)]
+def _covered(grid: Grid) -> tuple[int, int]:
+    """Height and width that the patches cover; at least the page's."""
+    last_y, last_x = grid.corners[-1]
+    return last_y + grid.shape[0], last_x + grid.shape[1]

@@ -42,11 +42,15 @@ class PageReader:
         clock = _Clock(len(pages))
         with clock.time("segment"):
             # From here to the labels everything stays on the device.
-            pixels = [torch.from_numpy(page.pixels).to(self._device).permute(2, 0, 1) for page in pages]
-            maps = self._segment(pixels)  # (4, H, W) each
-            masks = [
-                (page_maps[0] > self._segmenter.config.mask_threshold).cpu().numpy() for page_maps in maps
-            ]
+            pixels = [self._to_device(page) for page in pages]
+            parameters = self.recipe.parameters
+            maps = patches.map_pages(  # (4, H, W) each
+                pixels,
+                self._segmenter.maps,
+                side=parameters.patch_side,
+                halo=parameters.halo,
+                stride=self._segmenter.config.stride,
+            )
         with clock.time("crop"):
             threshold = self._segmenter.config.peak_threshold
             boxes = [crops.find_boxes(page_maps, peak_threshold=threshold) for page_maps in maps]
@@ -55,26 +59,26 @@ class PageReader:
             labels = self._label(cut)
         with clock.time("order"):
             characters = []
-            for page, page_boxes in zip(pages, boxes, strict=True):
-                characters.append(_in_order(_on_page(page_boxes.cpu(), page), labels[: len(page_boxes)]))
+            on_host = torch.split(torch.cat(boxes).cpu(), [len(page_boxes) for page_boxes in boxes])
+            for page, page_boxes in zip(pages, on_host, strict=True):
+                characters.append(_in_order(_on_page(page_boxes, page), labels[: len(page_boxes)]))
                 labels = labels[len(page_boxes) :]
         if self._context is not None and (used := self.recipe.parameters.context) is not None:
             with clock.time("context"):
                 characters = [in_context(one, self._context, weight=used.weight) for one in characters]
+        # Only now: a mask that is fetched keeps the device waiting for whoever fetches it.
+        masks = [(page_maps[0] > self._segmenter.config.mask_threshold).cpu().numpy() for page_maps in maps]
         return [
             Reading(mask, page_characters, page.width, page.height, clock.timings_s)
             for page, mask, page_characters in zip(pages, masks, characters, strict=True)
         ]
 
-    def _segment(self, pixels: Sequence[Tensor]) -> list[Tensor]:
-        parameters = self.recipe.parameters
-        grids = [
-            patches.Grid(page.shape[1], page.shape[2], parameters.patch_side, parameters.halo)
-            for page in pixels
-        ]
-        cut = [patches.cut(page, grid) for page, grid in zip(pixels, grids, strict=True)]
-        maps = torch.split(self._segmenter.maps(torch.cat(cut)), [len(page_patches) for page_patches in cut])
-        return [patches.join(page_maps, grid) for page_maps, grid in zip(maps, grids, strict=True)]
+    def _to_device(self, page: PageImage) -> Tensor:
+        """Pixels (3, H, W) as uint8."""
+        pixels = torch.from_numpy(page.pixels)
+        if self._device.startswith("cuda"):
+            pixels = pixels.pin_memory()  # only such memory is copied while the program goes on
+        return pixels.to(self._device, non_blocking=True).permute(2, 0, 1)
 
     def _label(self, cut: Tensor) -> list[tuple[tuple[str, float], ...]]:
         """The likeliest labels of each crop with their probabilities, best first."""

@@ -36,15 +36,15 @@ class Parameters:
 
     Attributes:
         long_side: pixels of the page's long side at working resolution.
-        patch_side: side of a patch, a multiple of the segmenter's stride.
+        patch_side: longest side of a patch, a multiple of the segmenter's stride.
         halo: pixels of a patch's edge whose scores are dropped.
         n_labels: labels kept for each character, the best included; context chooses among them.
         context: None for a reading without it.
     """
 
     long_side: int = 1280
-    # Two by two patches cover a page of 1280 pixels exactly.
-    patch_side: int = 704
+    # A whole page: no seams, and nothing is computed twice.
+    patch_side: int = 1280
     halo: int = 64
     n_labels: int = 5
     context: ContextUse | None = None

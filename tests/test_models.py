@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from torch import nn
 
 from core.errors import CheckpointError
 from core.models.architectures import build
@@ -21,7 +22,7 @@ from core.models.checkpoint import (
 )
 from core.models.encoder_decoder import EncoderDecoderConfig
 from core.models.glyph_net import GlyphNet, GlyphNetConfig
-from core.models.inference import Classifier, Segmenter
+from core.models.inference import Classifier, Segmenter, fold_normalisation
 from core.models.plain_cnn import PlainCNNConfig
 from core.models.pre_act_net import PreActNetConfig
 from core.models.simple_cnn import SimpleCNN, SimpleCNNConfig
@@ -202,6 +203,21 @@ def test_a_damaged_file_is_an_error(tmp_path: Path, content: bytes) -> None:
 def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no readable safetensors file"):
         load_segmenter(tmp_path / "absent.safetensors")
+
+
+def test_a_folded_network_says_what_it_said() -> None:
+    torch.manual_seed(0)
+    for model, inputs in (
+        (UNet(SMALL_UNET), torch.rand(2, 3, 32, 32)),
+        (GlyphNet(SMALL_GLYPH_NET), torch.rand(9, 1, 64, 64)),
+    ):
+        model.train()(inputs)  # so that means and spreads are not those of fresh layers
+        wanted = model.eval()(inputs)
+
+        fold_normalisation(model)
+
+        assert not any(isinstance(part, nn.BatchNorm1d | nn.BatchNorm2d) for part in model.modules())
+        assert torch.allclose(model(inputs), wanted, atol=1e-4)
 
 
 @pytest.mark.parametrize(

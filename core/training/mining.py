@@ -89,9 +89,13 @@ class Miner:
 
     def _find(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Boxes (N, 4) in reading order, working pixels, and their peaks (N,)."""
-        side, halo = self.parameters.patch_side, self.parameters.halo
-        grid = patches.Grid(pixels.shape[1], pixels.shape[2], side, halo)
-        maps = patches.join(self._segmenter.maps(patches.cut(pixels, grid)), grid)
+        [maps] = patches.map_pages(
+            [pixels],
+            self._segmenter.maps,
+            side=self.parameters.patch_side,
+            halo=self.parameters.halo,
+            stride=self._segmenter.config.stride,
+        )
         boxes = crops.find_boxes(maps, peak_threshold=PEAK_THRESHOLD)
         whole = [Box(*(round(side) for side in box)) for box in boxes.tolist()]
         boxes = boxes[[index for index, _ in reading_order(whole)]]

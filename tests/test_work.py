@@ -1,0 +1,107 @@
+"""How much is done for a page, counted: seconds differ from machine to machine, work does not."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from torch.overrides import TorchFunctionMode, resolve_name
+
+from core.images import decode
+from core.models.inference import Batches
+from core.page import PageImage
+from core.reader import PageReader, load_reader
+from core.recipe import Parameters
+from core.settings import Settings
+from tests import handmade
+
+N_PAGES = 4
+
+
+@pytest.fixture(scope="module")
+def reader(tmp_path_factory: pytest.TempPathFactory) -> PageReader:
+    segmenter, classifier = handmade.write_weights(tmp_path_factory.mktemp("weights"))
+    settings = Settings(
+        segmenter_path=segmenter, classifier_path=classifier, precision="fp32", crops_per_batch=8
+    )
+    return load_reader(settings, "cpu")
+
+
+@pytest.fixture(scope="module")
+def pages() -> list[PageImage]:
+    return [
+        decode(handmade.page_png(number), long_side=Parameters().long_side, max_pixels=10**6)
+        for number in range(N_PAGES)
+    ]
+
+
+def test_no_pixel_of_a_page_is_computed_twice(
+    reader: PageReader, pages: list[PageImage], batches: list[tuple[int, ...]]
+) -> None:
+    reader.read(pages)
+
+    n_pixels = sum(shape[0] * shape[2] * shape[3] for shape in batches if shape[1] == 3)
+    # Four pages of 1280 x 960, which are multiples of the network's stride.
+    assert n_pixels == N_PAGES * 1280 * 960
+
+
+def test_batches_are_filled_across_pages(
+    reader: PageReader, pages: list[PageImage], batches: list[tuple[int, ...]]
+) -> None:
+    reader.read(pages)
+
+    # Four patches of three colours in one batch; twelve crops in one of eight and one of four.
+    assert [shape[:2] for shape in batches] == [(4, 3), (8, 1), (4, 1)]
+
+
+def test_a_batch_waits_for_the_device_twice_a_page_at_most(
+    reader: PageReader, pages: list[PageImage]
+) -> None:
+    with _Waits() as waits:
+        reader.read(pages)
+
+    # In the middle: how many peaks a page has, and which of them are parts of a character. At the end:
+    # all boxes, probabilities and labels in one piece each, and the mask of each page.
+    assert waits.counts == {"nonzero": N_PAGES, "boolean index": N_PAGES, "cpu": 3 + N_PAGES}
+
+
+@pytest.fixture
+def batches(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
+    """Shapes of what the networks are given."""
+    shapes: list[tuple[int, ...]] = []
+    call = Batches.__call__
+
+    def counted(self: Batches, inputs: torch.Tensor, run: Callable[..., torch.Tensor]) -> torch.Tensor:
+        def count(model: torch.nn.Module, batch: torch.Tensor) -> torch.Tensor:
+            shapes.append(tuple(batch.shape))
+            return run(model, batch)
+
+        return call(self, inputs, count)
+
+    monkeypatch.setattr(Batches, "__call__", counted)
+    return shapes
+
+
+class _Waits(TorchFunctionMode):
+    """Counts the calls that would have to wait until a device has done all it was told before."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.counts: Counter[str] = Counter()
+
+    def __torch_function__(
+        self,
+        function: Callable[..., Any],
+        types: Any,
+        arguments: tuple[Any, ...] = (),
+        options: dict[str, Any] | None = None,
+    ) -> Any:
+        name = (resolve_name(function) or "").rpartition(".")[2]
+        if name == "__getitem__":
+            name = "boolean index" if getattr(arguments[1], "dtype", None) == torch.bool else ""
+        if name in {"cpu", "item", "nonzero", "boolean index", "__bool__", "__int__", "__float__"}:
+            self.counts[name] += 1
+        return function(*arguments, **(options or {}))
