@@ -87,10 +87,11 @@ def load_samples(archive: str, n_pages: int, reader: PageReader) -> Samples:
     return Samples(files, [_decode(data, None) for data in files], working, boxes)
 
 
+# In one piece, because what one step changes against the one before must be seen at a glance.
 def make_steps(
     samples: Samples, reader: PageReader, rng: np.random.Generator, *, n_patches: int
 ) -> dict[str, Callable[[], float]]:
-    """Each step's name and what measures it once, in seconds a page; each keeps what the one before changed."""
+    """Each step's name, and what measures it once in seconds a page; it keeps what those before changed."""
     unet = UNet(REPORT_UNET).eval()
     ours = Batches(UNet(REPORT_UNET).eval(), device="cpu", precision="auto", batch_size=TILES_PER_BATCH)
     classifier = PlainCNN(REPORT_CLASSIFIER).eval()

@@ -102,6 +102,7 @@ def _overview(measured: Sequence[Measurement]) -> Table:
     rows = [
         ("pages", *(one.pages for one in measured)),
         ("pages/s", *(f"{one.pages_per_second:.2f}" for one in measured)),
+        ("CPU s/page", *(one.cpu_s / (one.pages - one.failed) for one in measured)),
         ("patches a page", *(f"{one.inputs_per_page['patches']:.1f}" for one in measured)),
         ("characters a page", *(f"{one.inputs_per_page['crops']:.1f}" for one in measured)),
         *(

@@ -69,6 +69,7 @@ def test_pages_are_repeated_to_the_number_asked_for_and_the_warm_up_does_not_cou
     assert found.inputs_per_page["crops"] == BLOTS_PER_PAGE
     assert found.batch_fill["pages"] == 1  # four pages that can be read, two by two
     assert found.pages_per_second == pytest.approx(4 / found.seconds)
+    assert 0 < found.cpu_s <= 4 * found.seconds  # torch's thread, a decoder, the writer, the onlookers
     assert found.gpu_utilisation is None
     assert found.peak_memory_bytes > 50 << 20  # torch alone takes more
 

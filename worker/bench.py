@@ -48,6 +48,7 @@ class Measurement:
         device: as `try_device` describes it.
         pages: that were timed, the failed ones included; the warm-up had others.
         seconds: from the first claim until the last page was written.
+        cpu_s: of all the worker's threads in that time; it hardly minds what else the machine does.
         start_s: from the start of the process until its weights were loaded.
         warm_up_s: for one group of pages after that.
         stages: seconds a page in each stage, and in all of them ("page"): `p50_s`, `p95_s`, and `share` of
@@ -62,6 +63,7 @@ class Measurement:
     pages: int
     failed: int
     seconds: float
+    cpu_s: float
     pages_per_second: float
     start_s: float
     warm_up_s: float

@@ -72,7 +72,9 @@ def _measure(settings: Settings, device: str, jobs: Mapping[str, Chunks], folder
         _looked_at(lambda: process.memory_info().rss) as memory,
         _looked_at(lambda: gpu_utilisation(device)) as busy,
     ):
+        cpu_s = -time.process_time()
         seconds = _read(stream.read, jobs["timed"])
+        cpu_s += time.process_time()
     told = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     shares = [share for share in busy if share is not None]
     if jobs["traced"]:
@@ -81,6 +83,7 @@ def _measure(settings: Settings, device: str, jobs: Mapping[str, Chunks], folder
     return {
         "device": described,
         "seconds": seconds,
+        "cpu_s": cpu_s,
         "start_s": start_s,
         "warm_up_s": warm_up_s,
         "reports": told,
