@@ -6,7 +6,8 @@ Their way: the report's U-Net and plain classifier in evaluation and inference m
 pixels every 64 one by one at the page's own resolution, crops one by one. Their weights are random, which
 takes the same time but finds nothing: crops are cut where our reading found characters. Nobody waits
 for all their patches: a random sample is timed and multiplied, and so are tiles and crops. Rounds are
-interleaved; a figure is the median of its rounds, a ratio that of the rounds' ratios. Prints Markdown.
+interleaved; a figure is the median of its rounds, a ratio that of the rounds' ratios. The pages should be
+of one size. Prints Markdown.
 """
 
 from __future__ import annotations
@@ -100,12 +101,9 @@ def make_steps(
     def with_crops(segment_s: Callable[[], float], side: int | None) -> Callable[[], float]:
         return lambda: _decode_s(samples, side) + segment_s() + _crops_s(samples, classifier, rng)
 
-    def patches(pages: Sequence[PageImage], shape: tuple[int, int], count: int, batch: int) -> list[Tensor]:
-        return [_cut_some(pages, shape, batch, rng) for _ in range(count)]
-
     def tiled(pages: Sequence[PageImage], batch: int, run: Callable[[Tensor], object]) -> float:
         (n_rows, height), (n_columns, width) = _tiles(pages[0])
-        [inputs] = patches(pages, (height, width), 1, batch)
+        inputs = _cut_some(pages, (height, width), batch, rng)
         return n_rows * n_columns / batch * _seconds(lambda: run(inputs))
 
     def plainly(inputs: Tensor) -> object:
@@ -115,7 +113,7 @@ def make_steps(
         return ours(inputs, lambda model, batch: model(batch.float() / 255).float())
 
     def theirs() -> float:
-        inputs = patches(samples.own, (PATCH, PATCH), n_patches, 1)
+        inputs = [_cut_some(samples.own, (PATCH, PATCH), 1, rng) for _ in range(n_patches)]
         n_all = mean(math.prod(_count(side) for side in page.pixels.shape[:2]) for page in samples.own)
         return n_all / n_patches * _seconds(lambda: [plainly(one) for one in inputs])
 
