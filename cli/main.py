@@ -25,7 +25,7 @@ SECTIONS = {
     "Read": ("run", "failed", "retry", "cancel", "forget"),
     "Look": ("query", "show", "status"),
     "Share the work among machines": ("enqueue", "worker"),
-    "Keep it going": ("doctor", "db"),
+    "Keep it going": ("doctor", "bench", "db"),
     "Train and measure": ("prepare", "align", "train", "tune", "evaluate", "predict"),
 }
 

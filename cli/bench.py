@@ -1,0 +1,142 @@
+"""fumikura bench: how fast does this machine read?"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+from rich.table import Table
+
+from cli import options
+from cli.output import console_for, make_table, print_json, print_tables, say
+from core.archive import list_pages
+from core.recipe import recipe_of
+from core.settings import Settings
+
+if TYPE_CHECKING:
+    from worker.bench import Measurement
+
+#: Enough for a p95, and for a minute or so on two slow cores.
+_MOST_PAGES = 48
+
+
+@click.command()
+@click.argument("archives", nargs=-1, required=True, metavar="ARCHIVE...")
+@click.option(
+    "--pages",
+    "n_pages",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="How many pages to time; more than there are come again under new bytes."
+    f" [default: all, at most {_MOST_PAGES}]",
+)
+@click.option(
+    "--long-side",
+    "long_sides",
+    type=click.IntRange(16, 20_000),
+    multiple=True,
+    metavar="PIXELS",
+    help="Resize the pages' files to this long side first. Repeatable. [default: as they are]",
+)
+@click.option(
+    "--trace",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Also write a trace of one group of pages of the first size, for chrome://tracing.",
+)
+@options.settings("device", "recipe", "reach")
+@options.as_json
+def command(
+    settings: Settings,
+    archives: tuple[str, ...],
+    n_pages: int | None,
+    long_sides: tuple[int, ...],
+    trace: Path | None,
+    as_json: bool,
+) -> None:
+    """Measure how fast one worker reads your pages.
+
+    ARCHIVE is what `fumikura run` takes. The pages are copied into a temporary folder and read from
+    there into a SQLite database beside them, by the worker that a run has; your own database is not
+    touched. Start and warm-up are timed apart. GPU utilisation needs `fumikura[gpu]`.
+
+    \b
+    Example:
+      fumikura bench scans.zip
+      fumikura bench scans.zip --long-side 1024 --long-side 2048 --long-side 4096
+      fumikura bench scans/ --pages 2000 --device cuda:0 --trace trace.json
+    """
+    recipe_of(settings)  # before anything else: weights that do not fit
+    if trace is not None and not trace.absolute().parent.is_dir():
+        raise click.BadParameter(f"there is no folder {trace.parent}; make it first", param_hint="--trace")
+    with console_for(sys.stderr).status("looking for pages"):
+        pages = list_pages(archives, limits=settings.limits).pages
+    from worker.bench import measure  # loads numpy
+
+    measured = []
+    for number, long_side in enumerate(long_sides or (None,)):
+        with console_for(sys.stderr).status(f"reading pages of {_size(long_side)}"):
+            one = measure(
+                settings,
+                pages,
+                n_pages=n_pages or min(len(pages), _MOST_PAGES),
+                long_side=long_side,
+                trace=trace if number == 0 else None,
+            )
+        if one.failed:
+            say(f"{one.failed:,} of {one.pages:,} pages cannot be read; `fumikura run` says why")
+        if as_json:
+            print_json(one)
+        measured.append(one)
+    if not as_json:
+        print_tables(_overview(measured), _stages(measured))
+    if trace is not None:
+        say(f"trace: {trace}")
+
+
+def _overview(measured: Sequence[Measurement]) -> Table:
+    """What was measured, a column for each size."""
+    rows = [
+        ("pages", *(one.pages for one in measured)),
+        ("pages/s", *(f"{one.pages_per_second:.2f}" for one in measured)),
+        ("CPU s/page", *(one.cpu_s / (one.pages - one.failed) for one in measured)),
+        ("patches a page", *(f"{one.inputs_per_page['patches']:.1f}" for one in measured)),
+        ("characters a page", *(f"{one.inputs_per_page['crops']:.1f}" for one in measured)),
+        *(
+            (f"batch fill, {kind}", *(_percent(one.batch_fill[kind]) for one in measured))
+            for kind in ("pages", "patches", "crops")
+        ),
+        ("GPU busy", *(_percent(one.gpu_utilisation) for one in measured)),
+        ("peak memory", *(_mib(one.peak_memory_bytes) for one in measured)),
+        ("peak GPU memory", *(_mib(one.peak_gpu_memory_bytes) for one in measured)),
+        ("start", *(f"{one.start_s:.1f} s" for one in measured)),
+        ("warm-up", *(f"{one.warm_up_s:.1f} s" for one in measured)),
+    ]
+    sizes = [_size(one.long_side) for one in measured]
+    title = f"One worker on {measured[0].device}"
+    return make_table("", *sizes, rows=rows, numbers=range(1, 1 + len(sizes)), title=title)
+
+
+def _stages(measured: Sequence[Measurement]) -> Table:
+    rows = [
+        (_size(one.long_side), stage, found["p50_s"], found["p95_s"], _percent(found["share"]))
+        for one in measured
+        for stage, found in one.stages.items()
+    ]
+    columns = ("size", "stage", "p50 s/page", "p95 s/page", "share")
+    return make_table(*columns, rows=rows, numbers=range(2, 5), title="Stages of a page")
+
+
+def _size(long_side: int | None) -> str:
+    return "their own size" if long_side is None else f"{long_side} pixels"
+
+
+def _percent(share: float | None) -> str | None:
+    return None if share is None else f"{share:.0%}"
+
+
+def _mib(size_bytes: int | None) -> str | None:
+    return None if size_bytes is None else f"{size_bytes / 2**20:,.0f} MiB"
