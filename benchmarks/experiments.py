@@ -27,9 +27,9 @@ SIMPLE += ["--weight-decay", "0", "--precision", "fp32"]
 #: 28 x 28, for more than the reports asked.
 STRONG = ["--augmentation", "strong", "--batch-size", "128", "--learning-rate", "0.003"]
 STRONG += ["--weight-decay", "0.05", "--smoothing", "0.1"]
-RESNET_EPOCHS = 16
+RESNET_EPOCHS = 24
 #: The transformer takes 5.3 CPU seconds for a thousand images where the residual network takes 1.7.
-VIT_EPOCHS = 5
+VIT_EPOCHS = 8
 #: Network and pos_weight of each row of the first report.
 SEGMENTERS = (("encoder-decoder", 150), ("encoder-decoder", 20), ("unet", 120), ("unet", 20))
 #: Every row of patches sees 1,250 x 16 = 20,000 of them.
