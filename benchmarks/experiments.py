@@ -112,11 +112,9 @@ def simple(bench: Bench) -> None:
 def strong(bench: Bench) -> None:
     """Kuzushiji-MNIST with a residual network, three times, and with a transformer in the same time."""
     images = bench.data / "kmnist" / "kmnist.npz"
-    learn = ["--characters", str(images), *STRONG]
     for seed in SEEDS:
-        resnet = [*learn, "--model", "resnet", "--epochs", str(RESNET_EPOCHS)]
-        bench.score(bench.train("classifier", f"kmnist/resnet-{seed}", resnet, seed=seed), images)
-    vit = [*learn, "--model", "vit", "--epochs", str(VIT_EPOCHS)]
+        bench.score(_resnet(bench, seed), images)
+    vit = ["--characters", str(images), *STRONG, "--model", "vit", "--epochs", str(VIT_EPOCHS)]
     bench.score(bench.train("classifier", "kmnist/vit", vit), images)
 
 
@@ -157,23 +155,23 @@ def transfer(bench: Bench) -> None:
     crops += ["--partial-truth", str(boxes / "kana_only_coordinate.csv")]
     real = bench.prepare("characters", "crops", crops)
     learn = [*STRONG, "--model", "resnet", "--crop-side", "28"]
-    kmnist = ["--characters", str(bench.data / "kmnist" / "kmnist.npz"), *learn]
-    glyphs = ["--characters", str(_glyphs(bench, 500)), *learn]
+    glyphs = ["--characters", str(_glyphs(bench, 500)), *learn, "--epochs", "4"]
     starts = {
         "nothing": [],
-        "kmnist": [
-            "--start",
-            str(bench.train("classifier", "transfer/start-kmnist", [*kmnist, "--epochs", "4"])),
-        ],
-        "glyphs": [
-            "--start",
-            str(bench.train("classifier", "transfer/start-glyphs", [*glyphs, "--epochs", "4"])),
-        ],
+        "kmnist": ["--start", str(_resnet(bench, SEEDS[0]))],
+        "glyphs": ["--start", str(bench.train("classifier", "transfer/start-glyphs", glyphs))],
     }
     for name, start in starts.items():
         for seed in SEEDS:
             options = ["--characters", str(real), *learn, "--steps", "600", "--validation", "0", *start]
             bench.score(bench.train("classifier", f"transfer/{name}-{seed}", options, seed=seed), real)
+
+
+def _resnet(bench: Bench, seed: int) -> Path:
+    """The residual network on Kuzushiji-MNIST."""
+    images = str(bench.data / "kmnist" / "kmnist.npz")
+    learn = ["--characters", images, *STRONG, "--model", "resnet", "--epochs", str(RESNET_EPOCHS)]
+    return bench.train("classifier", f"kmnist/resnet-{seed}", learn, seed=seed)
 
 
 def _glyphs(bench: Bench, n_classes: int) -> Path:
