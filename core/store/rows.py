@@ -7,6 +7,7 @@ import io
 import json
 from collections.abc import Sequence
 from dataclasses import fields
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from core.page import Box, Character, LabelledBox, Scores, Truth
@@ -50,8 +51,9 @@ def character_rows(reading_id: int, characters: Sequence[Character]) -> list[tup
             character.confidence,
             # Four decimals: a fifth says nothing, and there are hundreds of these a page.
             to_json([[label, round(share, 4)] for label, share in character.alternatives]),
+            following.label if following is not None else None,
         )
-        for position, character in enumerate(characters)
+        for position, (character, following) in enumerate(zip_longest(characters, characters[1:]))
     ]
 
 
