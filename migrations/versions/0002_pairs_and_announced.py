@@ -1,4 +1,4 @@
-"""Each character knows the label after it, for an index of pairs."""
+"""Indexes for pairs of labels (each character knows the label after it) and for what is announced."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
-_INDEX = "ix_character_label_next_label_reading_id_position"
+_PAIRS = "ix_character_label_next_label_reading_id_position"
+_ANNOUNCED = "ix_reading_recipe_id_status_announced_at"
 
 
 def upgrade() -> None:
@@ -20,9 +21,11 @@ def upgrade() -> None:
         " WHERE following.reading_id = character.reading_id"
         " AND following.position = character.position + 1)"
     )
-    op.create_index(_INDEX, "character", ["label", "next_label", "reading_id", "position"])
+    op.create_index(_PAIRS, "character", ["label", "next_label", "reading_id", "position"])
+    op.create_index(_ANNOUNCED, "reading", ["recipe_id", "status", "announced_at"])
 
 
 def downgrade() -> None:
-    op.drop_index(_INDEX, "character")
+    op.drop_index(_ANNOUNCED, "reading")
+    op.drop_index(_PAIRS, "character")
     op.drop_column("character", "next_label")
