@@ -90,7 +90,7 @@ def _measure(name: str, n_files: int, folder: Path, urls: Sequence[str]) -> None
     figures = []
     for _ in range(2):
         started_s = time.perf_counter()
-        answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        answer = subprocess.run(command, check=True, stdout=subprocess.PIPE)
         seconds = time.perf_counter() - started_s
         assert json.loads(answer.stdout)["n_queued"] == n_files
         figures.append(f"{seconds:.1f} | {n_files / seconds:,.0f}")

@@ -18,7 +18,7 @@ _COPY = "COPY "
 to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 
 
-def insert_rows(connection: Connection, table: Table, rows: Sequence[tuple[Any, ...]]) -> None:
+def insert_rows(connection: Connection, table: Table, rows: list[tuple[Any, ...]]) -> None:
     """Insert rows whose values the driver takes as they are, in the order of the table's columns."""
     if not rows:
         return
@@ -27,7 +27,7 @@ def insert_rows(connection: Connection, table: Table, rows: Sequence[tuple[Any, 
         statement = f"{_COPY}{table.name} ({names}) FROM STDIN"
     else:
         statement = f"INSERT INTO {table.name} ({names}) VALUES ({', '.join('?' for _ in table.columns)})"
-    connection.exec_driver_sql(statement, list(rows))
+    connection.exec_driver_sql(statement, rows)
 
 
 def send_copies(engine: Engine) -> None:
