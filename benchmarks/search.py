@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import json
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -25,7 +24,7 @@ from statistics import median
 from typing import Any
 
 import numpy as np
-from sqlalchemy import event, func, select, update
+from sqlalchemy import Connection, event, func, select, update
 
 from core.page import PageReference
 from core.recipe import Recipe
@@ -190,8 +189,7 @@ def _time(engine: Engine, text: str) -> tuple[list[float], list[float]]:
     """Milliseconds of the statements in the database, and of the whole search, of N_TIMES each."""
     with _noted(engine) as statements:
         find_characters(engine, text, limit=N_HITS)
-    inside = _explained if engine.dialect.name == "postgresql" else _executed
-    inside_ms = [sum(inside(engine, *statement) for statement in statements) for _ in range(N_TIMES)]
+    inside_ms = [_inside(engine, statements) for _ in range(N_TIMES)]
     whole_ms = [_milliseconds(lambda: find_characters(engine, text, limit=N_HITS)) for _ in range(N_TIMES)]
     return inside_ms, whole_ms
 
@@ -202,7 +200,7 @@ def _noted(engine: Engine) -> Iterator[list[tuple[str, Any]]]:
     sent: list[tuple[str, Any]] = []
 
     def note(_connection: object, _cursor: object, statement: str, parameters: Any, *_: object) -> None:
-        if statement.startswith("SELECT"):
+        if statement != "BEGIN":
             sent.append((statement, parameters))
 
     event.listen(engine, "before_cursor_execute", note)
@@ -210,18 +208,27 @@ def _noted(engine: Engine) -> Iterator[list[tuple[str, Any]]]:
     event.remove(engine, "before_cursor_execute", note)
 
 
-def _explained(engine: Engine, statement: str, parameters: Any) -> float:
+def _inside(engine: Engine, statements: list[tuple[str, Any]]) -> float:
+    """Milliseconds of a search's statements, in a transaction as they were sent."""
+    work = _explained if engine.dialect.name == "postgresql" else _executed
+    milliseconds = 0.0
     with engine.connect() as connection:
-        answer = connection.exec_driver_sql(
-            f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", parameters
-        ).scalar_one()
-    plan = json.loads(answer) if isinstance(answer, str) else answer
-    return float(plan[0]["Planning Time"] + plan[0]["Execution Time"])
+        for statement, parameters in statements:
+            if statement.startswith("SELECT"):
+                milliseconds += work(connection, statement, parameters)
+            else:
+                connection.exec_driver_sql(statement, parameters)
+    return milliseconds
 
 
-def _executed(engine: Engine, statement: str, parameters: Any) -> float:
-    with engine.connect() as connection:
-        return _milliseconds(lambda: connection.exec_driver_sql(statement, parameters).all())
+def _explained(connection: Connection, statement: str, parameters: Any) -> float:
+    answer = connection.exec_driver_sql(f"EXPLAIN (ANALYZE, FORMAT JSON) {statement}", parameters)
+    (plan,) = answer.scalar_one()
+    return float(plan["Planning Time"] + plan["Execution Time"])
+
+
+def _executed(connection: Connection, statement: str, parameters: Any) -> float:
+    return _milliseconds(lambda: connection.exec_driver_sql(statement, parameters).all())
 
 
 def _milliseconds(work: Callable[[], object]) -> float:
