@@ -18,9 +18,10 @@ from sqlalchemy.engine import Inspector
 
 import migrations
 from core.store.queries import run_summary
+from core.store.search import find_characters
 from core.store.session import connect, open_database, upgrade
 from core.store.tables import SCHEMA_REVISION, metadata
-from tests.simple_store import make_pages, start_run
+from tests.simple_store import make_pages, make_reading, read_all, start_run
 
 _ROOT = Path(__file__).parents[1]
 
@@ -126,7 +127,7 @@ def test_the_statements_can_be_shown_without_a_database(
 _REBUILD_PAGE = """
 from alembic import op
 
-revision, down_revision = "0002", "0001"
+revision, down_revision = "0003", "0002"
 
 def upgrade():
     with op.batch_alter_table("page", recreate="always"):
@@ -140,10 +141,25 @@ def test_a_table_that_is_rebuilt_keeps_the_rows_that_point_to_it(
     engine = open_database(sqlite_url)
     run_id, _ = start_run(engine, make_pages(2))
     folder = shutil.copytree(Path(migrations.__file__).parent, tmp_path / "migrations")
-    (folder / "versions" / "0002_rebuild_page.py").write_text(_REBUILD_PAGE)
+    (folder / "versions" / "0003_rebuild_page.py").write_text(_REBUILD_PAGE)
     monkeypatch.setattr(migrations, "__file__", str(folder / "__init__.py"))
 
     upgrade(sqlite_url)
 
     assert run_summary(engine, run_id).queued == 2
+    engine.dispose()
+
+
+def test_phrases_read_before_pairs_were_kept_are_found(urls: dict[str, str]) -> None:
+    upgrade(urls["migrated"])
+    engine = open_database(urls["migrated"])
+    start_run(engine, make_pages(2))
+    read_all(engine, make_reading("いろ", "は"), make_reading("ろ"))
+
+    with engine.begin() as connection:
+        config = Config(_ROOT / "alembic.ini", attributes={"connection": connection})
+        command.downgrade(config, "0001")
+    upgrade(urls["migrated"])
+
+    assert [(hit.page, hit.position) for hit in find_characters(engine, "ろは")] == [("tale_001", 1)]
     engine.dispose()

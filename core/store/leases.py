@@ -19,7 +19,6 @@ from sqlalchemy import (
     and_,
     case,
     delete,
-    insert,
     or_,
     select,
     update,
@@ -27,10 +26,11 @@ from sqlalchemy import (
 
 from core.page import Reading, Scores, Truth
 from core.store import tables
+from core.store.bulk import insert_rows
 from core.store.relations import is_asked_for, newest_run, newest_source
 from core.store.rows import character_rows, mask_to_png, row_to_truth, storable
 from core.store.scores import replace_scores
-from core.store.session import brief_transaction, now, read_transaction, try_alone, upsert
+from core.store.session import brief_transaction, moment, now, read_transaction, try_alone, upsert
 from core.store.tables import Status
 
 #: If nobody returned expired leases for so long, there was an outage: the database or
@@ -96,7 +96,7 @@ def claim(
             .values(
                 status=Status.LEASED,
                 worker=worker,
-                lease_until=now(connection) + timedelta(seconds=lease_s),
+                lease_until=moment(connection) + timedelta(seconds=lease_s),
                 lease_size=len(claimed),
             )
         )
@@ -111,7 +111,7 @@ def renew(engine: Engine, worker: str, reading_ids: Sequence[int], *, lease_s: f
     transactions may have forgotten that it was done. Such leases run out.
     """
     with brief_transaction(engine) as connection:
-        until = now(connection) + timedelta(seconds=lease_s)
+        until = moment(connection) + timedelta(seconds=lease_s)
         held = and_(_leased_to(worker), tables.reading.c.id.in_(reading_ids))
         return change_readings(connection, held, lease_until=until)
 
@@ -213,8 +213,7 @@ def save_reading(
         if not _finish(connection, reading_id, worker, outcome):
             return False
         connection.execute(delete(tables.character).where(tables.character.c.reading_id == reading_id))
-        if rows := character_rows(reading_id, reading.characters):
-            connection.execute(insert(tables.character), rows)
+        insert_rows(connection, tables.character, character_rows(reading_id, reading.characters))
         replace_scores(connection, reading_id, scores, truth=truth)
         _set_page_size(connection, reading_id, reading)
     return True
@@ -351,7 +350,7 @@ def _finish(connection: Connection, reading_id: int, worker: str, outcome: Mappi
         .where(reading.id == reading_id, _leased_to(worker))
         .values(
             **outcome,
-            finished_at=now(connection),
+            finished_at=moment(connection),
             announced_at=None,
             lease_until=None,
             lease_size=None,

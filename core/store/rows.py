@@ -7,9 +7,11 @@ import io
 import json
 from collections.abc import Sequence
 from dataclasses import fields
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from core.page import Box, Character, LabelledBox, Scores, Truth
+from core.store.bulk import to_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -34,23 +36,24 @@ def png_to_mask(png: bytes) -> NDArray[np.bool_]:
         return np.asarray(image, dtype=np.bool_)
 
 
-def character_rows(reading_id: int, characters: Sequence[Character]) -> list[dict[str, Any]]:
-    """Rows of the table `character`, positions counted from 0."""
+def character_rows(reading_id: int, characters: Sequence[Character]) -> list[tuple[Any, ...]]:
+    """Rows for `insert_rows`, in the order of the columns of the table `character`; positions from 0."""
     return [
-        {
-            "reading_id": reading_id,
-            "position": position,
-            "column_number": character.column_number,
-            "x": character.box.x,
-            "y": character.box.y,
-            "width": character.box.width,
-            "height": character.box.height,
-            "label": character.label,
-            "confidence": character.confidence,
+        (
+            reading_id,
+            position,
+            character.column_number,
+            character.box.x,
+            character.box.y,
+            character.box.width,
+            character.box.height,
+            character.label,
+            character.confidence,
             # Four decimals: a fifth says nothing, and there are hundreds of these a page.
-            "alternatives": [[label, round(share, 4)] for label, share in character.alternatives],
-        }
-        for position, character in enumerate(characters)
+            to_json([[label, round(share, 4)] for label, share in character.alternatives]),
+            following.label if following is not None else None,
+        )
+        for position, (character, following) in enumerate(zip_longest(characters, characters[1:]))
     ]
 
 

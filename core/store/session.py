@@ -6,12 +6,10 @@ store as DatabaseError, so that callers can wait and try again without SQLAlchem
 
 from __future__ import annotations
 
-import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +17,7 @@ from sqlalchemy import (
     URL,
     ColumnElement,
     Connection,
+    DateTime,
     Engine,
     MetaData,
     Table,
@@ -34,6 +33,7 @@ from sqlalchemy import (
 from core.errors import DatabaseError
 from core.host import machine
 from core.store import tables
+from core.store.bulk import send_copies, to_json
 from core.store.tables import SCHEMA_REVISION
 
 __all__ = [
@@ -41,6 +41,7 @@ __all__ = [
     "brief_transaction",
     "connect",
     "describe",
+    "moment",
     "now",
     "open_database",
     "read_transaction",
@@ -74,10 +75,9 @@ def connect(url: str) -> Engine:
         DatabaseError: the URL is none, names another kind of database, or the driver is missing.
     """
     parsed = _parse(url)
-    serialize = partial(json.dumps, ensure_ascii=False, separators=(",", ":"))
     if parsed.get_backend_name() == "sqlite":
         arguments: dict[str, Any] = {"timeout": LOCK_TIMEOUT_S}
-        engine = create_engine(parsed, json_serializer=serialize, connect_args=arguments)
+        engine = create_engine(parsed, json_serializer=to_json, connect_args=arguments)
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
@@ -87,11 +87,13 @@ def connect(url: str) -> Engine:
     }
     arguments = {name: value for name, value in arguments.items() if name not in parsed.query}
     try:
-        return create_engine(parsed, json_serializer=serialize, connect_args=arguments, pool_pre_ping=True)
+        engine = create_engine(parsed, json_serializer=to_json, connect_args=arguments, pool_pre_ping=True)
     except ImportError as error:
         raise DatabaseError(
             "PostgreSQL needs its driver; install it with `pip install 'fumikura[postgres]'`"
         ) from error
+    send_copies(engine)
+    return engine
 
 
 def open_database(url: str) -> Engine:
@@ -197,6 +199,13 @@ def now(connection: Connection) -> datetime:
     return time.astimezone(UTC)
 
 
+def moment(connection: Connection) -> Any:
+    """What `now` gives, to be written into a statement: PostgreSQL need not be asked for it first."""
+    if connection.dialect.name == "sqlite":
+        return now(connection)
+    return func.clock_timestamp(type_=DateTime(timezone=True))
+
+
 def serialize_writers(connection: Connection, purpose: str) -> None:
     """Let one transaction of this purpose run at a time, until it ends.
 
@@ -239,13 +248,14 @@ def _hold_file(connection: Connection) -> None:
     """
     gate, time = tables.gate.c, now(connection)
     mine = f"host {machine()}"
-    others = select(gate.name).where(gate.name.startswith("host "), gate.name != mine, gate.next_at > time)
-    if connection.execute(others).first() is not None:
+    hosts = select(gate.name, gate.next_at).where(gate.name.startswith("host "))
+    held_until: dict[str, datetime] = dict(connection.execute(hosts).all())
+    until = held_until.pop(mine, None)
+    if any(other > time for other in held_until.values()):
         raise DatabaseError(
             f"another machine writes into {describe(connection.engine.url)}; use PostgreSQL for several"
             f" machines, or wait until that one has been done for {HOLD_S:.0f} seconds"
         )
-    until = connection.scalar(select(gate.next_at).where(gate.name == mine))
     if until is None or until < time + timedelta(seconds=HOLD_S / 2):
         held = upsert(connection, tables.gate).values(name=mine, next_at=time + timedelta(seconds=HOLD_S))
         connection.execute(

@@ -36,7 +36,7 @@ from core.page import Scores
 
 #: The newest revision in migrations/versions. Alembic knows it too, but takes half a
 #: second to ask.
-SCHEMA_REVISION = "0001"
+SCHEMA_REVISION = "0002"
 
 
 class Status(StrEnum):
@@ -182,6 +182,8 @@ reading = Table(
     Column("mask", LargeBinary),
     UniqueConstraint("page_id", "recipe_id"),
     Index(None, "recipe_id", "status", "id"),
+    # The feeder counts the few that are announced among the many that wait, twice a second.
+    Index(None, "recipe_id", "status", "announced_at"),
     Index(None, "status", "worker"),
 )
 
@@ -198,8 +200,12 @@ character = Table(
     Column("label", Text, nullable=False),
     Column("confidence", Float, nullable=False),
     Column("alternatives", JSON, nullable=False),
-    # Phrase search joins a table of characters with itself along this index.
+    # Of the character at the next position; NULL at the end of a page.
+    Column("next_label", Text),
+    # Searches go along these, a phrase by its first two labels: however common each of them is,
+    # only the places where both stand are looked at.
     Index(None, "label", "reading_id", "position"),
+    Index(None, "label", "next_label", "reading_id", "position"),
     sqlite_with_rowid=False,
 )
 
