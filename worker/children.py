@@ -120,13 +120,13 @@ class Children:
         if all(child.process is None and child.is_hopeless for child in self._children):
             raise FumikuraError(self._last_words(self._children[-1]))
 
-    def stop(self) -> None:
-        """End all children, which hand back what they have not read; by force after GRACE_S."""
+    def stop(self, *, grace_s: float = GRACE_S) -> None:
+        """End all children, which hand back what they have not read; by force after so many seconds."""
         processes = [child.process for child in self._children if child.process is not None]
         try:
             for process in processes:
                 process.terminate()
-            deadline_s = time.monotonic() + GRACE_S
+            deadline_s = time.monotonic() + grace_s
             with suppress(subprocess.TimeoutExpired):
                 for process in processes:
                     process.wait(max(0.0, deadline_s - time.monotonic()))
