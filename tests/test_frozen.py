@@ -102,7 +102,7 @@ def frozen_at(engine: Engine, n_statements: int, work: Callable[[], object]) -> 
     ("work", "least"),
     [
         (feed, 10),
-        (lambda engine: read(engine, [2], worker=_FROZEN), 15),
+        (lambda engine: read(engine, [2], worker=_FROZEN), 10),
         (lambda engine: hand_back(engine, _FROZEN), 2),
         (lambda engine: save_failure(engine, 2, "torn", worker=_FROZEN), 2),
     ],
