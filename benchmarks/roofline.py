@@ -32,17 +32,8 @@ _SIDE = 4096
 
 
 def main(archive: str, device: str = "cpu") -> None:
-    settings, parameters = Settings(), Parameters()
-    segmenter, classifier = load_networks(settings, device)
-    pages = [
-        torch.from_numpy(
-            load_page(
-                KnownPage(page, None, None), long_side=parameters.long_side, max_pixels=settings.max_pixels
-            ).pixels
-        ).permute(2, 0, 1)
-        for page in list_pages([archive]).pages[:N_PAGES]
-    ]
-    cut, characters = _inputs(pages, segmenter, classifier, device)
+    segmenter, classifier = load_networks(Settings(), device)
+    cut, characters = inputs_of(archive, segmenter, classifier, device)
     dtype = torch.bfloat16 if is_bf16_fast(torch.device(device)) else torch.float32
     operations_s, bytes_s = _peaks(device, dtype)
     print(
@@ -64,11 +55,21 @@ def main(archive: str, device: str = "cpu") -> None:
         )
 
 
-def _inputs(
-    pages: list[Tensor], segmenter: Segmenter, classifier: Classifier, device: str
+def inputs_of(
+    archive: str, segmenter: Segmenter, classifier: Classifier, device: str
 ) -> tuple[Tensor, Tensor]:
-    """Patches of one shape, and the crops of all characters."""
+    """Of an archive's first pages, padded to one shape: patches, and the crops of all characters."""
     parameters, stride = Parameters(), segmenter.config.stride
+    pages = [
+        torch.from_numpy(
+            load_page(
+                KnownPage(page, None, None),
+                long_side=parameters.long_side,
+                max_pixels=Settings().max_pixels,
+            ).pixels
+        ).permute(2, 0, 1)
+        for page in list_pages([archive]).pages[:N_PAGES]
+    ]
     height, width = (max(page.shape[side] for page in pages) for side in (1, 2))
     grid = patches.Grid(height, width, parameters.patch_side, parameters.halo, stride)
     padded = [

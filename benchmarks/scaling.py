@@ -22,48 +22,28 @@ from statistics import median
 
 import torch
 
-from core import crops, patches
-from core.archive import list_pages
-from core.comparison import KnownPage, load_page
+from benchmarks.roofline import N_PAGES, inputs_of
 from core.reader import load_networks
 from core.recipe import Parameters
 from core.settings import Settings
 
 ROUNDS = 3
-#: Pages that a bare process has, and how often it runs the networks on them.
-N_PAGES, REPEATS = 4, 12
+#: How often a bare process runs the networks on its pages.
+REPEATS = 12
 
 
 def bare(archive: str) -> float:
     """Pages/s of the two networks alone, in this process."""
     torch.set_num_threads(1)
-    settings, parameters = Settings(threads=1), Parameters()
-    segmenter, classifier = load_networks(settings, "cpu")
-    pages = [
-        torch.from_numpy(
-            load_page(
-                KnownPage(page, None, None), long_side=parameters.long_side, max_pixels=settings.max_pixels
-            ).pixels
-        ).permute(2, 0, 1)
-        for page in list_pages([archive]).pages[:N_PAGES]
-    ]
-    grids = [
-        patches.Grid(*page.shape[1:], parameters.patch_side, parameters.halo, stride=segmenter.config.stride)
-        for page in pages
-    ]
-    cut = torch.cat([patches.cut(page, grid) for page, grid in zip(pages, grids, strict=True)])
-    maps = segmenter.maps(cut)
-    boxes = [
-        crops.find_boxes(page_maps, peak_threshold=segmenter.config.peak_threshold) for page_maps in maps
-    ]
-    characters = crops.cut_crops(pages, boxes, side=classifier.config.crop_side)
+    segmenter, classifier = load_networks(Settings(threads=1), "cpu")
+    cut, characters = inputs_of(archive, segmenter, classifier, "cpu")
     print("ready", flush=True)
     sys.stdin.readline()  # until all are ready
     started_s = time.perf_counter()
     for _ in range(REPEATS):
         segmenter.maps(cut)
-        classifier.best(characters, parameters.n_labels)
-    return REPEATS * len(pages) / (time.perf_counter() - started_s)
+        classifier.best(characters, Parameters().n_labels)
+    return REPEATS * N_PAGES / (time.perf_counter() - started_s)
 
 
 def run_bare(archive: str, n: int) -> float:
