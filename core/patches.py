@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +86,19 @@ def cut(page: Tensor, grid: Grid) -> Tensor:
     """The patches (N, C, P, Q) of a page (C, H, W), in the order of ``grid.corners``."""
     height, width = _covered(grid)
     # The edge is repeated rather than padded with white: a white border is an edge that no page has.
-    padded = functional.pad(
-        page[None].float(), (0, width - grid.width, 0, height - grid.height), mode="replicate"
-    )[0].to(page.dtype)
+    # (By hand, since torch repeats no edges of whole numbers.)
+    right = page[:, :, -1:].expand(-1, -1, width - grid.width)
+    padded = torch.cat([page, right], dim=2)
+    below = padded[:, -1:].expand(-1, height - grid.height, -1)
+    padded = torch.cat([padded, below], dim=1)
     patch_height, patch_width = grid.shape
     return torch.stack([padded[:, y : y + patch_height, x : x + patch_width] for y, x in grid.corners])
 
 
 def join(patches: Tensor, grid: Grid) -> Tensor:
     """The map (C, H, W) of the page that patches (N, C, P, Q) make together."""
+    if len(patches) == 1:
+        return patches[0, :, : grid.height, : grid.width]
     patch_height, patch_width = grid.shape
     joined = patches.new_empty(patches.shape[1], *_covered(grid))
     for patch, (y, x) in zip(patches, grid.corners, strict=True):
