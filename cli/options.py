@@ -81,7 +81,8 @@ _SETTINGS = {
             "--workers",
             type=click.IntRange(min=1),
             metavar="N",
-            help="Worker processes for each device. [FUMIKURA_WORKERS; default: 1]",
+            help="Worker processes for each device. [FUMIKURA_WORKERS; default: 1; with --devices auto and"
+            " without a GPU one for each core, as far as memory goes]",
         ),
     ],
     "device": [

@@ -16,7 +16,7 @@ _CHOICES = {"log_format": ("text", "json")}
 _YES_OR_NO = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 #: Numbers of which 0 means something.
-_MAY_BE_ZERO = frozenset({"threads", "context_weight", "metrics_port", "stall_limit_s"})
+_MAY_BE_ZERO = frozenset({"workers", "threads", "context_weight", "metrics_port", "stall_limit_s"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,8 @@ class Settings:
         database_url: SQLAlchemy URL; a plain path is a SQLite file.
         broker_url: Celery broker; None means that `run` brings its own queue in a private folder.
         devices: "auto", or a comma-separated list such as "cpu" or "cuda:0,cuda:1".
-        workers: worker processes for each device.
+        workers: worker processes for each device; 0 means one, or for "auto" without a GPU one for each
+            core, as far as memory goes.
         segmenter_path: weights file; None means the one that ships.
         classifier_path: likewise.
         context_path: likewise.
@@ -62,7 +63,7 @@ class Settings:
     database_url: str = "sqlite:///fumikura.db"
     broker_url: str | None = None
     devices: str = "auto"
-    workers: int = 1
+    workers: int = 0
     segmenter_path: Path | None = None
     classifier_path: Path | None = None
     context_path: Path | None = None

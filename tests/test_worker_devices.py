@@ -10,7 +10,14 @@ import pytest
 from core.errors import UsageError
 from core.settings import Settings, read_settings
 from worker import devices
-from worker.devices import child_environment, device_within, find_devices, n_cores
+from worker.devices import (
+    child_environment,
+    device_within,
+    find_devices,
+    free_memory,
+    n_cores,
+    worker_devices,
+)
 
 
 def test_a_list_of_devices_is_taken_as_given() -> None:
@@ -73,3 +80,38 @@ def test_a_worker_gets_the_settings_of_its_launcher() -> None:
 
     assert read_settings(environment) == settings.overridden(threads=n_cores())
     assert environment["PATH"] == os.environ["PATH"]
+
+
+def test_without_a_gpu_auto_means_a_worker_for_each_core_as_far_as_memory_goes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(devices, "_has_driver", lambda: False)
+    monkeypatch.setattr(devices, "n_cores", lambda: 6)
+
+    monkeypatch.setattr(devices, "free_memory", lambda: 100 << 30)
+    assert worker_devices(Settings()) == ["cpu"] * 6
+    monkeypatch.setattr(devices, "free_memory", lambda: 5 << 30)
+    assert worker_devices(Settings()) == ["cpu"] * 2
+    monkeypatch.setattr(devices, "free_memory", lambda: 1 << 30)
+    assert worker_devices(Settings()) == ["cpu"]
+
+
+def test_as_many_workers_as_one_asks_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "_has_driver", lambda: False)
+
+    assert worker_devices(Settings(devices="cpu")) == ["cpu"]
+    assert worker_devices(Settings(workers=3)) == ["cpu"] * 3
+    assert worker_devices(Settings(devices="cuda:0,cuda:1", workers=2)) == ["cuda:0"] * 2 + ["cuda:1"] * 2
+
+
+def test_a_container_has_no_more_memory_than_it_may_use(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limit = tmp_path / "memory.max"
+    monkeypatch.setattr(devices, "_MEMORY_LIMITS", (str(limit), str(tmp_path / "none")))
+    free = free_memory()
+
+    limit.write_text("4096\n")
+    assert free_memory() == 4096
+    limit.write_text("max\n")
+    assert free_memory() == pytest.approx(free, rel=0.2)

@@ -22,7 +22,7 @@ from core.settings import Settings
 from core.store.leases import hand_back, return_leases
 from core.store.session import Engine
 from worker.child import AWAY, UNFIT
-from worker.devices import child_environment, device_within, find_devices
+from worker.devices import child_environment, device_within, worker_devices
 from worker.emergency import TOOK_TOO_LONG
 from worker.host import worker_name
 from worker.metrics import Metrics
@@ -70,9 +70,10 @@ class Child:
 
 
 class Children:
-    """One worker process a device, times `settings.workers`.
+    """The worker processes of this machine.
 
     Args:
+        most: so many at most; None means as many as the settings want.
         logs: folder for what the children write to standard error; None passes it on to ours.
         command: what starts a child.
         metrics: where the children's reports are counted; None means that nobody listens to them.
@@ -84,6 +85,7 @@ class Children:
         settings: Settings,
         recipe: Recipe,
         *,
+        most: int | None = None,
         logs: Path | None = None,
         command: Sequence[str] = COMMAND,
         metrics: Metrics | None = None,
@@ -94,7 +96,7 @@ class Children:
         self._logs = logs
         self._command = command
         self._metrics = metrics
-        devices = [device for device in find_devices(settings.devices) for _ in range(settings.workers)]
+        devices = worker_devices(settings)[:most]
         self._children = [Child(number, device) for number, device in enumerate(devices)]
         if metrics is not None:
             for child in self._children:

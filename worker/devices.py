@@ -10,11 +10,19 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+import psutil
+
 from core.errors import UsageError
 from core.settings import Settings
 
 #: Libraries that each start as many threads as there are cores, in every process.
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+#: What a worker on a CPU takes at most, with pages like those of docs/reliability.md.
+WORKER_BYTES = 2 << 30
+
+#: What a container may use, in either version of Linux's control groups.
+_MEMORY_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
 
 _COUNT_CUDA = "import torch; print(torch.cuda.device_count())"
 
@@ -41,6 +49,21 @@ def find_devices(wanted: str) -> list[str]:
     return devices
 
 
+def worker_devices(settings: Settings) -> list[str]:
+    """The device of each worker process.
+
+    Raises:
+        UsageError: a word of `settings.devices` is no device.
+    """
+    devices = find_devices(settings.devices)
+    if settings.workers:
+        return [device for device in devices for _ in range(settings.workers)]
+    if settings.devices == "auto" and devices == ["cpu"]:
+        # Two threads do not read a page twice as fast as one, two workers do read twice as many.
+        return ["cpu"] * max(1, min(n_cores(), free_memory() // WORKER_BYTES))
+    return devices
+
+
 def child_environment(settings: Settings, device: str, n_children: int) -> dict[str, str]:
     """Environment of a worker process that is to see one device and its share of the cores."""
     threads = settings.threads or max(1, n_cores() // n_children)
@@ -48,6 +71,9 @@ def child_environment(settings: Settings, device: str, n_children: int) -> dict[
         **os.environ,
         **settings.overridden(threads=threads).to_environment(),
         **dict.fromkeys(_THREAD_VARIABLES, str(threads)),
+        # For torch: tensors in pages of 2 MiB where Linux gives them. Page by page, getting the memory of
+        # a large map takes as long as a convolution of it.
+        "THP_MEM_ALLOC_ENABLE": "1",
         # A worker that sees only its own device cannot take memory on another by mistake.
         "CUDA_VISIBLE_DEVICES": _visible(device, os.environ),
     }
@@ -63,6 +89,12 @@ def n_cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def free_memory() -> int:
+    """Bytes that this process and its children may still take."""
+    limits = [path.read_text().strip() for name in _MEMORY_LIMITS if (path := Path(name)).is_file()]
+    return min([psutil.virtual_memory().available, *(int(limit) for limit in limits if limit.isdigit())])
 
 
 def _visible(device: str, environment: Mapping[str, str]) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -56,7 +57,9 @@ def run_locally(
         if is_private:
             settings = replace(settings, broker_url=folder_url(folder))
         logs = None if log.isEnabledFor(logging.INFO) else folder
-        children = Children(engine, settings, recipe, logs=logs, command=command)
+        # More workers than messages would only start and end.
+        n_messages = math.ceil(run_summary(engine, run_id).queued / settings.chunk_size)
+        children = Children(engine, settings, recipe, most=max(1, n_messages), logs=logs, command=command)
         feed = Feed(engine, make_app(settings, recipe), recipe, settings, run_id=run_id)
         stack.callback(children.stop)
         stack.enter_context(feeding(feed))
