@@ -26,6 +26,7 @@ from benchmarks.roofline import N_PAGES, inputs_of
 from core.reader import load_networks
 from core.recipe import Parameters
 from core.settings import Settings
+from worker.devices import child_environment
 
 ROUNDS = 3
 #: How often a bare process runs the networks on its pages.
@@ -48,9 +49,11 @@ def bare(archive: str) -> float:
 
 def run_bare(archive: str, n: int) -> float:
     """Pages/s of n bare processes together."""
-    command = [*_on_cores(n), sys.executable, "-m", "benchmarks.scaling", archive, "--bare"]
+    command = [*on_cores(n), sys.executable, "-m", "benchmarks.scaling", archive, "--bare"]
+    environment = child_environment(Settings(threads=1), "cpu", n)
     processes = [
-        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(n)
+        subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment)
+        for _ in range(n)
     ]
     for process in processes:
         assert process.stdout is not None
@@ -70,16 +73,15 @@ def _answers(processes: Sequence[subprocess.Popen[str]]) -> list[str]:
 def run_workers(archive: str, n: int) -> float:
     """Pages/s of `fumikura run` with n workers, start-up left out."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [*_on_cores(n), str(Path(sys.executable).with_name("fumikura")), "run", archive]
+        command = [*on_cores(n), str(Path(sys.executable).with_name("fumikura")), "run", archive]
         command += ["--db", f"{folder}/pages.db", "--workers", str(n), "--devices", "cpu", "--json"]
-        settings = Settings(threads=1).to_environment()
-        answer = subprocess.run(
-            command, check=True, stdout=subprocess.PIPE, text=True, env={**os.environ, **settings}
-        )
+        environment = {**os.environ, "FUMIKURA_THREADS": "1"}
+        answer = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=environment)
     return float(json.loads(answer.stdout.splitlines()[-1])["steady_pages_per_second"])
 
 
-def _on_cores(n: int) -> list[str]:
+def on_cores(n: int) -> list[str]:
+    """What comes before a command that is to use the first n cores alone."""
     return ["taskset", "--cpu-list", ",".join(str(core) for core in range(n))]
 
 
