@@ -1,11 +1,12 @@
-"""Read many pages with one worker process: does it grow?
+"""Read many pages with one worker process: does it grow, or become slower?
 
     python -m benchmarks.memory PAGES OUT [N]        with the weights that ship
     python -m benchmarks.memory PAGES OUT N --quick  with a reader that does nothing: all the rest
 
 PAGES is a folder of JPEGs, read again and again, each time with other bytes behind their end. OUT is a
-folder for them and the database. Prints Markdown: what the worker holds after each tenth of the pages, and
-by how much it grows in a thousand, after a straight line through all but the first fifth of them.
+folder for them and the database. Prints Markdown: what the worker holds after each tenth of the pages, what
+processor time a page of that tenth took, of the worker and of the run that feeds it, and by how much the
+worker grows in a thousand, after a straight line through all but the first fifth of them.
 """
 
 from __future__ import annotations
@@ -40,7 +41,7 @@ def main() -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
     archive = _write_archive(arguments.pages, arguments.out, arguments.n_pages)
     samples = np.array(_read(archive, arguments.out / "memory.db", is_quick=arguments.quick))
-    _report(samples[:, 0], samples[:, 1])
+    _report(*samples.T)
 
 
 def _write_archive(pages: Path, out: Path, n_pages: int) -> Path:
@@ -52,18 +53,21 @@ def _write_archive(pages: Path, out: Path, n_pages: int) -> Path:
     return path
 
 
-def _read(archive: Path, database: Path, *, is_quick: bool) -> list[tuple[int, float]]:
-    """Pages done and the worker's resident MiB, a few times a second."""
+def _read(archive: Path, database: Path, *, is_quick: bool) -> list[tuple[int, float, float]]:
+    """Pages done, the worker's resident MiB, and all processor seconds so far; a few times a second."""
     settings = Settings().overridden(devices="cpu", database_url=str(database))
     recipe = simple_reader.RECIPE if is_quick else recipe_of(settings)
     engine = open_database(settings.database_url)
     run_id = add_run(engine, recipe, command="benchmarks.memory")
     add_pages(engine, run_id, list_pages([str(archive)], limits=settings.limits).pages)
-    samples: list[tuple[int, float]] = []
+    samples: list[tuple[int, float, float]] = []
+    run = psutil.Process()
 
     def look(summary: RunSummary) -> None:
-        held = sum(child.memory_info().rss for child in psutil.Process().children(recursive=True))
-        samples.append((summary.done, held / 2**20))
+        workers = run.children(recursive=True)
+        held = sum(worker.memory_info().rss for worker in workers)
+        times = [process.cpu_times() for process in (run, *workers)]
+        samples.append((summary.done, held / 2**20, sum(time.user + time.system for time in times)))
 
     command = simple_reader.COMMAND if is_quick else COMMAND
     run_locally(settings, engine, run_id, recipe, on_progress=look, stop=threading.Event(), command=command)
@@ -71,11 +75,14 @@ def _read(archive: Path, database: Path, *, is_quick: bool) -> list[tuple[int, f
     return [sample for sample in samples if sample[0]]
 
 
-def _report(n_done: np.ndarray, held_mib: np.ndarray) -> None:
-    print(f"| pages | MiB |\n|{'---|' * 2}")
+def _report(n_done: np.ndarray, held_mib: np.ndarray, cpu_s: np.ndarray) -> None:
+    print(f"| pages | MiB | CPU ms a page |\n|{'---|' * 3}")
+    before = 0
     for n_pages in np.linspace(n_done[-1] / 10, n_done[-1], 10):
-        near = held_mib[n_done <= n_pages]
-        print(f"| {n_pages:.0f} | {near[-1]:.0f} |")
+        last = np.flatnonzero(n_done <= n_pages)[-1]
+        page_ms = 1000 * (cpu_s[last] - cpu_s[before]) / (n_done[last] - n_done[before])
+        print(f"| {n_pages:.0f} | {held_mib[last]:.0f} | {page_ms:.1f} |")
+        before = last
     is_warm = n_done > n_done[-1] / 5
     slope, _ = np.polyfit(n_done[is_warm], held_mib[is_warm], 1)
     print(f"\nGrowth in 1,000 pages: {1000 * slope:.1f} MiB; at most {held_mib.max():.0f} MiB")

@@ -220,6 +220,16 @@ def test_a_folded_network_says_what_it_said() -> None:
         assert torch.allclose(model(inputs), wanted, atol=1e-4)
 
 
+def test_in_bf16_scores_are_not_rounded_to_it(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    save_segmenter(tmp_path / "s.safetensors", UNet(SMALL_UNET), SMALL_UNET)
+    segmenter = Segmenter(tmp_path / "s.safetensors", device="cpu", precision="bf16", patches_per_batch=8)
+
+    sizes = segmenter.maps(torch.randint(0, 256, (1, 3, 32, 32), dtype=torch.uint8))[:, 2:]
+
+    assert not torch.equal(sizes, sizes.bfloat16().float())
+
+
 @pytest.mark.parametrize(
     "error",
     [

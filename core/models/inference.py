@@ -29,6 +29,7 @@ class Segmenter:
     def __init__(self, path: Path, *, device: str, precision: str, patches_per_batch: int) -> None:
         model, self.config = load_segmenter(path)
         fold_normalisation(model)
+        end_in_single_precision(model)
         self._model = Batches(model, device=device, precision=precision, batch_size=patches_per_batch)
 
     def maps(self, patches: Tensor) -> Tensor:
@@ -41,7 +42,7 @@ class Segmenter:
 
     @staticmethod
     def _score(model: nn.Module, patches: Tensor) -> Tensor:
-        maps: Tensor = model(patches.float() / 255).float()
+        maps: Tensor = model(patches.float() / 255)
         maps[:, :2].sigmoid_()
         return maps
 
@@ -52,6 +53,7 @@ class Classifier:
     def __init__(self, path: Path, *, device: str, precision: str, crops_per_batch: int) -> None:
         model, self.config, self.vocabulary = load_classifier(path)
         fold_normalisation(model)
+        end_in_single_precision(model)
         self._model = Batches(model, device=device, precision=precision, batch_size=crops_per_batch)
 
     def best(self, crops: Tensor, n_labels: int) -> tuple[Tensor, Tensor]:
@@ -64,7 +66,7 @@ class Classifier:
         n_labels = min(n_labels, len(self.vocabulary))
         if not len(crops):
             return torch.empty(0, n_labels), torch.empty(0, n_labels, dtype=torch.long)
-        logits = self._model(crops, lambda model, batch: model(batch / 255).float())
+        logits = self._model(crops, lambda model, batch: model(batch / 255))
         probabilities, numbers = logits.softmax(dim=1).topk(n_labels, dim=1)
         return probabilities.cpu(), numbers.cpu()
 
@@ -123,6 +125,28 @@ class Batches:
                     continue
                 start += len(batch)
         return torch.cat(outputs)
+
+
+def end_in_single_precision(model: nn.Module) -> None:
+    """Let the last two layers that have weights compute in fp32, whatever the others do, in place.
+
+    In bf16 sizes of characters would come in steps of three per cent, and labels that are nearly as
+    likely would be chosen by rounding: 98.8 % of the characters would be those that fp32 reads, not 99.6 %.
+    """
+    layers = [name for name, layer in model.named_modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
+    for name in layers[-2:]:
+        model.set_submodule(name, _InSinglePrecision(model.get_submodule(name)))
+
+
+class _InSinglePrecision(nn.Module):
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, enabled=False):
+            y: Tensor = self.layer(x.float())
+        return y
 
 
 def fold_normalisation(model: nn.Module) -> None:
