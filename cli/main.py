@@ -81,7 +81,7 @@ def main(debug: bool) -> None:
     To begin:
       fumikura run scans.zip              read all pages into ./fumikura.db
       fumikura query characters 人        where does this character stand?
-      fumikura show 200010454_00016_1     draw what was read over the page
+      fumikura show drawn_001             draw what was read over a page
 
     Every option that a command leaves open can stand in a FUMIKURA_* variable;
     `fumikura COMMAND --help` names it.

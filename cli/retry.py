@@ -41,5 +41,5 @@ def command(
     n_pages = retry(open_existing(settings), run_id=run_id, page=page, reason=reason)
     if as_json:
         print_json({"queued": n_pages})
-    after = "; `fumikura run` or a worker reads them" if n_pages else ""
+    after = "; the same `fumikura run` as before reads them, or a worker" if n_pages else ""
     say(f"{counted(n_pages, 'page')} queued again{after}")

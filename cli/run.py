@@ -18,6 +18,7 @@ from core.intake import score_readings
 from core.recipe import recipe_of
 from core.settings import Settings
 from core.store.queries import run_scores_by_book, run_summary
+from worker.devices import listed_devices
 
 
 @click.command()
@@ -51,6 +52,7 @@ def command(
     """
     started_s = time.monotonic()
     recipe = recipe_of(settings)
+    listed_devices(settings.devices)  # before anything is queued
     engine, submitted = submit_archives(
         settings, archives, recipe=recipe, verb="run", book=book, truth=truth, partial_truth=partial_truth
     )
@@ -77,6 +79,6 @@ def command(
     if stop.is_set():
         say("interrupted; give the same command again to go on")
         ctx.exit(130)
-    for line in summary.next_steps(state):
+    for line in summary.next_steps(state, database=settings.database_url):
         say(line)
     ctx.exit(3 if state.failed or state.cancelled else 0)

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import shutil
+import sys
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from rich.cells import cell_len, set_cell_size
 from rich.table import Table
 
 from cli.output import make_table
 from core.metrics import pool
 from core.page import Scores
+from core.settings import Settings, variable
 from core.store.queries import RunSummary
 
 MASK_SCORES = ("dice", "iou", "accuracy", "precision", "recall", "f1")
@@ -63,17 +70,35 @@ def tables(figures: Mapping[str, Any], scores: Sequence[tuple[str, Scores]]) -> 
     return shown
 
 
-def next_steps(summary: RunSummary) -> list[str]:
-    """What to try now, a line each."""
+def next_steps(summary: RunSummary, *, database: str) -> list[str]:
+    """What to try now, a line each, as it has to be typed here."""
+    program, where = _program(), _database_option(database)
     steps = []
     if summary.cancelled:
-        steps.append("fumikura run ...                  the same again, for the pages that were cancelled")
+        steps.append(("run ...", "the same again, for the pages that were cancelled"))
     if summary.failed:
-        steps.append("fumikura failed                   which pages failed, and why")
+        steps.append((f"failed{where}", "which pages failed, and why"))
     if summary.characters:
-        steps.append("fumikura query characters 人      where a character stands")
-        steps.append("fumikura query pages              the pages, to draw one with `fumikura show PAGE`")
-    return ["try next:", *(f"  {step}" for step in steps)] if steps else []
+        steps.append((f"query characters 人{where}", "where a character stands"))
+        steps.append((f"query pages{where}", f"the pages, to draw one with `{program} show PAGE{where}`"))
+    width = max((cell_len(command) for command, _ in steps), default=0)
+    lines = [f"  {program} {set_cell_size(command, width)}    {what}" for command, what in steps]
+    return ["try next:", *lines] if lines else []
+
+
+def _program() -> str:
+    """What starts this program: its path where the shell would not find it by its name."""
+    started = Path(sys.argv[0])
+    is_hidden = started.name == "fumikura" and shutil.which("fumikura") is None
+    return str(started) if is_hidden else "fumikura"
+
+
+def _database_option(url: str) -> str:
+    """The --db that further commands need; nothing for the default, or where a variable names it."""
+    is_known = url in (Settings().database_url, os.environ.get(variable("database_url")))
+    path = url.removeprefix("sqlite:///")
+    # Other URLs may hold a password, which is not to be shown.
+    return "" if is_known or path == url else f" --db {shlex.quote(path)}"
 
 
 def _by_book(scores: Sequence[tuple[str, Scores]]) -> dict[str, list[Scores]]:

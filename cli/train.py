@@ -6,7 +6,6 @@ from pathlib import Path
 
 import click
 
-from cli.extras import need_training
 from cli.train_classifier import classifier
 from cli.train_segmenter import segmenter
 from cli.training import given
@@ -20,7 +19,6 @@ def command() -> None:
     command is given again. The scores of a book mean something only if the book was in no part
     of its training: name such books with --without-book.
     """
-    need_training("fontTools", "scipy")
 
 
 @command.command()

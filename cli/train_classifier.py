@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from cli.extras import need_training
 from cli.training import (
     check_options,
     given,
@@ -107,6 +108,7 @@ def classifier(
       fumikura train classifier --characters kmnist.npz --model simple-cnn \\
           --epochs 10 --augmentation rotation --out runs/simple
     """
+    need_training("fontTools", "scipy")
     if check_options(ctx, "characters", of_pages=_OF_PAGES, of_prepared=_OF_CHARACTERS):
         assert characters is not None
         from core.training.characters import train_characters

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from cli.extras import need_training
 from cli.training import (
     check_options,
     given,
@@ -105,6 +106,7 @@ def segmenter(
       fumikura train segmenter pages/ --truth coordinate.csv --out runs/segmenter
       fumikura train segmenter --patches patches/ --pos-weight 20 --out runs/unet
     """
+    need_training("fontTools", "scipy")
     if check_options(ctx, "patches", of_pages=_OF_PAGES, of_prepared=_OF_PATCHES):
         assert patches is not None
         from core.training.patch_sets import train_patches

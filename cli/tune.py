@@ -72,7 +72,6 @@ def command() -> None:
       fumikura tune classifier --characters kmnist.npz --epochs 3 \\
           --learning-rate 0.01,0.001 --batch-size 32,128 --out runs/grid
     """
-    need_training("scipy")
 
 
 @command.command(params=_like(train_segmenter, data="patches", grid={*_GRID, "pos_weight"}))
@@ -116,6 +115,7 @@ def _tune(train: Callable[..., Path], request: dict[str, Any], given: dict[str, 
         request: all that it is made from.
         given: the other options.
     """
+    need_training("scipy")
     from core.training.trial_plots import draw_trials
     from core.training.trials import best_first, run_trials
 

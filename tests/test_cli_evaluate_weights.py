@@ -184,6 +184,16 @@ def test_a_segmenter_is_scored_over_all_test_patches(tmp_path: Path) -> None:
     assert "precision –" in " ".join(table.stdout.split())  # nothing is above a probability of one
 
 
+@pytest.mark.parametrize("name", ["train segmenter", "train classifier", "tune segmenter", "prepare glyphs"])
+def test_help_needs_nothing_that_only_training_needs(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
+
+    result = CliRunner().invoke(main, [*name.split(), "--help"])
+
+    assert result.exit_code == 0
+    assert result.output.startswith(f"Usage: main {name} [OPTIONS]")
+
+
 def test_what_only_training_needs_is_asked_for_by_name(
     monkeypatch: pytest.MonkeyPatch, trained: tuple[Path, Path]
 ) -> None:

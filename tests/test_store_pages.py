@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import func, select
 
+from core.errors import FumikuraError
 from core.page import Truth
 from core.store import tables
 from core.store.leases import return_leases, save_failure
@@ -81,6 +83,22 @@ def test_the_same_image_in_two_archives_is_one_page_with_two_places(engine: Engi
         "/scans/a.zip",
         "/scans/b.zip",
     ]
+
+
+def test_a_page_is_known_by_all_names_of_its_copies(engine: Engine) -> None:
+    page = make_page(1)
+    copies = [
+        page,
+        replace(page, archive="/scans/copy_1.jpg", member=""),
+        replace(page, archive="/scans/more", member="copy_2.tif"),
+        replace(page, archive="/scans/copy_3.zip", member="images/copy_4.jpg"),
+    ]
+    start_run(engine, [*copies, make_page(2)])
+
+    assert {get_page(engine, f"copy_{number}").name for number in (1, 2, 4)} == {"tale_001"}
+    for unknown in ("copy_3", "copy", "images"):
+        with pytest.raises(FumikuraError, match="there is no page"):
+            get_page(engine, unknown)
 
 
 def test_a_page_is_read_where_it_was_seen_last(engine: Engine) -> None:

@@ -87,6 +87,15 @@ def test_a_phrase_is_searched_as_it_is_stored(engine: Engine) -> None:
     assert hit.label == "がし"
 
 
+def test_old_kanji_find_what_is_stored_as_new_ones(engine: Engine) -> None:
+    start_run(engine, make_pages(1))
+    read_all(engine, make_reading("天気"))
+
+    (hit,) = find_characters(engine, "氣")
+
+    assert hit.label == "気"
+
+
 @pytest.mark.parametrize("text", ["", "。 ", "の" * 51])
 def test_a_search_for_nothing_or_too_much_is_refused(engine: Engine, text: str) -> None:
     with pytest.raises(FumikuraError, match="1 to 50"):

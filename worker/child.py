@@ -112,8 +112,10 @@ def _serve(
 
 
 def _load_reader(settings: Settings, device: str) -> Reader:
+    from core.models.device import try_device
     from core.reader import load_reader
 
+    try_device(device)  # whose error says what to do
     return load_reader(settings, device)
 
 

@@ -36,10 +36,7 @@ def find_devices(wanted: str) -> list[str]:
     if wanted == "auto":
         return _cuda_devices() or ["cpu"]
     devices: list[str] = []
-    for word in wanted.split(","):
-        device = word.strip().lower()
-        if not re.fullmatch(r"cpu(:[1-9]\d?)?|mps|cuda(:\d+)?", device):
-            raise UsageError(f"{word!r} is no device; write auto, cpu:2, or a list such as cuda:0,cuda:1")
+    for device in listed_devices(wanted):
         if device == "cuda":
             devices += _cuda_devices() or ["cuda:0"]
         elif device.startswith("cpu"):
@@ -47,6 +44,19 @@ def find_devices(wanted: str) -> list[str]:
         else:
             devices.append(device)
     return devices
+
+
+def listed_devices(wanted: str) -> list[str]:
+    """The words of a list of devices, or "auto", without a look at what there is.
+
+    Raises:
+        UsageError: a word of the list is no device.
+    """
+    words = wanted.lower().split(",")
+    for word in words:
+        if wanted != "auto" and not re.fullmatch(r"\s*(cpu(:[1-9]\d?)?|mps|cuda(:\d+)?)\s*", word):
+            raise UsageError(f"{word!r} is no device; write auto, cpu:2, or a list such as cuda:0,cuda:1")
+    return [word.strip() for word in words]
 
 
 def worker_devices(settings: Settings) -> list[str]:

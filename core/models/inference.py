@@ -29,6 +29,7 @@ class Segmenter:
     def __init__(self, path: Path, *, device: str, precision: str, patches_per_batch: int) -> None:
         model, self.config = load_segmenter(path)
         fold_normalisation(model)
+        begin_with_bytes(model)
         end_in_single_precision(model)
         self._model = Batches(model, device=device, precision=precision, batch_size=patches_per_batch)
 
@@ -40,9 +41,8 @@ class Segmenter:
         """
         return self._model(patches, self._score)
 
-    @staticmethod
-    def _score(model: nn.Module, patches: Tensor) -> Tensor:
-        maps: Tensor = model(patches.float() / 255)
+    def _score(self, model: nn.Module, patches: Tensor) -> Tensor:
+        maps: Tensor = model(patches.to(self._model.dtype))  # bf16 holds all whole numbers up to 256
         maps[:, :2].sigmoid_()
         return maps
 
@@ -101,6 +101,11 @@ class Batches:
         self._in_bf16 = precision == "bf16" or (precision == "auto" and is_bf16_fast(self._device))
         self._batch_size = batch_size
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """In which most layers compute."""
+        return torch.bfloat16 if self._in_bf16 else torch.float32
+
     def __call__(self, inputs: Tensor, run: Callable[[nn.Module, Tensor], Tensor]) -> Tensor:
         outputs = []
         start = 0
@@ -124,14 +129,20 @@ class Batches:
                     )
                     continue
                 start += len(batch)
-        return torch.cat(outputs)
+        return torch.cat(outputs) if len(outputs) > 1 else outputs[0]
+
+
+def begin_with_bytes(model: nn.Module) -> None:
+    """Let the first convolution divide by 255, in place: the model takes pixels from 0 to 255, not to 1."""
+    first = next(layer for layer in model.modules() if isinstance(layer, nn.Conv2d))
+    first.weight.data /= 255
 
 
 def end_in_single_precision(model: nn.Module) -> None:
     """Let the last two layers that have weights compute in fp32, whatever the others do, in place.
 
     In bf16 sizes of characters would come in steps of three per cent, and labels that are nearly as
-    likely would be chosen by rounding: 98.8 % of the characters would be those that fp32 reads, not 99.6 %.
+    likely would be chosen by rounding (docs/performance.md says how many).
     """
     layers = [name for name, layer in model.named_modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
     for name in layers[-2:]:

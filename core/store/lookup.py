@@ -147,7 +147,9 @@ def get_page(
 
 
 def find_page_id(connection: Connection, page: str) -> int:
-    """The id of the page with a name, an id or a beginning of a digest, tried in this order.
+    """The id of the page with a name, an id or a beginning of a digest, or whose file was once called so.
+
+    Tried in this order, since it is the slowest to look for the last.
 
     Raises:
         FumikuraError: there is no such page, or there are several.
@@ -158,6 +160,7 @@ def find_page_id(connection: Connection, page: str) -> int:
         tries.append(column.id == int(page))
     if len(page) >= _SHORTEST_PREFIX:
         tries.append(column.digest.startswith(page.lower(), autoescape=True))
+    tries.append(column.id.in_(_once_called(page)))
     for condition in tries:
         found = connection.execute(
             select(column.id, column.book).where(condition).order_by(column.id).limit(_N_LISTED + 1)
@@ -170,6 +173,16 @@ def find_page_id(connection: Connection, page: str) -> int:
             more = " and more" if len(found) > _N_LISTED else ""
             raise FumikuraError(f"several pages are called {page!r}: {listed}{more}; give one of these ids")
     raise FumikuraError(f"there is no page {page!r}; `fumikura query pages` lists names and ids")
+
+
+def _once_called(name: str) -> Select[tuple[int]]:
+    """Ids of the pages with a file of this name, its ending left out."""
+    source = tables.page_source.c
+    return select(source.page_id).where(
+        source.member.startswith(f"{name}.", autoescape=True)
+        | source.member.contains(f"/{name}.", autoescape=True)
+        | ((source.member == "") & source.archive.contains(f"/{name}.", autoescape=True))  # an image alone
+    )
 
 
 def _summaries(shown: ColumnElement[int]) -> Select[Any]:

@@ -14,6 +14,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, FromClause, Row, RowMapping, Subquery, and_, or_, select
 
 from core.errors import FumikuraError
+from core.folding import fold
 from core.page import Box
 from core.store import tables
 from core.store.relations import is_newest_done, newest_source
@@ -134,7 +135,7 @@ def match_phrase(text: str, *, min_confidence: float | None = None) -> Subquery:
     Raises:
         FumikuraError: the text holds no character, or too many.
     """
-    labels = clean_text(text)
+    labels = fold(clean_text(text))  # as those of the classifier are: 気 for 氣
     if not 0 < len(labels) <= LONGEST_PHRASE:
         raise FumikuraError(
             f"{text!r} holds {len(labels)} characters to search for; give 1 to {LONGEST_PHRASE}"

@@ -73,10 +73,14 @@ def connect(url: str) -> Engine:
     """An engine for a SQLAlchemy URL; nothing is opened yet.
 
     Raises:
-        DatabaseError: the URL is none, names another kind of database, or the driver is missing.
+        DatabaseError: the URL is none, names another kind of database or a file in a folder that is not
+            there, or the driver is missing.
     """
     parsed = _parse(url)
     if parsed.get_backend_name() == "sqlite":
+        folder = Path(parsed.database or "").parent
+        if not folder.is_dir():
+            raise DatabaseError(f"there is no folder {folder} for the database; make it first")
         arguments: dict[str, Any] = {"timeout": LOCK_TIMEOUT_S}
         engine = create_engine(parsed, json_serializer=to_json, connect_args=arguments)
         event.listen(engine, "connect", _prepare_sqlite)

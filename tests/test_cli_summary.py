@@ -1,0 +1,62 @@
+"""What a run says at its end."""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+
+import pytest
+
+from cli.summary import next_steps
+from core.store.queries import RunSummary
+
+SUMMARY = RunSummary(
+    run=1,
+    recipe_digest="0" * 64,
+    command="run scans",
+    created_at=datetime(2026, 1, 1, tzinfo=UTC),
+    is_cancelled=False,
+    pages=2,
+    done=1,
+    failed=1,
+    quarantined=0,
+    skipped=0,
+    queued=0,
+    leased=0,
+    cancelled=0,
+    characters=9,
+)
+
+
+@pytest.fixture(autouse=True)
+def no_database_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("FUMIKURA_DATABASE_URL", raising=False)
+
+
+def test_the_next_commands_ask_the_database_that_was_read_into() -> None:
+    _, failed, characters, pages = next_steps(SUMMARY, database="sqlite:///my books.db")
+
+    assert failed.startswith("  fumikura failed --db 'my books.db'  ")
+    assert characters.startswith("  fumikura query characters 人 --db 'my books.db'  ")
+    assert pages.endswith("`fumikura show PAGE --db 'my books.db'`")
+
+
+@pytest.mark.parametrize("url", ["sqlite:///fumikura.db", "postgresql://fumikura:sesame@host/books"])
+def test_they_are_short_for_the_usual_database_and_show_no_password(url: str) -> None:
+    assert "--db" not in "".join(next_steps(SUMMARY, database=url))
+
+
+def test_they_are_short_where_a_variable_names_the_database(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FUMIKURA_DATABASE_URL", "sqlite:///genji.db")
+
+    assert "--db" not in "".join(next_steps(SUMMARY, database="sqlite:///genji.db"))
+
+
+def test_they_name_the_program_as_the_shell_will_find_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", [".venv/bin/fumikura", "run", "scans"])
+    monkeypatch.setenv("PATH", "/nowhere")
+
+    assert all(
+        line.startswith("  .venv/bin/fumikura ")
+        for line in next_steps(SUMMARY, database="sqlite:///fumikura.db")[1:]
+    )
