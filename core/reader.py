@@ -118,7 +118,7 @@ def load_networks(settings: Settings, device: str) -> tuple[Segmenter, Classifie
         find_weights("segmenter", settings.segmenter_path),
         device=device,
         precision=settings.precision,
-        patches_per_batch=settings.patches_per_batch,
+        patches_per_batch=settings.patches_per_batch or (8 if device.startswith("cuda") else 1),
     )
     classifier = Classifier(
         find_weights("classifier", settings.classifier_path),

@@ -16,7 +16,9 @@ _CHOICES = {"log_format": ("text", "json")}
 _YES_OR_NO = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 #: Numbers of which 0 means something.
-_MAY_BE_ZERO = frozenset({"workers", "threads", "context_weight", "metrics_port", "stall_limit_s"})
+_MAY_BE_ZERO = frozenset(
+    {"workers", "threads", "patches_per_batch", "context_weight", "metrics_port", "stall_limit_s"}
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +44,8 @@ class Settings:
         page_time_limit_s: a page that takes longer ends its worker; one whose image does not come from its
             server for so long fails.
         pages_per_batch: pages that share their batches of patches and crops.
-        patches_per_batch: patches in one pass of the segmenter.
+        patches_per_batch: patches in one pass of the segmenter; 0 means 8 on a GPU, and 1 on a CPU, whose
+            caches hold no more.
         crops_per_batch: crops in one pass of the classifier.
         threads: CPU threads of a worker; 0 divides the cores among the workers.
         precision: "auto", "fp32" or "bf16".
@@ -76,7 +79,7 @@ class Settings:
     max_attempts: int = 3
     page_time_limit_s: float = 300.0
     pages_per_batch: int = 4
-    patches_per_batch: int = 8
+    patches_per_batch: int = 0
     crops_per_batch: int = 256
     threads: int = 0
     precision: str = "auto"
