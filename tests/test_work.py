@@ -25,7 +25,11 @@ N_PAGES = 4
 def reader(tmp_path_factory: pytest.TempPathFactory) -> PageReader:
     segmenter, classifier = handmade.write_weights(tmp_path_factory.mktemp("weights"))
     settings = Settings(
-        segmenter_path=segmenter, classifier_path=classifier, precision="fp32", crops_per_batch=8
+        segmenter_path=segmenter,
+        classifier_path=classifier,
+        precision="fp32",
+        patches_per_batch=8,  # as on a GPU
+        crops_per_batch=8,
     )
     return load_reader(settings, "cpu")
 
