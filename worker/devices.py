@@ -52,9 +52,11 @@ def listed_devices(wanted: str) -> list[str]:
     Raises:
         UsageError: a word of the list is no device.
     """
+    if wanted == "auto":
+        return [wanted]
     words = wanted.lower().split(",")
     for word in words:
-        if wanted != "auto" and not re.fullmatch(r"\s*(cpu(:[1-9]\d?)?|mps|cuda(:\d+)?)\s*", word):
+        if not re.fullmatch(r"\s*(cpu(:[1-9]\d?)?|mps|cuda(:\d+)?)\s*", word):
             raise UsageError(f"{word!r} is no device; write auto, cpu:2, or a list such as cuda:0,cuda:1")
     return [word.strip() for word in words]
 
