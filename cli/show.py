@@ -70,11 +70,11 @@ def command(
     if path.exists() and path.read_bytes() == image:
         raise UsageError(f"{path} is the scan itself, which is never overwritten; name another file with -o")
 
-    from core.drawing import draw  # loads numpy and Pillow, which --help does not need
+    from core.drawing import draw, resized  # loads numpy and Pillow, which --help does not need
     from core.images import decode
     from core.store.rows import png_to_mask
 
-    pixels = decode(image, long_side=size, max_pixels=settings.max_pixels)
+    pixels = resized(decode(image, long_side=None, max_pixels=settings.max_pixels), size)
     draw(pixels, mask=png_to_mask(found.mask_png), characters=found.characters).save(path, "PNG")
     if as_json:
         print_json({"page": found.name, "path": str(path), "characters": len(found.characters)})

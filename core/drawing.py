@@ -104,6 +104,14 @@ def draw_marks(page: PageImage, marks: Sequence[Mark]) -> Image.Image:
     return picture
 
 
+def resized(page: PageImage, long_side: int) -> PageImage:
+    """The page with so many pixels along its long side."""
+    picture = Image.fromarray(page.pixels)
+    factor = long_side / max(picture.size)
+    size = (max(1, round(picture.width * factor)), max(1, round(picture.height * factor)))
+    return PageImage(np.asarray(picture.resize(size, Image.Resampling.BICUBIC)), page.width, page.height)
+
+
 def _pen(picture: Image.Image) -> _Pen:
     return _Pen(ImageDraw.Draw(picture), max(1, round(max(picture.size) / 1600)), picture.width)
 
