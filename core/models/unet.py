@@ -66,7 +66,6 @@ class UNet(nn.Module):
         self.head = nn.Conv2d(config.widths[0], cells * config.out_channels, kernel_size=1)
         self.pool = nn.MaxPool2d(2)
         self.fold = nn.PixelUnshuffle(config.fold)
-        self.unfold = nn.PixelShuffle(config.fold)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (B, in_channels, H, W) in [0, 1] to (B, out_channels, H, W) logits and log sizes."""
@@ -79,8 +78,17 @@ class UNet(nn.Module):
         x = self.encoders[-1](x)  # (B, bottleneck, H/stride, W/stride)
         for up, decoder, skip in zip(self.ups, self.decoders, reversed(skips), strict=True):
             x = decoder(torch.cat([skip, up(x)], dim=1))  # (B, width, 2H, 2W), level by level
-        logits: Tensor = self.unfold(self.head(x))  # (B, out_channels, H, W)
-        return logits
+        return unfolded(self.head(x), self.fold.downscale_factor)  # (B, out_channels, H, W)
+
+
+def unfolded(x: Tensor, fold: int) -> Tensor:
+    """Channels (B, fold² · C, H, W) back to squares of pixels (B, C, fold · H, fold · W).
+
+    As `nn.PixelShuffle`, but that would leave the C maps interleaved, and each slow to work on.
+    """
+    batch, channels, height, width = x.shape
+    cells = x.view(batch, channels // fold**2, fold, fold, height, width)
+    return cells.permute(0, 1, 4, 2, 5, 3).reshape(batch, -1, fold * height, fold * width)
 
 
 def _two_convolutions(before: int, width: int, *, is_normalised: bool) -> nn.Sequential:
