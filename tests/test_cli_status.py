@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -122,7 +123,13 @@ def test_watching_in_a_terminal_draws_in_one_place(sqlite_url: str) -> None:
     ours, its = pty.openpty()
     command = [*COMMAND, "status", "--watch", "--db", sqlite_url]
     with subprocess.Popen(
-        command, cwd=ROOT, stdin=its, stdout=its, env={**os.environ, "TERM": "xterm", "COLUMNS": "100"}
+        command,
+        cwd=ROOT,
+        stdin=its,
+        stdout=its,
+        env={**os.environ, "TERM": "xterm", "COLUMNS": "100"},
+        # A shell lets what it starts in the background ignore Ctrl-C, and so would the command.
+        preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     ) as process:
         os.close(its)
         screen = b""
