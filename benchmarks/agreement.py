@@ -22,15 +22,17 @@ from core.comparison import KnownPage, load_page
 from core.metrics import pool, score
 from core.page import Character, Reading
 from core.reader import load_reader
+from core.recipe import Parameters
 from core.settings import Settings
 from core.truth import load_truths, match_pages
 
 MIN_IOU = 0.8
+WHOLE = Parameters().patch_side
 #: Name, precision, longest side of a patch; the first is what the others are compared with.
 WAYS = (
-    ("fp32, whole pages", "fp32", 1280),
+    ("fp32, whole pages", "fp32", WHOLE),
     ("fp32, patches of 704", "fp32", 704),
-    ("bf16, whole pages", "bf16", 1280),
+    ("bf16, whole pages", "bf16", WHOLE),
 )
 SCORES = ("dice", "detection_f1", "character_accuracy", "character_f1")
 

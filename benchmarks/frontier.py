@@ -9,7 +9,7 @@ the reading itself, relative to the resolution that ships. Prints Markdown.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -23,14 +23,15 @@ from core.reader import load_reader
 from core.recipe import Parameters
 from core.settings import Settings
 
-LONG_SIDES = (896, 1024, 1152, 1280, 1408, 1600)
+LONG_SIDES = (1024, 1088, 1152, 1216, 1280, 1408)
 SHIPPED = Parameters().long_side
-#: Heading and name of the measure, over the pages of all folds together.
+#: Heading and name of the measure.
 MEASURES = {
     "Dice": "dice",
+    "boxes found": "detection_recall",
     "detection F1": "detection_f1",
     "label accuracy": "character_accuracy",
-    "text F1, median": "text_f1_median",
+    "text F1, mean": "text_f1_mean",
 }
 #: Fewer characters of text say little about a page.
 MIN_TEXT = 50
@@ -64,26 +65,32 @@ def read_fold(data: Path, folder: Path, books: Sequence[str], long_side: int) ->
 def main(data: Path, out: Path, picture: Path) -> None:
     """Read every fold at every resolution."""
     costs_s: dict[int, float] = {}
-    found: dict[int, dict[str, float]] = {}
+    found: dict[int, dict[str, float | None]] = {}
+    print(f"| long side | fold | {' | '.join(MEASURES)} |\n|{'---|' * (2 + len(MEASURES))}")
     for long_side in LONG_SIDES:
+        pages: list[PageMeasures] = []
         started_s = time.process_time()
-        pages = [
-            measures
-            for fold, books in FOLDS.items()
-            if books
-            for measures in read_fold(data, out / fold, books, long_side)
-        ]
+        for fold, books in FOLDS.items():
+            if books:
+                read = read_fold(data, out / fold, books, long_side)
+                print(_row(long_side, fold, figures(read)), flush=True)
+                pages += read
         costs_s[long_side] = time.process_time() - started_s
         found[long_side] = figures(pages)
-    print(f"| long side | cost | {' | '.join(MEASURES)} |\n|{'---|' * (2 + len(MEASURES))}")
-    for long_side, values in found.items():
-        cells = (f"{values[name]:.3f}" for name in MEASURES.values())
-        print(f"| {long_side} | {costs_s[long_side] / costs_s[SHIPPED]:.2f} | {' | '.join(cells)} |")
-    draw({side: cost / costs_s[SHIPPED] for side, cost in costs_s.items()}, found, picture)
+        print(_row(long_side, "all", found[long_side]), flush=True)
+    costs = {side: cost_s / costs_s[SHIPPED] for side, cost_s in costs_s.items()}
+    print(f"\n| long side | {' | '.join(map(str, costs))} |\n|{'---|' * (1 + len(costs))}")
+    print(f"| cost | {' | '.join(f'{cost:.2f}' for cost in costs.values())} |")
+    draw(costs, found, picture)
 
 
-def draw(costs: dict[int, float], found: dict[int, dict[str, float]], picture: Path) -> None:
-    """Each measure against the cost of a page."""
+def _row(long_side: int, fold: str, values: Mapping[str, float | None]) -> str:
+    cells = ("" if (value := values[name]) is None else f"{value:.3f}" for name in MEASURES.values())
+    return f"| {long_side} | {fold} | {' | '.join(cells)} |"
+
+
+def draw(costs: dict[int, float], found: dict[int, dict[str, float | None]], picture: Path) -> None:
+    """Each measure, over the pages of all folds together, against the cost of a page."""
     figure = Figure(figsize=(8, 5), layout="constrained")
     axes = figure.subplots()
     for heading, name in MEASURES.items():

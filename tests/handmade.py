@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-#: Pages are small; reading enlarges them, like any page, to 1280 pixels on the long side.
+#: Pages are small; reading enlarges them, like any page, to the long side of the working resolution.
 WIDTH, HEIGHT = 120, 160
 LABELS = ("一", "二", "三")
 BLOTS_PER_PAGE = 3
@@ -63,6 +63,7 @@ def write_weights(folder: Path) -> tuple[Path, Path]:
     from core.models.checkpoint import save_classifier, save_segmenter
     from core.models.glyph_net import GlyphNet, GlyphNetConfig
     from core.models.unet import UNet, UNetConfig
+    from core.recipe import Parameters
 
     config = UNetConfig(widths=(1,), bottleneck=1, is_normalised=False)
     unet = UNet(config)
@@ -77,7 +78,7 @@ def write_weights(folder: Path) -> tuple[Path, Path]:
         weights["decoders.0.2.weight"][0, 0, 1, 1] = 1
         weights["head.weight"][:2, 0, 0, 0] = 20  # mask and centre: darkness above one half
         weights["head.bias"][:2] = -10
-        weights["head.bias"][2:] = math.log(BOX_SIDE * 1280 / HEIGHT)
+        weights["head.bias"][2:] = math.log(BOX_SIDE * Parameters().long_side / HEIGHT)
     segmenter, classifier = folder / "segmenter.safetensors", folder / "classifier.safetensors"
     save_segmenter(segmenter, unet, config)
     torch.manual_seed(1)

@@ -19,7 +19,6 @@ from core.archive import list_pages, read_member
 from core.errors import TruthError
 from core.images import decode
 from core.page import PageReference, Truth
-from core.recipe import Parameters
 from core.settings import Settings
 from core.training.glyphs import GlyphFont
 from core.training.synthetic import render_many
@@ -27,7 +26,9 @@ from core.training.targets import draw_targets
 from core.truth import load_truth
 from core.vocabulary import clean_text
 
-#: Working pixels of paper that a box of CODH's leaves above its ink, and below; at the sides it leaves none.
+#: Of a page that is learnt, in pixels. A page that is read has a little less (`core.recipe.Parameters`).
+LONG_SIDE = 1280
+#: Pixels of paper that a box of CODH's leaves above its ink, and below; at the sides it leaves none.
 PAPER = 1
 
 
@@ -127,7 +128,7 @@ def read_transcripts(path: Path, *, without_books: Iterable[str] = ()) -> list[s
 def _load_page(reference: PageReference, truth: Truth) -> TrainingPage:
     settings = Settings()
     data = read_member(reference.archive, reference.member)
-    image = decode(data, long_side=Parameters().long_side, max_pixels=settings.max_pixels)
+    image = decode(data, long_side=LONG_SIDE, max_pixels=settings.max_pixels)
     labelled = truth.boxes or ()
     sides = [(item.box.x, item.box.y, item.box.width, item.box.height) for item in labelled]
     boxes = (np.array(sides, np.float32).reshape(-1, 4) * image.scale).astype(np.float32)
