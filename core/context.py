@@ -1,6 +1,6 @@
 """Context: what the two characters before a character make of the labels that it may have.
 
-Forward-backward over the likeliest labels of each column, with an interpolated trigram model whose
+Forward-backward over the likeliest labels of a page, with an interpolated trigram model whose
 discounts are the modified Kneser-Ney ones (Chen and Goodman 1999, doi:10.1006/csla.1999.0128).
 Knows neither torch nor where texts come from.
 """
@@ -19,10 +19,10 @@ from core.page import Character
 Integers = NDArray[np.int64]
 Floats = NDArray[np.float64]
 
-#: No weight, however large, makes a column's labels impossible.
+#: No weight, however large, makes a page's labels impossible.
 FLOOR = 1e-30
 
-#: The number of any character that the texts lack, and of what stands before a column's first.
+#: The number of any character that the texts lack, and of what stands before a page's first.
 OTHER = 0
 
 
@@ -119,7 +119,7 @@ def _find(keys: Integers, wanted: Integers) -> tuple[Integers, NDArray[np.bool_]
 def in_context(
     characters: Sequence[Character], model: ContextModel, *, weight: float
 ) -> tuple[Character, ...]:
-    """The characters with the labels and probabilities that their columns give them.
+    """The characters with the labels and probabilities that their page gives them.
 
     Args:
         characters: of a page, in reading order, all with the same number of labels.
@@ -130,8 +130,7 @@ def in_context(
     rows = [((one.label, one.confidence), *one.alternatives) for one in characters]
     numbers = np.array([[model.number(label) for label, _ in row] for row in rows], np.int64)
     probabilities = np.array([[probability for _, probability in row] for row in rows])
-    columns = np.array([one.column_number for one in characters], np.int64)
-    posteriors = label_posteriors(model, numbers, probabilities, columns, weight=weight)
+    posteriors = label_posteriors(model, numbers, probabilities, weight=weight)
     # The classifier's probability of all other labels remains theirs.
     posteriors *= probabilities.sum(axis=1, keepdims=True)
     best_first = np.argsort(-posteriors, axis=1, kind="stable").tolist()
@@ -149,53 +148,44 @@ def _relabelled(character: Character, labels: Sequence[tuple[str, float]]) -> Ch
 
 
 def label_posteriors(
-    model: ContextModel, numbers: Integers, probabilities: Floats, columns: Integers, *, weight: float
+    model: ContextModel, numbers: Integers, probabilities: Floats, *, weight: float
 ) -> Floats:
-    """How likely each label of each character is, given all that stands in its column.
+    """How likely each label of each character is, given all that stands on the page.
 
-    A column's labels are weighed by the product of p(label)·p(label | two before)^weight; a label
-    has the share of all sequences with it. Columns go on side by side, so that the number of
-    steps is that of the longest column.
+    The labels of a page are weighed by the product of p(label)·p(label | two before)^weight; a label has
+    the share of all sequences with it. Text goes on from one column to the next.
 
     Args:
-        numbers: (M, K) in the model.
+        numbers: (M, K) in the model, in reading order.
         probabilities: (M, K) by the classifier, each row with one above 0.
-        columns: (M,) rising.
 
     Returns:
         (M, K), each row sums to 1.
     """
     # In steps[m, j, i, k], m has its label k, the character before it j, and the one before that i.
     steps = model.probabilities(
-        _before(numbers, columns, 2)[:, None, :, None],
-        _before(numbers, columns, 1)[:, :, None, None],
+        _before(numbers, 2)[:, None, :, None],
+        _before(numbers, 1)[:, :, None, None],
         numbers[:, None, None, :],
     )
     steps = np.maximum(steps**weight, FLOOR) * probabilities[:, None, None, :]  # (M, K, K, K)
-    starts = np.flatnonzero(np.diff(columns, prepend=-1))
-    lengths = np.diff(starts, append=len(columns))
-    n_labels = numbers.shape[1]
-    # Of the K ways in which nothing stands before a column, one counts.
-    nothing = np.zeros((len(starts), n_labels, n_labels))
-    nothing[:, 0, 0] = 1
-    forward = np.empty((len(numbers), n_labels, n_labels))  # [m, j, k]
-    for place in range(lengths.max()):
-        now = starts[lengths > place] + place
-        before = forward[now - 1] if place else nothing
-        reached = (before.swapaxes(1, 2)[:, :, None] @ steps[now])[:, :, 0]
-        forward[now] = reached / reached.sum(axis=(1, 2), keepdims=True)
+    forward = np.empty(steps.shape[:1] + steps.shape[2:])  # [m, j, k]
+    before = np.zeros_like(forward[0])
+    before[0, 0] = 1  # of the K ways in which nothing stands before the page, one counts
+    for place, step in enumerate(steps):
+        reached = (before.T[:, None] @ step)[:, 0]
+        forward[place] = before = reached / reached.sum()
     backward = np.ones_like(forward)
-    for place in range(lengths.max() - 1, 0, -1):
-        now = starts[lengths > place] + place
-        ahead = (steps[now] @ backward[now][..., None])[..., 0].swapaxes(1, 2)
-        backward[now - 1] = ahead / ahead.max(axis=(1, 2), keepdims=True)
+    for place in range(len(steps) - 1, 0, -1):
+        ahead = (steps[place] @ backward[place][..., None])[..., 0].T
+        backward[place - 1] = ahead / ahead.max()
     shares = (forward * backward).sum(axis=1)
     posteriors: Floats = shares / shares.sum(axis=1, keepdims=True)
     return posteriors
 
 
-def _before(numbers: Integers, columns: Integers, steps: int) -> Integers:
-    """(M, K) numbers of the labels that stand so many steps before in the same column, else OTHER."""
+def _before(numbers: Integers, steps: int) -> Integers:
+    """(M, K) numbers of the labels that stand so many steps before, OTHER before the page."""
     moved = np.full_like(numbers, OTHER)
-    moved[steps:] = np.where((columns[steps:] == columns[:-steps])[:, None], numbers[:-steps], OTHER)
+    moved[steps:] = numbers[:-steps]
     return moved

@@ -1,8 +1,8 @@
-"""Context: probabilities worked by hand, and columns against all sequences of labels written out."""
+"""Context: probabilities worked by hand, and pages against all sequences of labels written out."""
 
 from __future__ import annotations
 
-from itertools import groupby, product
+from itertools import product
 from math import prod
 from pathlib import Path
 
@@ -96,6 +96,16 @@ def test_context_decides_where_the_classifier_hesitates() -> None:
     assert [label for label, _ in read[1].alternatives] == ["く"]
 
 
+def test_context_goes_on_from_column_to_column() -> None:
+    model = model_of(*["なりけり"] * 5)
+    page = [
+        character(("な", 0.9), ("さ", 0.1), column=0),
+        character(("く", 0.5), ("り", 0.4), column=1),
+    ]
+
+    assert in_context(page, model, weight=0.5)[1].label == "り"
+
+
 def test_what_comes_after_decides_too() -> None:
     model = model_of(*["春の山", "秋の川"] * 5)
     page = [
@@ -108,10 +118,7 @@ def test_what_comes_after_decides_too() -> None:
 
 
 def test_no_weight_changes_nothing() -> None:
-    page = [
-        character(("い", 0.6), ("あ", 0.25), column=0),
-        character(("う", 0.5), ("い", 0.5), column=1),
-    ]
+    page = [character(("い", 0.6), ("あ", 0.25)), character(("う", 0.5), ("い", 0.5))]
 
     read = in_context(page, model_of("あいあう"), weight=0)
 
@@ -150,32 +157,28 @@ def test_no_weight_is_too_large_for_a_page() -> None:
 def test_posteriors_are_those_of_all_sequences_of_labels(data: st.DataObject) -> None:
     model = model_of("あいあう", "いいうあ")
     rng = np.random.default_rng(data.draw(st.integers(0, 2**32)))
-    lengths = data.draw(st.lists(st.integers(1, 4), min_size=1, max_size=4))
+    length = data.draw(st.integers(1, 5))
     weight = data.draw(st.sampled_from([0, 0.3, 1, 2]))
-    columns = np.repeat(np.arange(len(lengths)), lengths)
-    numbers = rng.integers(0, 4, (len(columns), 3))
-    probabilities = rng.dirichlet([0.5] * 3, len(columns)) + 1e-9
+    numbers = rng.integers(0, 4, (length, 3))
+    probabilities = rng.dirichlet([0.5] * 3, length) + 1e-9
 
-    posteriors = label_posteriors(model, numbers, probabilities, columns, weight=weight)
+    posteriors = label_posteriors(model, numbers, probabilities, weight=weight)
 
-    assert posteriors == pytest.approx(written_out(model, numbers, probabilities, columns, weight), abs=1e-9)
+    assert posteriors == pytest.approx(written_out(model, numbers, probabilities, weight), abs=1e-9)
 
 
-def written_out(
-    model: ContextModel, numbers: Integers, probabilities: Floats, columns: Integers, weight: float
-) -> Floats:
-    """The posteriors, from the likelihood of every sequence of labels of each column."""
+def written_out(model: ContextModel, numbers: Integers, probabilities: Floats, weight: float) -> Floats:
+    """The posteriors, from the likelihood of every sequence of labels."""
     posteriors = np.zeros_like(probabilities)
-    for _, group in groupby(range(len(columns)), key=lambda index: columns[index]):
-        rows = list(group)
-        for choice in product(range(numbers.shape[1]), repeat=len(rows)):
-            given = (numbers[row, [label]] for row, label in zip(rows, choice, strict=True))
-            text = [np.array([OTHER]), np.array([OTHER]), *given]
-            likelihood = prod(
-                probabilities[row, label] * float(model.probabilities(*three)[0]) ** weight
-                for row, label, *three in zip(rows, choice, text, text[1:], text[2:], strict=False)
-            )
-            posteriors[rows, choice] += likelihood
+    rows = list(range(len(numbers)))
+    for choice in product(range(numbers.shape[1]), repeat=len(rows)):
+        given = (numbers[row, [label]] for row, label in zip(rows, choice, strict=True))
+        text = [np.array([OTHER]), np.array([OTHER]), *given]
+        likelihood = prod(
+            probabilities[row, label] * float(model.probabilities(*three)[0]) ** weight
+            for row, label, *three in zip(rows, choice, text, text[1:], text[2:], strict=False)
+        )
+        posteriors[rows, choice] += likelihood
     totals: Floats = posteriors.sum(axis=1, keepdims=True)
     return posteriors / totals
 
@@ -189,11 +192,10 @@ def test_a_page_asks_the_model_once_and_for_no_more_than_its_labels(monkeypatch:
         return found
 
     monkeypatch.setattr(ContextModel, "probabilities", counted)
-    page = [character(("あ", 0.5), ("い", 0.5), column=min(index, 100)) for index in range(300)]
+    page = [character(("あ", 0.5), ("い", 0.5)) for _ in range(300)]
 
     in_context(page, model_of("あいあう"), weight=0.5)
 
-    # 100 columns of one character and one of 200: nothing is filled up to the longest.
     assert sizes == [300 * 2**3]
 
 
