@@ -50,11 +50,7 @@ _OF_PATCHES = ("model", "pos_weight")
     help="Change pages little: for the last of several trainings, to learn exact sizes.",
 )
 @click.option(
-    "--start",
-    type=given,
-    multiple=True,
-    metavar="FILE",
-    help="Begin with these weights, good for few pages; given several times, with their mean.",
+    "--start", type=given, metavar="FILE", help="Begin with these weights, which is good for few pages."
 )
 @click.option(
     "--patches", type=given, metavar="FOLDER", help="Learn from what `fumikura prepare` wrote, instead."
@@ -89,7 +85,7 @@ def segmenter(
     fonts: tuple[Path, ...],
     transcripts: Path | None,
     mild: bool,
-    start: tuple[Path, ...],
+    start: Path | None,
     learning_rate: float | None,
     patches: Path | None,
     model: str,
@@ -111,8 +107,6 @@ def segmenter(
         assert patches is not None
         from core.training.patch_sets import train_patches
 
-        if len(start) > 1:
-            raise UsageError("--patches begins with one file; give --start once")
         made = make_lessons(device, lessons, learning_rate, steps=steps, seed=seed, pos_weight=pos_weight)
         with shown_progress() as progress:
             path = train_patches(
@@ -122,7 +116,7 @@ def segmenter(
                 lessons=made,
                 device=device,
                 progress=progress,
-                start=start[0] if start else None,
+                start=start,
             )
         click.echo(path)
         return

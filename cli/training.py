@@ -34,7 +34,7 @@ def run_options(function: Function) -> Function:
         click.option("--device", default="cpu", show_default=True, help="cpu or cuda."),
         click.option(
             "--steps",
-            type=click.IntRange(min=0),
+            type=click.IntRange(min=1),
             default=3000,
             show_default=True,
             help="Batches to learn from.",

@@ -152,7 +152,6 @@ def test_prepared_patches_are_learnt(tmp_path: Path) -> None:
         (["--patches", "DATA", "pages.zip"], "an ARCHIVE has no meaning with --patches"),
         (["--patches", "DATA", "--drawn-pages", "3"], "--drawn-pages has no meaning with --patches"),
         (["--patches", "DATA", "--patience", "3", "--validation", "0"], "give --validation more than 0"),
-        (["--patches", "DATA", "--start", "DATA", "--start", "DATA"], "give --start once"),
     ],
 )
 def test_options_that_mean_nothing_together_are_refused(

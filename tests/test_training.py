@@ -12,10 +12,10 @@ import torch
 from PIL import Image, ImageDraw
 from torch import Tensor, nn
 
-from core.errors import CheckpointError, TruthError
-from core.models.checkpoint import load_classifier, save_classifier, save_segmenter
+from core.errors import TruthError
+from core.models.checkpoint import load_classifier, save_classifier
 from core.models.glyph_net import GlyphNet, GlyphNetConfig
-from core.models.unet import UNet, UNetConfig
+from core.models.unet import UNetConfig
 from core.training.classifier import ClassifierTraining, real_source, train_classifier
 from core.training.crop_bank import BANK_SIDE, CROP_SIDE, CropBank, bank_of_crops
 from core.training.distort import FOR_CROPS, FOR_GLYPHS, distort
@@ -30,7 +30,7 @@ from core.training.pages import (
     load_training_pages,
     read_transcripts,
 )
-from core.training.segmenter import SegmenterTraining, focal_loss, mean_segmenter, train_segmenter
+from core.training.segmenter import SegmenterTraining, focal_loss, train_segmenter
 from core.training.synthetic import render_many
 from core.training.targets import draw_targets
 from core.vocabulary import Vocabulary
@@ -209,28 +209,6 @@ def test_training_goes_on_where_it_was_cut_off(tmp_path: Path) -> None:
     assert seen[0] == 100  # the last saved state
     assert torch.equal(resumed, straight)
     assert straight == pytest.approx(torch.ones(1, 2), abs=0.05)
-
-
-def test_the_mean_of_two_trainings_lies_half_way(tmp_path: Path) -> None:
-    config = UNetConfig(widths=(4,), bottleneck=4)
-    models = [UNet(config), UNet(config)]
-    paths = [tmp_path / f"{number}.safetensors" for number in range(2)]
-    for path, model in zip(paths, models, strict=True):
-        save_segmenter(path, model, config)
-
-    mean, _ = mean_segmenter(paths)
-
-    expected = (models[0].head.weight + models[1].head.weight) / 2
-    assert torch.allclose(mean.head.weight, expected, atol=1e-3)  # files hold half precision
-
-
-def test_different_networks_have_no_mean(tmp_path: Path) -> None:
-    for number, width in enumerate((4, 8)):
-        config = UNetConfig(widths=(width,), bottleneck=4)
-        save_segmenter(tmp_path / f"{number}.safetensors", UNet(config), config)
-
-    with pytest.raises(CheckpointError, match="different networks"):
-        mean_segmenter([tmp_path / "0.safetensors", tmp_path / "1.safetensors"])
 
 
 def test_a_classifier_begins_with_what_another_knows_of_the_same_labels(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
@@ -12,7 +12,6 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import DataLoader
 
-from core.errors import CheckpointError
 from core.models.checkpoint import load_segmenter, save_segmenter
 from core.models.unet import UNet, UNetConfig
 from core.training.loop import Progress, Run, fit
@@ -28,7 +27,7 @@ class SegmenterTraining:
 
     Attributes:
         patch_side: pixels of a training patch; a multiple of the network's stride.
-        steps: batches seen in all; none gives the weights to start with, or their mean.
+        steps: batches seen in all.
         learning_rate: the highest; it rises at first and falls to nothing (one cycle).
     """
 
@@ -48,19 +47,22 @@ def train_segmenter(
     training: SegmenterTraining,
     device: str,
     progress: Progress,
-    start: Sequence[Path] = (),
+    start: Path | None = None,
 ) -> Path:
     """Train on some pages, or go on with the training that was cut off in this folder.
 
     Args:
-        start: weights to begin with, the mean of several; their configuration replaces `model_config`.
+        start: weights to begin with; their configuration replaces `model_config`.
 
     Returns:
         The weights file.
+
+    Raises:
+        CheckpointError: `start` is no segmenter that reads pages.
     """
     torch.manual_seed(training.seed)
-    if start:
-        model, model_config = mean_segmenter(start)
+    if start is not None:
+        model, model_config = load_segmenter(start)
     else:
         model = UNet(model_config)
         with torch.no_grad():
@@ -73,48 +75,18 @@ def train_segmenter(
         seed=training.seed,
         variety=training.variety,
     )
-    if training.steps:
-        fit(
-            Run(folder, model, training.steps, training.learning_rate, device),
-            lambda first: DataLoader(
-                torch.utils.data.Subset(patches, range(first * training.batch_size, len(patches))),
-                batch_size=training.batch_size,
-            ),
-            _loss,
-            progress=progress,
-        )
+    fit(
+        Run(folder, model, training.steps, training.learning_rate, device),
+        lambda first: DataLoader(
+            torch.utils.data.Subset(patches, range(first * training.batch_size, len(patches))),
+            batch_size=training.batch_size,
+        ),
+        _loss,
+        progress=progress,
+    )
     path = folder / "segmenter.safetensors"
     save_segmenter(path, model, model_config)
     return path
-
-
-def mean_segmenter(paths: Sequence[Path]) -> tuple[UNet, UNetConfig]:
-    """The mean of the weights of some trainings of one network, and the first one's configuration.
-
-    Of trainings that come from one start it can read unknown books better than each alone (Wortsman
-    et al. 2022, "Model soups", arXiv:2203.05482).
-
-    Raises:
-        CheckpointError: a file is no segmenter, or the networks differ.
-    """
-    model, config = load_segmenter(paths[0])
-    states = [model.state_dict()]
-    for path in paths[1:]:
-        other, other_config = load_segmenter(path)
-        if _shape(other_config) != _shape(config):
-            raise CheckpointError(f"{path} and {paths[0]} are different networks; their mean means nothing")
-        states.append(other.state_dict())
-    model.load_state_dict(
-        {
-            name: torch.stack([state[name] for state in states]).float().mean(dim=0).to(value.dtype)
-            for name, value in states[0].items()
-        }
-    )
-    return model, config
-
-
-def _shape(config: UNetConfig) -> UNetConfig:
-    return replace(config, mask_threshold=0.5, peak_threshold=0.5)
 
 
 def _loss(model: torch.nn.Module, batch: Sequence[Tensor]) -> dict[str, Tensor]:
