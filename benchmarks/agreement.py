@@ -4,7 +4,8 @@
 
 A character agrees if the other reading has one with the same label and a box of IoU >= 0.8; the share is
 that of the longer of the two readings, so that neither may leave out or add characters. The scores are
-those of the pages with truth, as differences from fp32 in points. Prints Markdown.
+those of the pages with truth, as differences from fp32 in points. FUMIKURA_SEGMENTER_PATH and its like name
+other weights than those that ship. Prints Markdown.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from core.metrics import pool, score
 from core.page import Character, Reading
 from core.reader import load_reader
 from core.recipe import Parameters
-from core.settings import Settings
+from core.settings import read_settings
 from core.truth import load_truths, match_pages
 
 MIN_IOU = 0.8
@@ -53,7 +54,7 @@ def _corners(characters: Sequence[Character]) -> torch.Tensor:
 
 def read(pages: Sequence[KnownPage], precision: str, patch_side: int) -> list[Reading]:
     """The pages in order, one at a time."""
-    settings = Settings(precision=precision)
+    settings = read_settings().overridden(precision=precision)
     reader = load_reader(settings, "cpu")
     parameters = replace(reader.recipe.parameters, patch_side=patch_side)
     reader.recipe = replace(reader.recipe, parameters=parameters)

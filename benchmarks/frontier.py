@@ -3,7 +3,7 @@
     python -m benchmarks.frontier DATA OUT PICTURE
 
 OUT is where benchmarks/train_folds.py left its weights; PICTURE is the PNG to draw. Costs are CPU seconds of
-the reading itself, relative to the resolution that ships. Prints Markdown.
+reading and scoring, relative to the resolution that ships. Prints Markdown.
 """
 
 from __future__ import annotations
@@ -67,6 +67,8 @@ def main(data: Path, out: Path, picture: Path) -> None:
     costs_s: dict[int, float] = {}
     found: dict[int, dict[str, float | None]] = {}
     print(f"| long side | fold | {' | '.join(MEASURES)} |\n|{'---|' * (2 + len(MEASURES))}")
+    warm_up, *_ = (fold for fold, books in FOLDS.items() if books)
+    read_fold(data, out / warm_up, FOLDS[warm_up], SHIPPED)  # what is loaded once counts for none
     for long_side in LONG_SIDES:
         pages: list[PageMeasures] = []
         started_s = time.process_time()
@@ -98,7 +100,7 @@ def draw(costs: dict[int, float], found: dict[int, dict[str, float | None]], pic
         axes.plot(*zip(*points, strict=True), marker="o", label=heading)
     for side in LONG_SIDES:
         axes.annotate(
-            f"{side}", (costs[side], 1.0), xycoords=("data", "axes fraction"), ha="center", va="bottom"
+            f"{side}", (costs[side], 1.0), xycoords=("data", "axes fraction"), rotation=60, va="bottom"
         )
     axes.set(xlabel=f"CPU time a page, relative to a long side of {SHIPPED} pixels")
     axes.set_ylabel("score on books not seen")

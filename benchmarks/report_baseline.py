@@ -196,11 +196,13 @@ def _crop(pixels: NDArray[np.uint8], box: Box) -> Tensor:
 def _cut_some(
     pages: Sequence[PageImage], shape: tuple[int, int], count: int, rng: np.random.Generator
 ) -> Tensor:
-    """uint8 (count, 3, height, width), from anywhere on the pages; what is above a page's size is cut off."""
+    """uint8 (count, 3, height, width), from anywhere on the pages; smaller ones are continued."""
     cut = []
     for number in rng.integers(len(pages), size=count):
-        pixels = np.pad(pages[number].pixels, ((0, 8), (0, 8), (0, 0)), mode="edge")
-        y, x = (rng.integers(max(1, have - want)) for have, want in zip(pixels.shape, shape, strict=False))
+        pixels = pages[number].pixels
+        below, right = (max(0, want - have) for have, want in zip(pixels.shape, shape, strict=False))
+        pixels = np.pad(pixels, ((0, below), (0, right), (0, 0)), mode="edge")
+        y, x = (rng.integers(have - want + 1) for have, want in zip(pixels.shape, shape, strict=False))
         cut.append(torch.from_numpy(pixels[y : y + shape[0], x : x + shape[1]]).permute(2, 0, 1))
     return torch.stack(cut)
 
