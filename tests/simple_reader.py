@@ -23,7 +23,9 @@ from worker import child
 
 COMMAND = (sys.executable, __file__)
 
-RECIPE = Recipe("1" * 64, "2" * 64, Parameters(long_side=64))
+#: Of pages that are narrower: they need no resizing, and no worker has to import torch for it.
+HEIGHT = 200
+RECIPE = Recipe("1" * 64, "2" * 64, Parameters(long_side=HEIGHT))
 
 PAPER = (240, 230, 210)
 KILLS = (255, 0, 0)
@@ -90,7 +92,7 @@ def draw_pages(folder: Path, n_pages: int, **colours: tuple[int, int, int]) -> l
     pages = []
     for number in range(n_pages):
         path = folder / f"page_{number}.png"
-        Image.new("RGB", (100 + number, 200), colours.get(path.stem, PAPER)).save(path)
+        Image.new("RGB", (100 + number, HEIGHT), colours.get(path.stem, PAPER)).save(path)
         data = path.read_bytes()
         digest = hashlib.sha256(data).hexdigest()
         pages.append(PageReference(str(folder), path.name, digest, len(data), folder.name))
