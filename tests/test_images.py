@@ -43,6 +43,20 @@ def red_corners(pixels: NDArray[np.uint8]) -> list[str]:
     return [name for name, (y, x) in corners.items() if np.abs(pixels[y, x] - np.array(RED)).max() < 30]
 
 
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+@pytest.mark.parametrize("long_side", [37, 61, 250])
+def test_pages_are_resized_as_pillow_does_but_for_rounding(mode: str, long_side: int) -> None:
+    noise = np.random.default_rng(1).integers(0, 256, (120, 90, 3), dtype=np.uint8)
+    image = Image.fromarray(noise).convert(mode)
+
+    pixels = read(encode(image), long_side=long_side).pixels
+
+    size = (round(90 * long_side / 120), long_side)
+    wanted = np.asarray(image.resize(size, Image.Resampling.BICUBIC).convert("RGB"))
+    assert pixels.shape == wanted.shape
+    assert np.abs(pixels.astype(int) - wanted).max() <= 2  # each of the two passes rounds
+
+
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF"])
 @pytest.mark.parametrize(
     ("orientation", "corner", "size"),

@@ -27,7 +27,7 @@ from core.models.plain_cnn import PlainCNNConfig
 from core.models.pre_act_net import PreActNetConfig
 from core.models.simple_cnn import SimpleCNN, SimpleCNNConfig
 from core.models.small_vit import SmallViTConfig
-from core.models.unet import UNet, UNetConfig
+from core.models.unet import UNet, UNetConfig, unfolded
 from core.recipe import find_weights
 
 SMALL_UNET = UNetConfig(widths=(4, 8), bottleneck=8)
@@ -83,6 +83,13 @@ def test_the_residual_network_and_the_transformer_are_of_like_size() -> None:
 
     assert n_weights(PreActNetConfig(n_classes=10)) == 9 * 32 + blocks + normalised + 129 * 10
     assert n_weights(SmallViTConfig(n_classes=10)) == tokens + 6 * attention + 2 * 128 + 129 * 10
+
+
+@pytest.mark.parametrize("fold", [1, 2, 4])
+def test_channels_unfold_into_the_pixels_of_the_reference(fold: int) -> None:
+    x = torch.randn(2, 4 * fold**2, 6, 10).to(memory_format=torch.channels_last)
+
+    assert torch.equal(unfolded(x, fold), nn.PixelShuffle(fold)(x))
 
 
 def test_a_folding_network_gives_a_map_of_full_resolution_in_its_place() -> None:
