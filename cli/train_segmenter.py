@@ -50,7 +50,7 @@ _OF_PATCHES = ("model", "pos_weight")
     help="Change pages little: for the last of several trainings, to learn exact sizes.",
 )
 @click.option(
-    "--start", type=given, metavar="FILE", help="Begin with these weights, which is good for few pages."
+    "--start", type=given, metavar="FILE", help="Begin with these weights; good where pages are few."
 )
 @click.option(
     "--patches", type=given, metavar="FOLDER", help="Learn from what `fumikura prepare` wrote, instead."

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from core.folding import fold
+from core.images import scaled
 from core.page import Box, Character, PageImage
 
 Colour = tuple[int, int, int]
@@ -107,9 +108,8 @@ def draw_marks(page: PageImage, marks: Sequence[Mark]) -> Image.Image:
 def resized(page: PageImage, long_side: int) -> PageImage:
     """The page with so many pixels along its long side."""
     picture = Image.fromarray(page.pixels)
-    factor = long_side / max(picture.size)
-    size = (max(1, round(picture.width * factor)), max(1, round(picture.height * factor)))
-    return PageImage(np.asarray(picture.resize(size, Image.Resampling.BICUBIC)), page.width, page.height)
+    picture = picture.resize(scaled(*picture.size, long_side), Image.Resampling.BICUBIC)
+    return PageImage(np.asarray(picture), page.width, page.height)
 
 
 def _pen(picture: Image.Image) -> _Pen:

@@ -96,12 +96,17 @@ def _check_size(image: Image.Image, min_side: int, max_pixels: int) -> None:
 def _read(image: Image.Image, long_side: int | None) -> PageImage:
     _check_single(image)
     width, height = image.size
-    scale = (long_side or max(width, height)) / max(width, height)
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    size = scaled(width, height, long_side or max(width, height))
     image.draft(None, size)  # a JPEG decodes at 1/2, 1/4 or 1/8 when that is still large enough
     # What is not a JPEG decodes whole: of several large pages at once, one waits for the other.
     with _LARGE if image.size[0] * image.size[1] > _LARGE_PIXELS else nullcontext():
         return _read_pixels(image, width, height, size)
+
+
+def scaled(width: int, height: int, long_side: int) -> tuple[int, int]:
+    """Width and height when the longer of them has so many pixels."""
+    scale = long_side / max(width, height)
+    return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 def _read_pixels(image: Image.Image, width: int, height: int, size: tuple[int, int]) -> PageImage:
