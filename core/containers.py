@@ -151,7 +151,11 @@ class Zip:
 
     def __init__(self, file: Packed, limits: Limits) -> None:
         self._opened = file.open()
-        self._zip = _open_zip(self._opened)
+        try:
+            self._zip = _open_zip(self._opened)
+        except BaseException:
+            self._opened.close()  # the error's frames may keep `self`, and nobody knows for how long
+            raise
         infos = self._zip.infolist()
         if len(infos) > limits.max_members:
             raise ArchiveError(f"{file} {limits.too_many()}")
