@@ -19,7 +19,16 @@ from cli.training import (
 )
 from core.errors import UsageError
 
-_OF_PAGES = ("archives", "truth", "partial_truth", "without_book", "fonts", "transcripts", "n_labels")
+_OF_PAGES = (
+    "archives",
+    "truth",
+    "partial_truth",
+    "without_book",
+    "fonts",
+    "transcripts",
+    "n_labels",
+    "with_characters",
+)
 _OF_CHARACTERS = ("model", "crop_side", "smoothing")
 
 
@@ -43,6 +52,13 @@ _OF_CHARACTERS = ("model", "crop_side", "smoothing")
     "--labels", "n_labels", default=2000, show_default=True, help="Commonest labels of the texts to learn."
 )
 @click.option(
+    "--with-characters",
+    type=given,
+    multiple=True,
+    metavar="PATH",
+    help="Learn from what others cut out too: Kuzushiji-MNIST, Kuzushiji-49 or Kuzushiji-Kanji. Repeatable.",
+)
+@click.option(
     "--start",
     type=given,
     metavar="FILE",
@@ -53,7 +69,7 @@ _OF_CHARACTERS = ("model", "crop_side", "smoothing")
     type=given,
     metavar="PATH",
     help="Learn from what `fumikura prepare characters` wrote, or from Kuzushiji-MNIST, Kuzushiji-49 or"
-    " Kuzushiji-Kanji, instead.",
+    " Kuzushiji-Kanji, instead of pages.",
 )
 @click.option(
     "--model",
@@ -88,6 +104,7 @@ def classifier(
     fonts: tuple[Path, ...],
     transcripts: Path | None,
     n_labels: int,
+    with_characters: tuple[Path, ...],
     start: Path | None,
     learning_rate: float | None,
     characters: Path | None,
@@ -128,6 +145,7 @@ def classifier(
         click.echo(path)
         return
     from core.training.classifier import ClassifierTraining, classifier_data, train_classifier
+    from core.training.datasets import load_character_set
     from core.training.glyphs import load_fonts
     from core.training.pages import load_training_pages, read_transcripts
 
@@ -137,7 +155,8 @@ def classifier(
     if archives:
         pages = load_training_pages(archives, truth, partial_truth, without_books=without_book)
     texts = read_transcripts(transcripts, without_books=without_book)
-    sources, vocabulary = classifier_data(pages, texts, load_fonts(fonts), n_labels=n_labels)
+    cut_out = [load_character_set(path, "train") for path in with_characters]
+    sources, vocabulary = classifier_data(pages, texts, load_fonts(fonts), n_labels=n_labels, cut_out=cut_out)
     training = ClassifierTraining(steps=steps, learning_rate=learning_rate or 0.002, seed=seed)
     crops = ", ".join(f"{len(source.bank)} {name}" for name, source in sources.items())
     click.echo(f"{len(vocabulary)} labels; {crops}", err=True)

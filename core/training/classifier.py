@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 import torch
@@ -14,8 +15,16 @@ from torch.nn import functional
 from core.folding import fold
 from core.models.checkpoint import save_classifier
 from core.models.glyph_net import GlyphNet, GlyphNetConfig
-from core.training.crop_bank import CropBank, bank_of_crops, bank_of_glyphs, drawable
-from core.training.distort import FOR_CROPS, FOR_GLYPHS, Strength, distort
+from core.training.crop_bank import (
+    CropBank,
+    bank_of_characters,
+    bank_of_crops,
+    bank_of_glyphs,
+    drawable,
+    joined,
+)
+from core.training.datasets import CharacterSet
+from core.training.distort import FOR_CROPS, FOR_CUT_OUT, FOR_GLYPHS, Strength, distort
 from core.training.glyphs import GlyphFont
 from core.training.loop import Progress, Run, fit
 from core.training.pages import TrainingPage
@@ -28,7 +37,7 @@ class ClassifierTraining:
     """How the classifier is trained.
 
     Attributes:
-        batch_size: characters of a batch, half of them real and half drawn.
+        batch_size: characters of a batch, of each source by its share.
         steps: batches seen in all.
         learning_rate: the highest; it rises at first and falls to nothing (one cycle).
         smoothing: label smoothing, since drawn forms and real ones differ.
@@ -47,17 +56,24 @@ class Source:
 
     Attributes:
         weights: (N,) how often each image is taken, in proportion.
+        share: parts of a batch.
     """
 
     bank: CropBank
     weights: Tensor
     strength: Strength
+    share: int = 3
 
 
 def real_source(bank: CropBank) -> Source:
     """Real crops; a label ten times as common is seen about three times as often."""
     counts = torch.bincount(bank.numbers)
     return Source(bank, counts[bank.numbers].float() ** -0.5, FOR_CROPS)
+
+
+def cut_out_source(bank: CropBank) -> Source:
+    """Characters that others cut out: many, of few labels, which must not crowd out the others."""
+    return replace(real_source(bank), strength=FOR_CUT_OUT, share=1)
 
 
 def drawn_source(bank: CropBank, frequencies: Tensor) -> Source:
@@ -68,7 +84,12 @@ def drawn_source(bank: CropBank, frequencies: Tensor) -> Source:
 
 
 def classifier_data(
-    pages: Sequence[TrainingPage], texts: Sequence[str], fonts: Sequence[GlyphFont], *, n_labels: int
+    pages: Sequence[TrainingPage],
+    texts: Sequence[str],
+    fonts: Sequence[GlyphFont],
+    *,
+    n_labels: int,
+    cut_out: Sequence[CharacterSet] = (),
 ) -> tuple[dict[str, Source], Vocabulary]:
     """Sources by name, and the labels: the commonest of the texts that have a real crop or a glyph.
 
@@ -76,7 +97,8 @@ def classifier_data(
     of the same strokes.
     """
     texts = [fold(clean_text(text)) for text in texts]
-    boxed = {fold(label) for page in pages for label in page.labels}
+    labels = [item.labels for item in pages] + [item.labels for item in cut_out]
+    boxed = {fold(label) for label in chain.from_iterable(labels)}
     common = commonest_labels(texts, n_labels)
     wanted = [*common, *sorted(boxed - set(common))]
     known = boxed | drawable(fonts, wanted)
@@ -86,6 +108,9 @@ def classifier_data(
     sources = {"drawn glyphs": drawn_source(bank_of_glyphs(fonts, vocabulary), frequencies)}
     if pages:
         sources["real crops"] = real_source(bank_of_crops(pages, vocabulary))
+    if cut_out:
+        banks = [bank_of_characters(data, vocabulary) for data in cut_out]
+        sources["cut out by others"] = cut_out_source(joined(banks))
     return sources, vocabulary
 
 
@@ -99,7 +124,7 @@ def train_classifier(
     progress: Progress,
     start: Path | None = None,
 ) -> Path:
-    """Train on some sources in equal parts, or go on with what was cut off in this folder.
+    """Train on some sources by their shares, or go on with what was cut off in this folder.
 
     Args:
         start: weights to begin with; labels that they know keep what they learnt.
@@ -129,13 +154,14 @@ def _batches(
     sources: Sequence[Source], training: ClassifierTraining, first: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
     """Crops (B, 1, 64, 64) and classes (B,) of every step from one on."""
-    share = training.batch_size // len(sources)
+    part = training.batch_size / sum(source.share for source in sources)
     for step in range(first, training.steps):
         # Seeded by the step: a resumed training sees what it would have seen.
         generator = torch.Generator().manual_seed(training.seed * 1_000_003 + step)
         crops, numbers = [], []
         for source in sources:
-            taken = torch.multinomial(source.weights, share, replacement=True, generator=generator)
+            n_taken = round(part * source.share)
+            taken = torch.multinomial(source.weights, n_taken, replacement=True, generator=generator)
             darkness = source.bank.images[taken].float() / 255
             crops.append(distort(darkness, source.strength, generator))
             numbers.append(source.bank.numbers[taken])

@@ -1,4 +1,4 @@
-"""Images of single characters with their labels: cut from real pages, or drawn from fonts.
+"""Images of single characters with their labels: cut from real pages, here or by others, or drawn from fonts.
 
 All are kept the same way, so that one distortion serves both: darkness (ink 255, paper 0) of
 BANK_SIDE x BANK_SIDE pixels, of which the middle CROP_SIDE x CROP_SIDE is what the reader would
@@ -18,12 +18,16 @@ from torch import Tensor
 
 from core.crops import crop_corners, cut_crops
 from core.folding import fold
+from core.models.loaded import with_channels
+from core.training.datasets import CharacterSet
 from core.training.glyphs import GlyphFont, glyph_ink, variants
 from core.training.pages import TrainingPage
 from core.vocabulary import Vocabulary
 
 CROP_SIDE = 64
 BANK_SIDE = 96
+#: Darker pixels (0 to 255) of what others cut out are the character, and not a smear at its edge.
+_INK = 96
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +56,18 @@ def bank_of_crops(pages: Sequence[TrainingPage], vocabulary: Vocabulary) -> Crop
             continue
         boxes = torch.from_numpy(page.boxes[known])
         crops = cut_crops([page.pixels], [_with_surroundings(boxes)], side=BANK_SIDE)
-        # Nine of ten pixels are not brighter than the paper; the darkest of a hundred are ink.
-        levels = crops.flatten(1).quantile(torch.tensor([0.01, 0.9]), dim=1)[:, :, None, None, None]
-        ink, paper = levels
-        images.append((255 * (paper - crops) / (paper - ink + 1)).clamp(0, 255).to(torch.uint8))
+        images.append(_darkness(crops))
         numbers += [vocabulary.number(labels[index]) for index in known]
     return CropBank(torch.cat(images), torch.tensor(numbers, dtype=torch.long))
+
+
+def bank_of_characters(data: CharacterSet, vocabulary: Vocabulary) -> CropBank:
+    """All images of a data set, all of whose folded labels are classes, stretched as the reader would."""
+    classes = np.array([vocabulary.number(fold(label)) for label in data.labels])
+    pixels = with_channels(data.images, 1).float()
+    darkness = _darkness(pixels if data.images.mean() > 127 else 255 - pixels)[:, 0].numpy()
+    images = np.stack([_as_cut(_trimmed(image)) for image in darkness])
+    return CropBank(torch.from_numpy(images)[:, None], torch.from_numpy(classes[data.targets]))
 
 
 def bank_of_glyphs(fonts: Sequence[GlyphFont], vocabulary: Vocabulary) -> CropBank:
@@ -71,9 +81,31 @@ def bank_of_glyphs(fonts: Sequence[GlyphFont], vocabulary: Vocabulary) -> CropBa
     return CropBank(torch.from_numpy(np.stack(images))[:, None], torch.tensor(numbers, dtype=torch.long))
 
 
+def joined(banks: Sequence[CropBank]) -> CropBank:
+    """All images of some banks."""
+    return CropBank(torch.cat([bank.images for bank in banks]), torch.cat([bank.numbers for bank in banks]))
+
+
 def drawable(fonts: Sequence[GlyphFont], labels: Iterable[str]) -> set[str]:
     """Those of the labels that at least one of the fonts draws."""
     return {label for label in labels if any(variants(font, label) for font in fonts)}
+
+
+def _darkness(crops: Tensor) -> Tensor:
+    """Crops (N, 1, H, W) of dark ink as uint8, ink 255 and paper 0."""
+    # Nine of ten pixels are not brighter than the paper; the darkest of a hundred are ink.
+    levels = crops.flatten(1).quantile(torch.tensor([0.01, 0.9]), dim=1)[:, :, None, None, None]
+    ink, paper = levels
+    darkness: Tensor = 255 * (paper - crops) / (paper - ink + 1)
+    return darkness.clamp(0, 255).to(torch.uint8)
+
+
+def _trimmed(darkness: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """What of an image (H, W) has ink; an image without ink remains."""
+    rows, columns = np.nonzero(darkness > _INK)
+    if not len(rows):
+        return darkness
+    return darkness[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1]
 
 
 def _with_surroundings(boxes: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from core import crops, patches
@@ -20,6 +21,7 @@ from core.order import reading_order
 from core.page import Box, LabelledBox, PageImage, PageReference, Truth
 from core.recipe import Parameters
 from core.training.alignment import Floats, Found, pair
+from core.training.ink import drawn_to_ink, ink_of
 from core.vocabulary import Vocabulary, clean_text
 
 #: Peaks so low are looked at, since the text will say which of them are characters.
@@ -66,7 +68,7 @@ class Miner:
         self._columns = _columns_by_label(classifier.vocabulary)
 
     def mine(self, page: PageImage, text: str, *, min_confidence: float) -> list[MinedBox]:
-        """Boxes whose label is surer than `min_confidence` (0.5 at least), in reading order.
+        """Boxes whose label is surer than `min_confidence` (0.5 at least), drawn to their ink.
 
         Labels are folded: texts write old kanji where box labels write new ones.
         """
@@ -75,15 +77,16 @@ class Miner:
         labels = fold(clean_text(text))
         if not len(boxes) or not labels:
             return []
-        halves = _join(boxes)
-        seen = self._log_probabilities(pixels, torch.cat([boxes, halves]), labels)
+        every = torch.cat([boxes, _join(boxes)])
+        seen = self._log_probabilities(pixels, every, labels)
         certainty = scores.double().clamp(0.02, 0.98).numpy()
-        singles, doubles = pair(
-            Found(np.log(certainty), np.log1p(-certainty), seen[: len(boxes)], seen[len(boxes) :])
+        probabilities = np.concatenate(
+            pair(Found(np.log(certainty), np.log1p(-certainty), seen[: len(boxes)], seen[len(boxes) :]))
         )
+        # A segmenter that learns its own boxes as it sees them only grows surer of its errors.
+        drawn = drawn_to_ink(every.numpy(), ink_of(page.pixels))
         return [
-            MinedBox(LabelledBox(_box(every[n], page.scale), labels[t]), float(probabilities[n, t]))
-            for every, probabilities in ((boxes, singles), (halves, doubles))
+            MinedBox(LabelledBox(_box(drawn[n], page.scale), labels[t]), float(probabilities[n, t]))
             for n, t in np.argwhere(probabilities >= min_confidence)
         ]
 
@@ -197,6 +200,6 @@ def _join(boxes: Tensor) -> Tensor:
     return torch.cat([top_left, torch.maximum(corners[:-1, 2:], corners[1:, 2:]) - top_left], dim=1)
 
 
-def _box(box: Tensor, scale: float) -> Box:
-    x, y, width, height = (box / scale).round().int().tolist()
+def _box(box: NDArray[np.float32], scale: float) -> Box:
+    x, y, width, height = (box / scale).round().astype(int).tolist()
     return Box(max(0, x), max(0, y), max(1, width), max(1, height))

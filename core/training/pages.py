@@ -21,6 +21,7 @@ from core.images import decode
 from core.page import PageReference, Truth
 from core.settings import Settings
 from core.training.glyphs import GlyphFont
+from core.training.ink import ink_of
 from core.training.synthetic import render_many
 from core.training.targets import draw_targets
 from core.truth import load_truth
@@ -230,9 +231,7 @@ def _with_other_strokes(patch: Tensor, rng: np.random.Generator) -> Tensor:
 
 def _unlabelled_ink(pixels: NDArray[np.uint8], boxes: NDArray[np.float32]) -> NDArray[np.bool_]:
     """Bool (H, W): dark strokes and what surrounds them, but for the boxes."""
-    brightness = pixels.mean(axis=2)
-    ink = brightness < ndimage.uniform_filter(brightness, size=61) - 18
-    ignored = ndimage.binary_dilation(ink, iterations=12)
+    ignored = ndimage.binary_dilation(ink_of(pixels), iterations=12)
     for x, y, width, height in boxes.round().astype(int):
         ignored[max(0, y) : y + height, max(0, x) : x + width] = False
     return np.asarray(ignored, bool)
