@@ -64,6 +64,17 @@ def test_a_classifier_learns_labels_of_crops_and_of_texts(data: Path) -> None:
     assert "う" not in vocabulary  # in the text, but neither boxed nor drawn
 
 
+def test_a_classifier_learns_from_what_others_cut_out_too(data: Path) -> None:
+    kmnist = write_characters(data / "kmnist.npz")
+
+    result = train("classifier", data, *with_texts(data), "--with-characters", str(kmnist))
+
+    assert result.exit_code == 0, result.output
+    assert "60 cut out by others" in result.stderr
+    _, _, vocabulary = load_classifier(data / "run" / "classifier.safetensors")
+    assert set("おきすつなはまやれを") <= set(vocabulary.labels)
+
+
 def test_both_networks_can_be_begun_from_drawn_material_alone(data: Path) -> None:
     sources = (*with_texts(data), "--steps", "1", "--out")
     segmenter = CliRunner().invoke(

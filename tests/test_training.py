@@ -17,8 +17,9 @@ from core.models.checkpoint import load_classifier, save_classifier
 from core.models.glyph_net import GlyphNet, GlyphNetConfig
 from core.models.unet import UNetConfig
 from core.training.classifier import ClassifierTraining, real_source, train_classifier
-from core.training.crop_bank import BANK_SIDE, CROP_SIDE, CropBank, bank_of_crops
-from core.training.distort import FOR_CROPS, FOR_GLYPHS, distort
+from core.training.crop_bank import BANK_SIDE, CROP_SIDE, CropBank, bank_of_characters, bank_of_crops
+from core.training.datasets import CharacterSet
+from core.training.distort import FOR_CROPS, FOR_CUT_OUT, FOR_GLYPHS, distort
 from core.training.glyphs import load_fonts
 from core.training.loop import Run, fit
 from core.training.pages import (
@@ -164,7 +165,24 @@ def test_the_middle_of_a_banked_crop_is_what_the_reader_cuts(book: Path) -> None
     assert [int(rows[0]), int(rows[-1])] == pytest.approx([20, 75], abs=1)
 
 
-@pytest.mark.parametrize("strength", [FOR_CROPS, FOR_GLYPHS])
+@pytest.mark.parametrize("is_bright", [True, False])
+def test_what_others_cut_out_is_banked_as_the_reader_would_cut_it(is_bright: bool) -> None:
+    images = np.full((2, 28, 28), 0 if is_bright else 230, np.uint8)
+    images[1, 4:24, 8:18] = 255 if is_bright else 20
+
+    bank = bank_of_characters(
+        CharacterSet(images, np.array([1, 0]), ("氣", "の")), Vocabulary(["の", "人", "気"])
+    )
+
+    assert bank.numbers.tolist() == [0, 2]
+    assert not bank.images[0].any()
+    rows, columns = (torch.nonzero(bank.images[1, 0].amax(dim=side) > 128).flatten() for side in (1, 0))
+    # As any box, 64 / 1.15 pixels high; and narrower than 0.6 of that, it keeps some paper at its sides.
+    assert [int(rows[0]), int(rows[-1])] == pytest.approx([20, 75], abs=1)
+    assert [int(columns[0]), int(columns[-1])] == pytest.approx([25, 70], abs=1)
+
+
+@pytest.mark.parametrize("strength", [FOR_CROPS, FOR_CUT_OUT, FOR_GLYPHS])
 def test_distorted_ink_is_dark_on_light_and_stays_in_the_crop(strength: object) -> None:
     darkness = torch.zeros(32, 1, BANK_SIDE, BANK_SIDE)
     darkness[..., 30:66, 30:66] = 1
