@@ -96,9 +96,11 @@ class Trainer:
         mined: Path | None = None,
         seed: int = 1,
         has_kmnist: bool = False,
+        kept: float = 0.0,
     ) -> Path:
         """Weights from drawn glyphs and, after a start, from crops of real pages with these boxes."""
         options = ["--learning-rate", "0.002" if start is None else "0.001", "--seed", str(seed)]
+        options += ["--keep", str(kept)]
         if has_kmnist:
             options += ["--with-characters", str(self.data / "kmnist" / "kmnist.npz")]
         return self._train("classifier", name, steps, options, start, mined)
@@ -211,7 +213,7 @@ def train_fold(trainer: Trainer, segmenter: Path, classifier: Path) -> None:
     # Nobody can tell which images of Kuzushiji-MNIST come from the books of a fold: so both are scored.
     trainer.score("scores-without-kmnist", segmenter, classifier, context, CONTEXT_WEIGHT)
     classifier = trainer.classifier(
-        "classifier-5", 1500, start=classifier, mined=mined, seed=5, has_kmnist=True
+        "classifier-5", 1500, start=classifier, mined=mined, seed=5, has_kmnist=True, kept=0.5
     )
     trainer.score("scores", segmenter, classifier, context, CONTEXT_WEIGHT)
 

@@ -65,6 +65,15 @@ _OF_CHARACTERS = ("model", "crop_side", "smoothing")
     help="Begin with these weights; labels that they do not know are learnt anew.",
 )
 @click.option(
+    "--keep",
+    "kept",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=0.0,
+    show_default=True,
+    metavar="X",
+    help="Share of --start in the mean of what it was and what was learnt; 0.5 does well on other books.",
+)
+@click.option(
     "--characters",
     type=given,
     metavar="PATH",
@@ -106,6 +115,7 @@ def classifier(
     n_labels: int,
     with_characters: tuple[Path, ...],
     start: Path | None,
+    kept: float,
     learning_rate: float | None,
     characters: Path | None,
     model: str | None,
@@ -149,6 +159,8 @@ def classifier(
     from core.training.glyphs import load_fonts
     from core.training.pages import load_training_pages, read_transcripts
 
+    if kept and start is None:
+        raise UsageError("--keep keeps a share of --start; give that too")
     if not fonts or transcripts is None:
         raise UsageError("there is nothing to learn from; give --fonts and --transcripts, or --characters")
     pages = []
@@ -157,7 +169,7 @@ def classifier(
     texts = read_transcripts(transcripts, without_books=without_book)
     cut_out = [load_character_set(path, "train") for path in with_characters]
     sources, vocabulary = classifier_data(pages, texts, load_fonts(fonts), n_labels=n_labels, cut_out=cut_out)
-    training = ClassifierTraining(steps=steps, learning_rate=learning_rate or 0.002, seed=seed)
+    training = ClassifierTraining(steps=steps, learning_rate=learning_rate or 0.002, seed=seed, kept=kept)
     crops = ", ".join(f"{len(source.bank)} {name}" for name, source in sources.items())
     click.echo(f"{len(vocabulary)} labels; {crops}", err=True)
     with shown_progress() as progress:

@@ -75,6 +75,13 @@ def test_a_classifier_learns_from_what_others_cut_out_too(data: Path) -> None:
     assert set("おきすつなはまやれを") <= set(vocabulary.labels)
 
 
+def test_a_share_of_nothing_cannot_be_kept(data: Path) -> None:
+    result = train("classifier", data, *with_texts(data), "--keep", "0.5")
+
+    assert result.exit_code == 2
+    assert "give that too" in result.stderr
+
+
 def test_both_networks_can_be_begun_from_drawn_material_alone(data: Path) -> None:
     sources = (*with_texts(data), "--steps", "1", "--out")
     segmenter = CliRunner().invoke(

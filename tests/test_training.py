@@ -32,6 +32,7 @@ from core.training.pages import (
     read_transcripts,
 )
 from core.training.segmenter import SegmenterTraining, focal_loss, train_segmenter
+from core.training.start import keep_part
 from core.training.synthetic import render_many
 from core.training.targets import draw_targets
 from core.vocabulary import Vocabulary
@@ -254,6 +255,23 @@ def test_a_classifier_begins_with_what_another_knows_of_the_same_labels(tmp_path
         weights["head.6.weight"][[2, 0]], wanted["head.6.weight"], atol=1e-3
     )  # kept in half
     assert torch.allclose(weights["stem.0.weight"], wanted["stem.0.weight"], atol=1e-3)
+
+
+def test_a_part_of_what_a_classifier_began_with_is_kept(tmp_path: Path) -> None:
+    config = GlyphNetConfig(n_classes=2)
+    torch.manual_seed(0)
+    start = GlyphNet(config)
+    save_classifier(tmp_path / "start.safetensors", start, config, ["人", "の"])
+    learnt = GlyphNet(GlyphNetConfig(n_classes=3))
+    before = {name: weights.clone() for name, weights in learnt.state_dict().items()}
+
+    keep_part(learnt, tmp_path / "start.safetensors", 0.25, labels=["の", "心", "人"])
+
+    after, begun = learnt.state_dict(), start.state_dict()
+    for name, rows in (("stem.0.weight", slice(None)), ("head.6.weight", [2, 0]), ("head.6.bias", [2, 0])):
+        wanted = 0.75 * before[name][rows] + 0.25 * begun[name]
+        assert torch.allclose(after[name][rows], wanted, atol=1e-3)  # kept in half
+    assert torch.equal(after["head.6.weight"][1], before["head.6.weight"][1])  # 心, which the start lacks
 
 
 def test_a_page_drawn_without_text_is_learnt_as_empty(tmp_path: Path) -> None:

@@ -28,7 +28,7 @@ from core.training.distort import FOR_CROPS, FOR_CUT_OUT, FOR_GLYPHS, Strength, 
 from core.training.glyphs import GlyphFont
 from core.training.loop import Progress, Run, fit
 from core.training.pages import TrainingPage
-from core.training.start import begin_with
+from core.training.start import begin_with, keep_part
 from core.vocabulary import Vocabulary, clean_text, commonest_labels
 
 
@@ -41,12 +41,14 @@ class ClassifierTraining:
         steps: batches seen in all.
         learning_rate: the highest; it rises at first and falls to nothing (one cycle).
         smoothing: label smoothing, since drawn forms and real ones differ.
+        kept: share of the weights that it began with in those that it ends with.
     """
 
     batch_size: int = 192
     steps: int = 3000
     learning_rate: float = 2e-3
     smoothing: float = 0.05
+    kept: float = 0.0
     seed: int = 1
 
 
@@ -145,6 +147,8 @@ def train_classifier(
 
     run = Run(folder, model, training.steps, training.learning_rate, device, seed=training.seed)
     fit(run, lambda first: _batches(sources, training, first), losses, progress=progress)
+    if start is not None and training.kept:
+        keep_part(model, start, training.kept, labels=vocabulary.labels)
     path = folder / "classifier.safetensors"
     save_classifier(path, model, config, vocabulary.labels)
     return path

@@ -1,4 +1,4 @@
-"""Begin a training with weights that another one left: the transfer of what they know."""
+"""Begin a training with weights that another one left, and keep a part of what they know."""
 
 from __future__ import annotations
 
@@ -42,3 +42,24 @@ def begin_with(model: nn.Module, path: Path, *, labels: Sequence[str] | None = N
         elif old[name].shape == new[name].shape:
             new[name] = old[name]
     model.load_state_dict({name: new[name] if name in last else old[name] for name in new})
+
+
+def keep_part(model: nn.Module, path: Path, share: float, *, labels: Sequence[str] | None = None) -> None:
+    """Take weights between those that a training ended with and those that it began with.
+
+    The mean of both often does better on what neither has seen (WiSE-FT, Wortsman et al. 2022,
+    arXiv:2109.01903). What the start does not know remains as it was learnt.
+
+    Args:
+        model: trained, and changed in place.
+        path: what it began with (`begin_with`, the same labels).
+        share: of the start, in [0, 1].
+    """
+    learnt = {name: weights.clone() for name, weights in model.state_dict().items()}
+    begin_with(model, path, labels=labels)
+    model.load_state_dict(
+        {
+            name: learnt[name].lerp(begun.to(learnt[name]), share) if begun.is_floating_point() else begun
+            for name, begun in model.state_dict().items()
+        }
+    )
