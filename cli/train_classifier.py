@@ -28,6 +28,7 @@ _OF_PAGES = (
     "transcripts",
     "n_labels",
     "with_characters",
+    "kept",
 )
 _OF_CHARACTERS = ("model", "crop_side", "smoothing")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain
 from pathlib import Path
 
 import torch
@@ -99,8 +98,8 @@ def classifier_data(
     of the same strokes.
     """
     texts = [fold(clean_text(text)) for text in texts]
-    labels = [item.labels for item in pages] + [item.labels for item in cut_out]
-    boxed = {fold(label) for label in chain.from_iterable(labels)}
+    boxed = {fold(label) for page in pages for label in page.labels}
+    boxed |= {fold(label) for data in cut_out for label in data.labels}
     common = commonest_labels(texts, n_labels)
     wanted = [*common, *sorted(boxed - set(common))]
     known = boxed | drawable(fonts, wanted)

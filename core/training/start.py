@@ -59,7 +59,7 @@ def keep_part(model: nn.Module, path: Path, share: float, *, labels: Sequence[st
     begin_with(model, path, labels=labels)
     model.load_state_dict(
         {
-            name: learnt[name].lerp(begun.to(learnt[name]), share) if begun.is_floating_point() else begun
+            name: learnt[name].lerp(begun, share) if begun.is_floating_point() else begun
             for name, begun in model.state_dict().items()
         }
     )
