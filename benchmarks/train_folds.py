@@ -34,7 +34,7 @@ STAGES = {
     "scores-aligned-again": "aligned three times more, by better weights",
     "scores-ink": "boxes from a fifth alignment, drawn to their ink",
     "scores-without-kmnist": "and context",
-    "scores": "a longer course with Kuzushiji-MNIST, and context",
+    "scores": "one more training, with Kuzushiji-MNIST, and context",
 }
 DRAWN_PAGES = 240
 #: Chosen on 200020019 and 200015843 (core/weights/context.md) when no weights had seen their text.

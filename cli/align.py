@@ -81,6 +81,7 @@ def command(
 
     from cli.output import console_for, make_table, print_json, print_tables
     from core.archive import list_pages
+    from core.models.device import try_device
     from core.reader import load_networks
     from core.recipe import Parameters
     from core.settings import read_settings
@@ -88,6 +89,7 @@ def command(
     from core.training.mining import Miner, mine_page, write_boxes
     from core.truth import load_truth
 
+    try_device(device)
     texts = load_texts(folders)
     excluded = set(without_book)
     pages = [page for page in list_pages(archives).pages if page.name in texts and page.book not in excluded]

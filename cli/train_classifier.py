@@ -72,7 +72,7 @@ _OF_CHARACTERS = ("model", "crop_side", "smoothing")
     default=0.0,
     show_default=True,
     metavar="X",
-    help="Share of --start in the mean of what it was and what was learnt; 0.5 does well on other books.",
+    help="Share of --start in the mean of what it was and what was learnt; 0.5 reads more of other books.",
 )
 @click.option(
     "--characters",
@@ -137,6 +137,9 @@ def classifier(
           --epochs 10 --augmentation rotation --out runs/simple
     """
     need_training("fontTools", "scipy")
+    from core.models.device import try_device
+
+    try_device(device)
     if check_options(ctx, "characters", of_pages=_OF_PAGES, of_prepared=_OF_CHARACTERS):
         assert characters is not None
         from core.training.characters import train_characters

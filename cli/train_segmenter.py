@@ -103,6 +103,9 @@ def segmenter(
       fumikura train segmenter --patches patches/ --pos-weight 20 --out runs/unet
     """
     need_training("fontTools", "scipy")
+    from core.models.device import try_device
+
+    try_device(device)
     if check_options(ctx, "patches", of_pages=_OF_PAGES, of_prepared=_OF_PATCHES):
         assert patches is not None
         from core.training.patch_sets import train_patches

@@ -108,7 +108,7 @@ def test_the_processor_does_what_a_worker_will_ask_of_it() -> None:
 
 @pytest.mark.parametrize("name", ["cuda:99", "abacus"])
 def test_a_device_that_does_not_exist_is_named_with_a_remedy(name: str) -> None:
-    with pytest.raises(DeviceError, match=f"{name} does not work .*--devices cpu"):
+    with pytest.raises(DeviceError, match=f"{name} does not work .*take the device cpu"):
         try_device(name)
 
 

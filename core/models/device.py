@@ -26,7 +26,7 @@ def try_device(name: str) -> str:
     except (RuntimeError, AssertionError) as error:
         reason = str(error).strip().splitlines()[0]
         raise DeviceError(
-            f"{name} does not work ({reason}); see `nvidia-smi`, or read with --devices cpu"
+            f"{name} does not work ({reason}); see `nvidia-smi`, or take the device cpu"
         ) from error
     if device.type == "cuda":
         found = torch.cuda.get_device_properties(device)
