@@ -137,10 +137,11 @@ def classifier(
           --epochs 10 --augmentation rotation --out runs/simple
     """
     need_training("fontTools", "scipy")
+    is_prepared = check_options(ctx, "characters", of_pages=_OF_PAGES, of_prepared=_OF_CHARACTERS)
     from core.models.device import try_device
 
     try_device(device)
-    if check_options(ctx, "characters", of_pages=_OF_PAGES, of_prepared=_OF_CHARACTERS):
+    if is_prepared:
         assert characters is not None
         from core.training.characters import train_characters
 

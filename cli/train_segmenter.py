@@ -103,10 +103,11 @@ def segmenter(
       fumikura train segmenter --patches patches/ --pos-weight 20 --out runs/unet
     """
     need_training("fontTools", "scipy")
+    is_prepared = check_options(ctx, "patches", of_pages=_OF_PAGES, of_prepared=_OF_PATCHES)
     from core.models.device import try_device
 
     try_device(device)
-    if check_options(ctx, "patches", of_pages=_OF_PAGES, of_prepared=_OF_PATCHES):
+    if is_prepared:
         assert patches is not None
         from core.training.patch_sets import train_patches
 
