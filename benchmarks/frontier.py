@@ -40,15 +40,15 @@ MIN_TEXT = 50
 def read_fold(data: Path, folder: Path, books: Sequence[str], long_side: int) -> list[PageMeasures]:
     """Measures of the fold's own pages, by its last weights."""
     settings = Settings(
-        segmenter_path=folder / "segmenter-5" / "segmenter.safetensors",
-        classifier_path=folder / "classifier-5" / "classifier.safetensors",
+        segmenter_path=folder / "segmenter-6" / "segmenter.safetensors",
+        classifier_path=folder / "classifier-6" / "classifier.safetensors",
         context_path=folder / "context.safetensors",
     )
     reader = load_reader(settings, "cpu")
     parameters = replace(reader.recipe.parameters, long_side=long_side, patch_side=max(long_side, SHIPPED))
     reader.recipe = replace(reader.recipe, parameters=parameters)
     boxes = data / "boxes"
-    known = find_known_pages(
+    known, _ = find_known_pages(
         [str(page) for book in books for page in sorted((data / "pages").glob(f"{book}_*"))],
         truth=[boxes / f"{book}_coordinate.csv" for book in ("100241706", "200010454")],
         partial_truth=[boxes / "kana_only_coordinate.csv"],

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from cli import evaluate_weights, measures, options
-from cli.output import console_for, say
+from cli.output import console_for, say, say_unknown
 from core.errors import UsageError
 from core.settings import Settings
 
@@ -99,25 +99,38 @@ def pages(
 
     from core.comparison import find_known_pages
 
-    known = find_known_pages(
+    known, unknown = find_known_pages(
         archives, book=book, truth=truth, partial_truth=partial_truth, texts=texts, limits=settings.limits
     )
+    say_unknown(unknown)
     if gallery is not None:
         gallery.mkdir(parents=True, exist_ok=True)  # now, since after an hour's reading it is too late
     compared, worst = _compare(known, settings, min_text=min_text, n_worst=limit)
     if as_json:
         measures.print_figures(compared)
-    else:
+    elif worst:
         measures.print_measures(compared, worst)
     if gallery is not None:
         from core.gallery import write_gallery
 
         index = write_gallery(gallery, worst, max_pixels=settings.max_pixels, limits=settings.limits)
         say(f"gallery: {index}")
+    for page in filter(_seems_partial, compared):
+        say(
+            f"{page.known.reference.name} has twice as many characters as boxes, or more;"
+            " if some were given no box, name the file with --partial-truth"
+        )
     failed = [page for page in compared if page.error is not None]
     for page in failed:
         say(f"{page.known.reference.name} was left out: {page.error}")
     ctx.exit(3 if failed else 0)
+
+
+def _seems_partial(page: ComparedPage) -> bool:
+    if page.measures is None:
+        return False
+    scores = page.measures.scores
+    return 0 < 2 * (scores.n_truth or 0) < (scores.n_found or 0)
 
 
 def _compare(

@@ -16,6 +16,8 @@ from rich.table import Table
 
 #: Columns of a table that goes to a file or a pipe, where nothing should be folded.
 _WIDE = 500
+#: Pages in a message.
+_NAMED = 5
 #: Control characters as Unicode's pictures of them; a line break in a message of ours stays one.
 _CONTROLS = {code: 0x2400 + code for code in range(32) if code != ord("\n")} | dict.fromkeys(
     range(127, 160), "�"
@@ -25,6 +27,14 @@ _CONTROLS = {code: 0x2400 + code for code in range(32) if code != ord("\n")} | d
 def say(message: str) -> None:
     """Tell a person something: on stderr, so that stdout holds results only."""
     click.echo(printable(message), err=True)
+
+
+def say_unknown(pages: Sequence[str]) -> None:
+    """Name the pages that are left out because nothing is known of them, or some of them."""
+    if pages:
+        rest = f" and {len(pages) - _NAMED:,} more" if len(pages) > _NAMED else ""
+        names = ", ".join(pages[:_NAMED])
+        say(f"{counted(len(pages), 'page')} left out, of which nothing is known: {names}{rest}")
 
 
 def printable(text: str) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.extras import need_training
+from cli.output import say_unknown
 from cli.plan import Plan, planned, report, tracked
 from core.errors import UsageError
 
@@ -108,7 +109,8 @@ def _cut_pages(
     from core.training.preparing import digests
     from core.truth import truth_files
 
-    known = find_known_pages(archives, truth=truth)
+    known, unknown = find_known_pages(archives, truth=truth)
+    say_unknown(unknown)
     manifest = prepare_patches(
         known,
         plan.out,
@@ -154,7 +156,8 @@ def characters(
     from core.training.preparing import digests
     from core.truth import truth_files
 
-    known = find_known_pages(archives, truth=truth, partial_truth=partial_truth)
+    known, unknown = find_known_pages(archives, truth=truth, partial_truth=partial_truth)
+    say_unknown(unknown)
     manifest = prepare_crops(
         known,
         plan.out,

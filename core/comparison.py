@@ -58,8 +58,11 @@ def find_known_pages(
     texts: Sequence[Path] = (),
     book: str | None = None,
     limits: Limits = DEFAULT_LIMITS,
-) -> list[KnownPage]:
+) -> tuple[list[KnownPage], list[str]]:
     """The distinct pages of which truth or text is known, in the order of the archives.
+
+    Returns:
+        These, and the names of the other pages.
 
     Raises:
         ArchiveError: an archive is missing, empty or unreadable.
@@ -68,13 +71,18 @@ def find_known_pages(
     truths, by_name = load_truths(truth, partial_truth), load_texts(texts)
     pages = list_pages(archives, book=book, limits=limits).pages
     truth_of, text_of = match_pages(pages, truths), match_pages(pages, by_name)
-    distinct = {page.digest: page for page in pages if page.digest in truth_of or page.digest in text_of}
-    if not distinct:
+    known, unknown = [], []
+    for digest, page in {page.digest: page for page in pages}.items():
+        if digest in truth_of or digest in text_of:
+            known.append(KnownPage(page, truth_of.get(digest), text_of.get(digest)))
+        else:
+            unknown.append(page.name)
+    if not known:
         raise TruthError(
             "no page of these archives has a name that truth or text names;"
             " compare the file names with those in the truth"
         )
-    return [KnownPage(page, truth_of.get(digest), text_of.get(digest)) for digest, page in distinct.items()]
+    return known, unknown
 
 
 def compare_pages(

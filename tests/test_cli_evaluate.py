@@ -185,6 +185,41 @@ def test_a_page_that_cannot_be_read_is_named_and_the_others_are_measured(
     assert total["pages"] == 1
 
 
+def test_without_any_page_there_are_no_tables(folder: Path, evaluate: Callable[..., Result]) -> None:
+    pages = folder / "pages"
+    pages.mkdir()
+    (pages / "book_00000_1.png").write_bytes(b"no image")
+    handmade.write_truth(folder / "truth.csv", 1)
+
+    result = evaluate("--truth", "truth.csv", archive="pages")
+
+    assert (result.exit_code, result.stdout) == (3, "")
+
+
+def test_pages_of_which_nothing_is_known_are_named(folder: Path, evaluate: Callable[..., Result]) -> None:
+    handmade.write_zip(folder / "book.zip", 8)
+    handmade.write_truth(folder / "truth.csv", 1)
+
+    result = evaluate("--truth", "truth.csv")
+
+    names = ", ".join(f"book_{number:05}_1" for number in range(1, 6))
+    assert f"7 pages left out, of which nothing is known: {names} and 2 more" in result.stderr
+
+
+def test_boxes_of_some_characters_are_not_taken_for_all_in_silence(
+    folder: Path, evaluate: Callable[..., Result]
+) -> None:
+    handmade.write_zip(folder / "book.zip", 4)
+    pages = folder / "train.csv"
+    y, x = handmade.blots(0)[0]
+    pages.write_text(f"image_id,labels\nbook_00000_1,U+4E00 {x - 10} {y - 10} 20 20\n", encoding="utf-8")
+
+    result = evaluate("--truth", "train.csv")
+
+    assert "book_00000_1 has twice as many characters as boxes" in result.stderr
+    assert "--partial-truth" in result.stderr
+
+
 def test_the_gallery_shows_the_worst_pages_with_a_legend(
     folder: Path, evaluate: Callable[..., Result]
 ) -> None:

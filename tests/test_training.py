@@ -197,11 +197,12 @@ def test_distorted_ink_is_dark_on_light_and_stays_in_the_crop(strength: object) 
     assert torch.all(middle + 0.1 < crops.amax(dim=(1, 2, 3)))
 
 
-def train_line(folder: Path, *, stop_after: int | None = None) -> tuple[Tensor, list[int]]:
-    """Fit a line for 250 steps; the weights and the steps that were seen."""
+def train_line(folder: Path, *, stop_after: int | None = None) -> tuple[Tensor, list[int], list[int]]:
+    """Fit a line for 250 steps; the weights, the steps that were seen and those that were told."""
     torch.manual_seed(0)
     model = nn.Linear(2, 1)
     seen: list[int] = []
+    told: list[int] = []
 
     def batches_from(first: int) -> Iterator[Sequence[Tensor]]:
         for step in range(first, 250):
@@ -214,20 +215,29 @@ def train_line(folder: Path, *, stop_after: int | None = None) -> tuple[Tensor, 
     def losses(model: nn.Module, batch: Sequence[Tensor]) -> dict[str, Tensor]:
         return {"square": (model(batch[0]).float() - batch[1]).square().mean()}
 
-    fit(Run(folder, model, 250, 0.05, "cpu"), batches_from, losses, progress=lambda *_: None)
-    return model.weight.detach(), seen
+    run = Run(folder, model, 250, 0.05, "cpu")
+    fit(run, batches_from, losses, progress=lambda step, _steps, _means: told.append(step))
+    return model.weight.detach(), seen, told
 
 
 def test_training_goes_on_where_it_was_cut_off(tmp_path: Path) -> None:
-    straight, _ = train_line(tmp_path / "straight")
+    straight, *_ = train_line(tmp_path / "straight")
     with pytest.raises(KeyboardInterrupt):
         train_line(tmp_path / "cut", stop_after=130)
 
-    resumed, seen = train_line(tmp_path / "cut")
+    resumed, seen, told = train_line(tmp_path / "cut")
 
-    assert seen[0] == 100  # the last saved state
+    assert seen[0] == told[0] == 100  # the last saved state
     assert torch.equal(resumed, straight)
     assert straight == pytest.approx(torch.ones(1, 2), abs=0.05)
+
+
+def test_a_training_that_is_complete_is_shown_as_such(tmp_path: Path) -> None:
+    train_line(tmp_path)
+
+    _, seen, told = train_line(tmp_path)
+
+    assert (seen, told) == ([], [250])
 
 
 def test_a_classifier_begins_with_what_another_knows_of_the_same_labels(tmp_path: Path) -> None:
@@ -309,4 +319,4 @@ def test_a_segmenter_learns_to_find_squares(book: Path, tmp_path: Path) -> None:
     )
 
     assert path.is_file()
-    assert losses[-1]["mask"] < 0.6 * losses[0]["mask"]
+    assert losses[-1]["mask"] < 0.6 * losses[1]["mask"]  # the first is from before any step

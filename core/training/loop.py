@@ -88,7 +88,7 @@ def fit(
         run: the model is trained in place.
         batches_from: the batches from a step on.
         losses_of: losses of a batch by name; their sum is minimised.
-        progress: told every 20 steps.
+        progress: told where it begins, and every 20 steps.
         epochs: where there are any; then the metrics have a line for each, else for every 20 steps.
 
     Raises:
@@ -103,6 +103,7 @@ def fit(
         state["course"] = course
     look_every = epochs.steps if epochs else NOTE_EVERY
     first = _resume(run.folder, state)
+    progress(first, run.steps, {})
     scores: dict[str, float] = {}
     for step, batch in enumerate(() if course.is_over else batches_from(first), start=first + 1):
         torch.manual_seed(run.seed * 1_000_003 + step)  # a resumed training drops what it would have dropped
