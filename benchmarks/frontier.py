@@ -40,7 +40,7 @@ MIN_TEXT = 50
 def read_fold(data: Path, folder: Path, books: Sequence[str], long_side: int) -> list[PageMeasures]:
     """Measures of the fold's own pages, by its last weights."""
     settings = Settings(
-        segmenter_path=folder / "segmenter-6" / "segmenter.safetensors",
+        segmenter_path=folder / "segmenter-5" / "segmenter.safetensors",
         classifier_path=folder / "classifier-6" / "classifier.safetensors",
         context_path=folder / "context.safetensors",
     )

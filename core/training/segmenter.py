@@ -18,7 +18,9 @@ from core.training.loop import Progress, Run, fit
 from core.training.pages import VARIED, RandomPatches, TrainingPage, Variety
 
 #: The network that ships.
-SHIPPED = UNetConfig(widths=(32, 48, 96, 160), bottleneck=256, fold=2, mask_threshold=0.7, peak_threshold=0.3)
+SHIPPED = UNetConfig(
+    widths=(32, 48, 96, 160), bottleneck=256, fold=2, mask_threshold=0.7, peak_threshold=0.27
+)
 
 
 @dataclass(frozen=True, slots=True)
