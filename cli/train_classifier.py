@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cli.extras import need_training
+from cli.output import say
 from cli.training import (
     check_options,
     given,
@@ -15,9 +18,13 @@ from cli.training import (
     make_lessons,
     page_options,
     run_options,
-    shown_progress,
+    run_training,
 )
 from core.errors import UsageError
+
+if TYPE_CHECKING:
+    from core.training.classifier import Source
+    from core.vocabulary import Vocabulary
 
 _OF_PAGES = (
     "archives",
@@ -137,35 +144,52 @@ def classifier(
           --epochs 10 --augmentation rotation --out runs/simple
     """
     need_training("fontTools", "scipy")
-    is_prepared = check_options(ctx, "characters", of_pages=_OF_PAGES, of_prepared=_OF_CHARACTERS)
+    check_options(ctx, "characters", of_pages=_OF_PAGES, of_prepared=_OF_CHARACTERS)
     from core.models.device import try_device
 
     try_device(device)
-    if is_prepared:
-        assert characters is not None
+    if characters is not None:
         from core.training.characters import train_characters
 
         made = make_lessons(device, lessons, learning_rate, steps=steps, seed=seed, smoothing=smoothing)
-        with shown_progress() as progress:
-            path = train_characters(
-                characters,
-                out,
-                model=model,
-                lessons=made,
-                device=device,
-                progress=progress,
-                crop_side=crop_side,
-                start=start,
-            )
-        click.echo(path)
-        return
-    from core.training.classifier import ClassifierTraining, classifier_data, train_classifier
+        train = partial(train_characters, characters, model=model, lessons=made, crop_side=crop_side)
+    else:
+        from core.training.classifier import ClassifierTraining, train_classifier
+
+        if kept and start is None:
+            raise UsageError("--keep keeps a share of --start; give that too")
+        sources, vocabulary = _load_sources(
+            archives,
+            truth,
+            partial_truth,
+            without_book,
+            fonts=fonts,
+            transcripts=transcripts,
+            n_labels=n_labels,
+            with_characters=with_characters,
+        )
+        training = ClassifierTraining(steps=steps, learning_rate=learning_rate or 0.002, seed=seed, kept=kept)
+        train = partial(train_classifier, sources, vocabulary, training=training)
+    run_training(partial(train, folder=out, start=start), device)
+
+
+def _load_sources(
+    archives: Sequence[str],
+    truth: Sequence[Path],
+    partial_truth: Sequence[Path],
+    without_book: Sequence[str],
+    *,
+    fonts: Sequence[Path],
+    transcripts: Path | None,
+    n_labels: int,
+    with_characters: Sequence[Path],
+) -> tuple[list[Source], Vocabulary]:
+    """What there is to learn from, and its labels."""
+    from core.training.classifier import classifier_data
     from core.training.datasets import load_character_set
     from core.training.glyphs import load_fonts
     from core.training.pages import load_training_pages, read_transcripts
 
-    if kept and start is None:
-        raise UsageError("--keep keeps a share of --start; give that too")
     if not fonts or transcripts is None:
         raise UsageError("there is nothing to learn from; give --fonts and --transcripts, or --characters")
     pages = []
@@ -174,17 +198,6 @@ def classifier(
     texts = read_transcripts(transcripts, without_books=without_book)
     cut_out = [load_character_set(path, "train") for path in with_characters]
     sources, vocabulary = classifier_data(pages, texts, load_fonts(fonts), n_labels=n_labels, cut_out=cut_out)
-    training = ClassifierTraining(steps=steps, learning_rate=learning_rate or 0.002, seed=seed, kept=kept)
     crops = ", ".join(f"{len(source.bank)} {name}" for name, source in sources.items())
-    click.echo(f"{len(vocabulary)} labels; {crops}", err=True)
-    with shown_progress() as progress:
-        path = train_classifier(
-            list(sources.values()),
-            vocabulary,
-            out,
-            training=training,
-            device=device,
-            progress=progress,
-            start=start,
-        )
-    click.echo(path)
+    say(f"{len(vocabulary)} labels; {crops}")
+    return list(sources.values()), vocabulary

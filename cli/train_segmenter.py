@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from cli.extras import need_training
+from cli.output import counted, say
 from cli.training import (
     check_options,
     given,
@@ -15,9 +18,12 @@ from cli.training import (
     make_lessons,
     page_options,
     run_options,
-    shown_progress,
+    run_training,
 )
 from core.errors import UsageError
+
+if TYPE_CHECKING:
+    from core.training.pages import TrainingPage
 
 _OF_PAGES = (
     "archives",
@@ -103,61 +109,64 @@ def segmenter(
       fumikura train segmenter --patches patches/ --pos-weight 20 --out runs/unet
     """
     need_training("fontTools", "scipy")
-    is_prepared = check_options(ctx, "patches", of_pages=_OF_PAGES, of_prepared=_OF_PATCHES)
+    check_options(ctx, "patches", of_pages=_OF_PAGES, of_prepared=_OF_PATCHES)
     from core.models.device import try_device
 
     try_device(device)
-    if is_prepared:
-        assert patches is not None
+    if patches is not None:
         from core.training.patch_sets import train_patches
 
         made = make_lessons(device, lessons, learning_rate, steps=steps, seed=seed, pos_weight=pos_weight)
-        with shown_progress() as progress:
-            path = train_patches(
-                patches,
-                out,
-                model=model,
-                lessons=made,
-                device=device,
-                progress=progress,
-                start=start,
-            )
-        click.echo(path)
-        return
-    from core.training.glyphs import load_fonts
-    from core.training.pages import (
-        MILD,
-        VARIED,
-        draw_training_pages,
-        load_training_pages,
-        read_transcripts,
-    )
-    from core.training.segmenter import SHIPPED, SegmenterTraining, train_segmenter
+        train = partial(train_patches, patches, model=model, lessons=made)
+    else:
+        from core.training.pages import MILD, VARIED
+        from core.training.segmenter import SHIPPED, SegmenterTraining, train_segmenter
 
-    if not archives and not drawn_pages:
+        pages = _load_pages(
+            archives,
+            truth,
+            partial_truth,
+            without_book,
+            n_drawn=drawn_pages,
+            drawn=out / "drawn",
+            fonts=fonts,
+            transcripts=transcripts,
+            seed=seed,
+        )
+        training = SegmenterTraining(
+            steps=steps, learning_rate=learning_rate or 0.003, seed=seed, variety=MILD if mild else VARIED
+        )
+        train = partial(train_segmenter, pages, model_config=SHIPPED, training=training)
+    run_training(partial(train, folder=out, start=start), device)
+
+
+def _load_pages(
+    archives: Sequence[str],
+    truth: Sequence[Path],
+    partial_truth: Sequence[Path],
+    without_book: Sequence[str],
+    *,
+    n_drawn: int,
+    drawn: Path,
+    fonts: Sequence[Path],
+    transcripts: Path | None,
+    seed: int,
+) -> list[TrainingPage]:
+    """Scans with boxes, and pages that are drawn into a folder unless they are there."""
+    from core.training.glyphs import load_fonts
+    from core.training.pages import draw_training_pages, load_training_pages, read_transcripts
+
+    if not archives and not n_drawn:
         raise UsageError(
             "there is nothing to learn from; name an archive of pages, or give --drawn-pages or --patches"
         )
     pages = []
     if archives:
         pages = load_training_pages(archives, truth, partial_truth, without_books=without_book)
-    if drawn_pages:
+    if n_drawn:
         if not fonts or transcripts is None:
             raise UsageError("--drawn-pages needs --fonts and --transcripts, to draw the pages from")
         texts = read_transcripts(transcripts, without_books=without_book)
-        pages += draw_training_pages(drawn_pages, out / "drawn", texts, load_fonts(fonts), seed=seed)
-    training = SegmenterTraining(
-        steps=steps, learning_rate=learning_rate or 0.003, seed=seed, variety=MILD if mild else VARIED
-    )
-    click.echo(f"{len(pages)} pages of {len({page.book for page in pages})} books", err=True)
-    with shown_progress() as progress:
-        path = train_segmenter(
-            pages,
-            out,
-            model_config=SHIPPED,
-            training=training,
-            device=device,
-            progress=progress,
-            start=start,
-        )
-    click.echo(path)
+        pages += draw_training_pages(n_drawn, drawn, texts, load_fonts(fonts), seed=seed)
+    say(f"{counted(len(pages), 'page')} of {counted(len({page.book for page in pages}), 'book')}")
+    return pages

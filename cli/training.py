@@ -142,8 +142,8 @@ def make_lessons(device: str, options: dict[str, Any], learning_rate: float | No
 
 def check_options(
     ctx: click.Context, prepared: str, *, of_pages: Collection[str], of_prepared: Collection[str]
-) -> bool:
-    """Whether prepared data are learnt from.
+) -> None:
+    """See that all options that were given belong to one way to train.
 
     Args:
         prepared: name of the option that names them.
@@ -160,7 +160,17 @@ def check_options(
             raise UsageError(
                 f"{shown} has no meaning {'with' if is_prepared else 'without'} --{prepared}; leave it out"
             )
-    return is_prepared
+
+
+def run_training(train: Callable[..., Path], device: str) -> None:
+    """Train with a bar on stderr, and print the path of the weights.
+
+    Args:
+        train: lacks device and progress.
+    """
+    with shown_progress() as progress:
+        path = train(device=device, progress=progress)
+    click.echo(path)
 
 
 @contextmanager
