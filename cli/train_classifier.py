@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -117,6 +117,7 @@ def classifier(
     out: Path,
     steps: int,
     device: str,
+    precision: Literal["auto", "bf16", "fp32"],
     seed: int,
     fonts: tuple[Path, ...],
     transcripts: Path | None,
@@ -146,12 +147,16 @@ def classifier(
     need_training("fontTools", "scipy")
     check_options(ctx, "characters", of_pages=_OF_PAGES, of_prepared=_OF_CHARACTERS)
     from core.models.device import try_device
+    from core.training.loop import find_precision
 
     try_device(device)
+    found = find_precision(precision, device)
     if characters is not None:
         from core.training.characters import train_characters
 
-        made = make_lessons(device, lessons, learning_rate, steps=steps, seed=seed, smoothing=smoothing)
+        made = make_lessons(
+            lessons, learning_rate, steps=steps, seed=seed, precision=found, smoothing=smoothing
+        )
         train = partial(train_characters, characters, model=model, lessons=made, crop_side=crop_side)
     else:
         from core.training.classifier import ClassifierTraining, train_classifier
@@ -168,7 +173,9 @@ def classifier(
             n_labels=n_labels,
             with_characters=with_characters,
         )
-        training = ClassifierTraining(steps=steps, learning_rate=learning_rate or 0.002, seed=seed, kept=kept)
+        training = ClassifierTraining(
+            steps=steps, learning_rate=learning_rate or 0.002, seed=seed, precision=found, kept=kept
+        )
         train = partial(train_classifier, sources, vocabulary, training=training)
     run_training(partial(train, folder=out, start=start), device)
 

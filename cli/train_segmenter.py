@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
@@ -86,6 +86,7 @@ def segmenter(
     out: Path,
     steps: int,
     device: str,
+    precision: Literal["auto", "bf16", "fp32"],
     seed: int,
     drawn_pages: int,
     fonts: tuple[Path, ...],
@@ -111,12 +112,16 @@ def segmenter(
     need_training("fontTools", "scipy")
     check_options(ctx, "patches", of_pages=_OF_PAGES, of_prepared=_OF_PATCHES)
     from core.models.device import try_device
+    from core.training.loop import find_precision
 
     try_device(device)
+    found = find_precision(precision, device)
     if patches is not None:
         from core.training.patch_sets import train_patches
 
-        made = make_lessons(device, lessons, learning_rate, steps=steps, seed=seed, pos_weight=pos_weight)
+        made = make_lessons(
+            lessons, learning_rate, steps=steps, seed=seed, precision=found, pos_weight=pos_weight
+        )
         train = partial(train_patches, patches, model=model, lessons=made)
     else:
         from core.training.pages import MILD, VARIED
@@ -134,7 +139,11 @@ def segmenter(
             seed=seed,
         )
         training = SegmenterTraining(
-            steps=steps, learning_rate=learning_rate or 0.003, seed=seed, variety=MILD if mild else VARIED
+            steps=steps,
+            learning_rate=learning_rate or 0.003,
+            seed=seed,
+            precision=found,
+            variety=MILD if mild else VARIED,
         )
         train = partial(train_segmenter, pages, model_config=SHIPPED, training=training)
     run_training(partial(train, folder=out, start=start), device)

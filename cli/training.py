@@ -21,7 +21,7 @@ given = click.Path(path_type=Path, exists=True)
 
 
 def run_options(function: Function) -> Function:
-    """--out, --steps, --device, --seed and --learning-rate."""
+    """--out, --steps, --device, --precision, --seed and --learning-rate."""
     for option in (
         click.option(
             "--learning-rate",
@@ -31,6 +31,13 @@ def run_options(function: Function) -> Function:
             " classifier, 0.001 for either on prepared data]",
         ),
         click.option("--seed", default=1, show_default=True, help="Same seed, same training."),
+        click.option(
+            "--precision",
+            type=click.Choice(["auto", "bf16", "fp32"]),
+            default="auto",
+            show_default=True,
+            help="auto is bf16 where the device is fast at it.",
+        ),
         click.option("--device", default="cpu", show_default=True, help="cpu or cuda."),
         click.option(
             "--steps",
@@ -109,13 +116,6 @@ _LESSONS = {
         metavar="N",
         help="End when the validation loss has not fallen for N epochs, with the best weights; 0: never.",
     ),
-    "precision": click.option(
-        "--precision",
-        type=click.Choice(["auto", "bf16", "fp32"]),
-        default="auto",
-        show_default=True,
-        help="auto is bf16 where the device is fast at it.",
-    ),
 }
 
 
@@ -130,13 +130,12 @@ def lesson_options(function: Function) -> Callable[..., Any]:
     return functools.reduce(lambda wrapped, option: option(wrapped), reversed(_LESSONS.values()), call)
 
 
-def make_lessons(device: str, options: dict[str, Any], learning_rate: float | None, **more: Any) -> Lessons:
+def make_lessons(options: dict[str, Any], learning_rate: float | None, **more: Any) -> Lessons:
     """What the options of prepared data come to."""
-    from core.training.prepared import Lessons, find_precision
+    from core.training.prepared import Lessons
 
     if options["patience"] and not options["validation"]:
         raise UsageError("--patience needs images to look at; give --validation more than 0")
-    options = {**options, "precision": find_precision(options["precision"], device)}
     return Lessons(learning_rate=learning_rate or 1e-3, **options, **more)
 
 

@@ -116,6 +116,7 @@ def _tune(train: Callable[..., Path], request: dict[str, Any], given: dict[str, 
         given: the other options.
     """
     need_training("scipy")
+    from core.training.loop import find_precision
     from core.training.trial_plots import draw_trials
     from core.training.trials import best_first, run_trials
 
@@ -124,8 +125,8 @@ def _tune(train: Callable[..., Path], request: dict[str, Any], given: dict[str, 
         raise UsageError("trials are compared by what they learnt; give --validation and --steps more than 0")
     grid = {name: values for name, values in given.items() if isinstance(values, tuple)}
     first = {name: values[0] if name in grid else values for name, values in given.items()}
-    rate = first.pop("learning_rate")
-    lessons = make_lessons(device, first, rate)
+    first["precision"] = find_precision(first["precision"], device)
+    lessons = make_lessons(first, first.pop("learning_rate"))
 
     def train_one(folder: Path, lessons: Lessons) -> Path:
         with shown_progress() as progress:

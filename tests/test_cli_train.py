@@ -7,13 +7,19 @@ from pathlib import Path
 
 import click
 import pytest
+import torch
 from click.testing import CliRunner, Result
+from torch import nn
+from torch.nn.modules.module import register_module_forward_pre_hook
 
 from cli.main import main
 from cli.train import command
 from core.models.architectures import CLASSIFIERS
 from core.models.checkpoint import load_any_classifier, load_classifier, load_context, load_segmenter
+from core.models.glyph_net import GlyphNet
 from core.models.simple_cnn import SimpleCNNConfig
+from core.models.unet import UNet
+from core.training import loop
 from core.training.patch_sets import MODELS
 from tests import handmade
 from tests.drawn_font import build_font, distinct_shapes
@@ -90,6 +96,41 @@ def test_both_networks_can_be_begun_from_drawn_material_alone(data: Path) -> Non
     classifier = CliRunner().invoke(main, ["train", "classifier", *sources, str(data / "classifier")])
 
     assert (segmenter.exit_code, classifier.exit_code) == (0, 0), segmenter.output + classifier.output
+
+
+@pytest.mark.parametrize("kind", ["segmenter", "classifier"])
+@pytest.mark.parametrize(
+    ("options", "is_fast", "in_bf16"),
+    [
+        ((), True, True),
+        ((), False, False),
+        (("--precision", "bf16"), False, True),
+        (("--precision", "fp32"), True, False),
+    ],
+)
+def test_pages_are_learnt_in_bf16_where_that_is_fast_or_asked_for(
+    data: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    kind: str,
+    options: tuple[str, ...],
+    is_fast: bool,
+    in_bf16: bool,
+) -> None:
+    monkeypatch.setattr(loop, "is_bf16_fast", lambda _: is_fast)
+    seen = []
+
+    def see(module: nn.Module, _inputs: object) -> None:
+        if isinstance(module, UNet | GlyphNet):
+            seen.append(torch.is_autocast_enabled("cpu"))
+            raise InterruptedError  # before a step of emulated bf16, which takes a minute
+
+    hook = register_module_forward_pre_hook(see)
+    try:
+        train(kind, data, *(with_texts(data) if kind == "classifier" else ()), *options)
+    finally:
+        hook.remove()
+
+    assert seen == [in_bf16]
 
 
 def test_one_folder_cannot_hold_two_trainings(data: Path) -> None:

@@ -25,7 +25,7 @@ from core.training.crop_bank import (
 from core.training.datasets import CharacterSet
 from core.training.distort import FOR_CROPS, FOR_CUT_OUT, FOR_GLYPHS, Strength, distort
 from core.training.glyphs import GlyphFont
-from core.training.loop import Progress, Run, fit
+from core.training.loop import Precision, Progress, Run, fit
 from core.training.pages import TrainingPage
 from core.training.start import begin_with, keep_part
 from core.vocabulary import Vocabulary, clean_text, commonest_labels
@@ -49,6 +49,7 @@ class ClassifierTraining:
     smoothing: float = 0.05
     kept: float = 0.0
     seed: int = 1
+    precision: Precision = "fp32"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +145,15 @@ def train_classifier(
         logits = model(crops).float()
         return {"label": functional.cross_entropy(logits, numbers, label_smoothing=training.smoothing)}
 
-    run = Run(folder, model, training.steps, training.learning_rate, device, seed=training.seed)
+    run = Run(
+        folder,
+        model,
+        training.steps,
+        training.learning_rate,
+        device,
+        seed=training.seed,
+        precision=training.precision,
+    )
     fit(run, lambda first: _batches(sources, training, first), losses, progress=progress)
     if start is not None and training.kept:
         keep_part(model, start, training.kept, labels=vocabulary.labels)

@@ -15,11 +15,13 @@ import torch
 from torch import Tensor, nn
 
 from core.errors import CheckpointError
+from core.models.inference import is_bf16_fast
 from core.training.course import Course
 
 #: Told the steps done, the steps in all, and the mean of each loss.
 Progress = Callable[[int, int, dict[str, float]], None]
 Losses = Callable[[nn.Module, Sequence[Tensor]], dict[str, Tensor]]
+Precision = Literal["bf16", "fp32"]
 #: Steps between two saved states.
 SAVE_EVERY = 100
 #: Steps between two notes, where there are no epochs.
@@ -41,7 +43,7 @@ class Run:
 
     Attributes:
         seed: of what the network itself draws (dropout), step by step.
-        is_bf16: whether to compute in bf16 where torch thinks that safe (autocast).
+        precision: with "bf16" torch computes in it where it thinks that safe (autocast).
         weight_decay: 0 makes plain Adam of AdamW.
         schedule: whether the learning rate rises and falls in one cycle, or stays.
     """
@@ -52,9 +54,14 @@ class Run:
     learning_rate: float
     device: str
     seed: int = 1
-    is_bf16: bool = True
+    precision: Precision = "fp32"
     weight_decay: float = 1e-2
     schedule: Literal["one-cycle", "constant"] = "one-cycle"
+
+    @property
+    def autocast(self) -> torch.autocast:
+        device = torch.device(self.device)
+        return torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +79,13 @@ class Epochs:
     steps: int
     review: Callable[[nn.Module], dict[str, float]]
     patience: int = 0
+
+
+def find_precision(wanted: Precision | Literal["auto"], device: str) -> Precision:
+    """What is wanted; for "auto" bf16 where the device is fast at it."""
+    if wanted != "auto":
+        return wanted
+    return "bf16" if is_bf16_fast(torch.device(device)) else "fp32"
 
 
 def fit(
@@ -133,7 +147,7 @@ def _step(
 ) -> dict[str, float]:
     device = torch.device(run.device)
     batch = [item.to(device, non_blocking=True) for item in batch]
-    with torch.autocast(device.type, dtype=torch.bfloat16, enabled=run.is_bf16):
+    with run.autocast:
         losses = losses_of(run.model, batch)
     optimizer.zero_grad(set_to_none=True)
     torch.autograd.backward(torch.stack(list(losses.values())).sum())
@@ -152,10 +166,7 @@ def _schedule(optimizer: torch.optim.Optimizer, run: Run) -> torch.optim.lr_sche
 
 def _review(run: Run, epochs: Epochs) -> dict[str, float]:
     run.model.eval()
-    with (
-        torch.inference_mode(),
-        torch.autocast(torch.device(run.device).type, dtype=torch.bfloat16, enabled=run.is_bf16),
-    ):
+    with torch.inference_mode(), run.autocast:
         scores = epochs.review(run.model)
     run.model.train()
     return scores

@@ -12,16 +12,12 @@ import torch
 from torch import Tensor, nn
 
 from core.errors import CheckpointError, DataSetError
-from core.models.inference import is_bf16_fast
 from core.training.augment import Augmentation
 from core.training.curves import draw_curves
-from core.training.loop import METRICS, Epochs, Losses, Progress, Run, fit
+from core.training.loop import METRICS, Epochs, Losses, Precision, Progress, Run, fit
 
 #: May differ when a training is gone on with.
 _MAY_CHANGE = {"device"}
-
-
-Precision = Literal["bf16", "fp32"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +99,7 @@ def learn(
         lessons.learning_rate,
         device,
         seed=lessons.seed,
-        is_bf16=lessons.precision == "bf16",
+        precision=lessons.precision,
         weight_decay=lessons.weight_decay,
         schedule=lessons.schedule,
     )
@@ -123,13 +119,6 @@ def learn(
     )
     fit(run, batches_from, task.losses, progress=progress, epochs=epochs)
     draw_curves(folder / METRICS, folder / "curves.png")
-
-
-def find_precision(wanted: Precision | Literal["auto"], device: str) -> Precision:
-    """What is wanted; for "auto" bf16 where the device is fast at it."""
-    if wanted != "auto":
-        return wanted
-    return "bf16" if is_bf16_fast(torch.device(device)) else "fp32"
 
 
 def keep_config(folder: Path, **values: Any) -> None:

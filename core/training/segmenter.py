@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 
 from core.models.checkpoint import load_segmenter, save_segmenter
 from core.models.unet import UNet, UNetConfig
-from core.training.loop import Progress, Run, fit
+from core.training.loop import Precision, Progress, Run, fit
 from core.training.pages import VARIED, RandomPatches, TrainingPage, Variety
 
 #: The network that ships.
@@ -38,6 +38,7 @@ class SegmenterTraining:
     steps: int = 3000
     learning_rate: float = 3e-3
     seed: int = 1
+    precision: Precision = "fp32"
     variety: Variety = VARIED
 
 
@@ -78,7 +79,14 @@ def train_segmenter(
         variety=training.variety,
     )
     fit(
-        Run(folder, model, training.steps, training.learning_rate, device),
+        Run(
+            folder,
+            model,
+            training.steps,
+            training.learning_rate,
+            device,
+            precision=training.precision,
+        ),
         lambda first: DataLoader(
             torch.utils.data.Subset(patches, range(first * training.batch_size, len(patches))),
             batch_size=training.batch_size,
