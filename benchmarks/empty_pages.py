@@ -1,4 +1,6 @@
-"""Draw pages on which nothing is written: blank sheets, covers, pictures. How many characters are seen there?
+"""Draw pages without main text: blank sheets, covers, pictures, some with a title at the fold.
+
+How many characters are seen there?
 
     python benchmarks/empty_pages.py FONTS OUT [N]
     fumikura evaluate pages OUT --truth OUT/train.csv

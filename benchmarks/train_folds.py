@@ -83,8 +83,11 @@ class Trainer:
         if start is not None:
             # The base's drawn pages serve all: no book of any fold lent them its text.
             (self.out / name).mkdir(parents=True, exist_ok=True)
-            if not (self.out / name / "drawn").exists():
-                shutil.copytree(start.parent / "drawn", self.out / name / "drawn")
+            drawn_pages = self.out / name / "drawn"
+            if not drawn_pages.exists():
+                unfinished = drawn_pages.with_suffix(".unfinished")
+                shutil.copytree(start.parent / "drawn", unfinished, dirs_exist_ok=True)
+                unfinished.replace(drawn_pages)
         rate = ["--learning-rate", "0.003" if start is None else "0.0015"]
         return self._train("segmenter", name, steps, [*drawn, *rate], start, mined)
 

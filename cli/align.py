@@ -10,10 +10,13 @@ from typing import TYPE_CHECKING
 import click
 
 from cli.options import as_json as json_option
-from core.errors import UsageError
+from cli.training import LeftOut
+from core.errors import PageError, UsageError
 
 if TYPE_CHECKING:
-    from core.training.mining import MinedPage
+    from core.comparison import KnownPage
+    from core.settings import Settings
+    from core.training.mining import MinedPage, Miner
 
 _COLUMNS = ("text", "mined", "judged", "wrong")
 _given = click.Path(path_type=Path, exists=True)
@@ -55,7 +58,9 @@ _given = click.Path(path_type=Path, exists=True)
 )
 @click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
 @json_option
+@click.pass_context
 def command(
+    ctx: click.Context,
     archives: tuple[str, ...],
     folders: tuple[Path, ...],
     out: Path,
@@ -76,47 +81,68 @@ def command(
     \b
     Example:
       fumikura align scans/ --text texts/ --out aligned.csv
-    """
-    from rich.progress import track
 
-    from cli.output import console_for, make_table, print_json, print_tables
-    from core.archive import list_pages
+    Exit code: 0 all done, 3 some pages could not be read.
+    """
+    from cli.output import make_table, print_json, print_tables, say
+    from core.comparison import find_known_pages
     from core.models.device import try_device
     from core.reader import load_networks
     from core.recipe import Parameters
     from core.settings import read_settings
-    from core.texts import load_texts
-    from core.training.mining import Miner, mine_page, write_boxes
-    from core.truth import load_truth
+    from core.training.mining import Miner, write_boxes
 
     try_device(device)
-    texts = load_texts(folders)
-    excluded = set(without_book)
-    pages = [page for page in list_pages(archives).pages if page.name in texts and page.book not in excluded]
+    settings = read_settings().overridden(segmenter_path=segmenter, classifier_path=classifier)
+    without = LeftOut(without_book)
+    known, _ = find_known_pages(
+        archives, truth=truth, partial_truth=partial_truth, texts=folders, limits=settings.limits
+    )
+    pages = [page for page in known if page.text is not None and page.reference.book not in without]
     if not pages:
         raise UsageError("no page of these archives has a text; texts are named PAGE.txt, as their page is")
-    truths = load_truth(partial_truth, partial=True) | load_truth(truth)
-    settings = read_settings().overridden(segmenter_path=segmenter, classifier_path=classifier)
+    without.say_unknown()
+    out.parent.mkdir(parents=True, exist_ok=True)  # now, since after an hour's reading it is too late
     miner = Miner(*load_networks(settings, device), Parameters())
-    mined = [
-        mine_page(
-            miner,
-            page,
-            texts[page.name],
-            truths.get(page.name),
-            min_confidence=min_confidence,
-            max_pixels=settings.max_pixels,
-        )
-        for page in track(pages, description="aligning", console=console_for(sys.stderr))
-    ]
-    write_boxes(out, mined)
+    mined, failed = _mine(miner, pages, settings, min_confidence=min_confidence)
+    if mined:
+        write_boxes(out, mined)
     if as_json:
         for item in mined:
             print_json({"page": item.name, **_counts([item])})
-    else:
+    elif mined:
         rows = [(item.name, *_counts([item]).values()) for item in mined]
         rows.append(("all", *_counts(mined).values()))
         print_tables(make_table("page", *_COLUMNS, rows=rows, numbers=range(1, 5)))
+    for line in failed:
+        say(line)
+    ctx.exit(3 if failed else 0)
+
+
+def _mine(
+    miner: Miner, pages: Sequence[KnownPage], settings: Settings, *, min_confidence: float
+) -> tuple[list[MinedPage], list[str]]:
+    """What the texts give, and a line for each page that could not be read."""
+    from rich.progress import track
+
+    from cli.output import console_for
+    from core.training.mining import mine_page
+
+    mined, failed = [], []
+    for page in track(pages, description="aligning", console=console_for(sys.stderr)):
+        try:
+            mined.append(
+                mine_page(
+                    miner,
+                    page,
+                    min_confidence=min_confidence,
+                    max_pixels=settings.max_pixels,
+                    limits=settings.limits,
+                )
+            )
+        except PageError as error:
+            failed.append(f"{page.reference.name} was left out: {error}")
+    return mined, failed
 
 
 def _counts(pages: Sequence[MinedPage]) -> dict[str, int]:

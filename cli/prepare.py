@@ -202,15 +202,15 @@ def glyphs(
     """
     need_training("fontTools")
 
+    from core.training.context import read_page_texts
     from core.training.glyphs import load_fonts
-    from core.training.pages import read_transcripts
     from core.training.prepare_glyphs import GlyphChoice, prepare_glyphs
     from core.training.preparing import digests
 
     found = load_fonts(fonts)
     manifest = prepare_glyphs(
         found,
-        read_transcripts(transcripts),
+        list(read_page_texts([transcripts]).values()),
         plan.out,
         GlyphChoice(n_labels, images_a_class, size, plan.seed),
         test_fonts=plan.choose(font.name for font in found),

@@ -8,7 +8,7 @@ import click
 
 from cli.train_classifier import classifier
 from cli.train_segmenter import segmenter
-from cli.training import given
+from cli.training import LeftOut, given
 
 
 @click.group()
@@ -42,12 +42,14 @@ def context(transcripts: tuple[Path, ...], without_book: tuple[str, ...], out: P
           --out context.safetensors
     """
     from core.models.checkpoint import save_context
-    from core.training.context import count_trigrams, read_page_texts
+    from core.training.context import book_of, count_trigrams, read_page_texts
 
-    texts = read_page_texts(transcripts, without_books=without_book)
+    without = LeftOut(without_book)
+    texts = read_page_texts(transcripts, without_books=without)
+    without.say_unknown()
     counted = count_trigrams(texts)
     save_context(out, counted)
-    n_books = len({page.split("_")[0] for page in texts})
+    n_books = len({book_of(page) for page in texts})
     found = f"{len(texts)} pages of {n_books} books; {len(counted.characters)} characters"
     click.echo(f"{found}; {len(counted.counts)} different threes", err=True)
     click.echo(out)

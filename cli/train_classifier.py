@@ -12,6 +12,7 @@ import click
 from cli.extras import need_training
 from cli.output import say
 from cli.training import (
+    LeftOut,
     check_options,
     given,
     lesson_options,
@@ -57,7 +58,12 @@ _OF_CHARACTERS = ("model", "crop_side", "smoothing")
     help="Text of books, '# PAGE' before each page: which labels are common.",
 )
 @click.option(
-    "--labels", "n_labels", default=2000, show_default=True, help="Commonest labels of the texts to learn."
+    "--labels",
+    "n_labels",
+    type=click.IntRange(min=1),
+    default=2000,
+    show_default=True,
+    help="Commonest labels of the texts to learn.",
 )
 @click.option(
     "--with-characters",
@@ -193,16 +199,19 @@ def _load_sources(
 ) -> tuple[list[Source], Vocabulary]:
     """What there is to learn from, and its labels."""
     from core.training.classifier import classifier_data
+    from core.training.context import read_page_texts
     from core.training.datasets import load_character_set
     from core.training.glyphs import load_fonts
-    from core.training.pages import load_training_pages, read_transcripts
+    from core.training.pages import load_training_pages
 
     if not fonts or transcripts is None:
         raise UsageError("there is nothing to learn from; give --fonts and --transcripts, or --characters")
+    without = LeftOut(without_book)
     pages = []
     if archives:
-        pages = load_training_pages(archives, truth, partial_truth, without_books=without_book)
-    texts = read_transcripts(transcripts, without_books=without_book)
+        pages = load_training_pages(archives, truth, partial_truth, without_books=without)
+    texts = list(read_page_texts([transcripts], without_books=without).values())
+    without.say_unknown()
     cut_out = [load_character_set(path, "train") for path in with_characters]
     sources, vocabulary = classifier_data(pages, texts, load_fonts(fonts), n_labels=n_labels, cut_out=cut_out)
     crops = ", ".join(f"{len(source.bank)} {name}" for name, source in sources.items())

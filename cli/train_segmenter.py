@@ -12,6 +12,7 @@ import click
 from cli.extras import need_training
 from cli.output import counted, say
 from cli.training import (
+    LeftOut,
     check_options,
     given,
     lesson_options,
@@ -43,6 +44,7 @@ _OF_PATCHES = ("model", "pos_weight")
 @run_options
 @click.option(
     "--drawn-pages",
+    type=click.IntRange(min=0),
     default=0,
     show_default=True,
     metavar="N",
@@ -162,20 +164,23 @@ def _load_pages(
     seed: int,
 ) -> list[TrainingPage]:
     """Scans with boxes, and pages that are drawn into a folder unless they are there."""
+    from core.training.context import read_page_texts
     from core.training.glyphs import load_fonts
-    from core.training.pages import draw_training_pages, load_training_pages, read_transcripts
+    from core.training.pages import draw_training_pages, load_training_pages
 
     if not archives and not n_drawn:
         raise UsageError(
             "there is nothing to learn from; name an archive of pages, or give --drawn-pages or --patches"
         )
+    without = LeftOut(without_book)
     pages = []
     if archives:
-        pages = load_training_pages(archives, truth, partial_truth, without_books=without_book)
+        pages = load_training_pages(archives, truth, partial_truth, without_books=without)
     if n_drawn:
         if not fonts or transcripts is None:
             raise UsageError("--drawn-pages needs --fonts and --transcripts, to draw the pages from")
-        texts = read_transcripts(transcripts, without_books=without_book)
+        texts = list(read_page_texts([transcripts], without_books=without).values())
         pages += draw_training_pages(n_drawn, drawn, texts, load_fonts(fonts), seed=seed)
+    without.say_unknown()
     say(f"{counted(len(pages), 'page')} of {counted(len({page.book for page in pages}), 'book')}")
     return pages

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.core import ParameterSource
 
+from cli.output import say
 from core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,6 +19,29 @@ if TYPE_CHECKING:
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 given = click.Path(path_type=Path, exists=True)
+
+
+class LeftOut:
+    """Books of --without-book, and which of them there were.
+
+    A name that fits nothing is most likely mistyped, and the book is then learnt that is to be scored.
+    """
+
+    def __init__(self, names: Collection[str]) -> None:
+        self._names = names
+        self._met: set[str] = set()
+
+    def __contains__(self, book: object) -> bool:
+        if book not in self._names:
+            return False
+        self._met.add(str(book))
+        return True
+
+    def say_unknown(self) -> None:
+        """Name the books for which nothing was left out; to be called when all was looked through."""
+        for name in self._names:
+            if name not in self._met:
+                say(f"--without-book {name} leaves nothing out; is the name right?")
 
 
 def run_options(function: Function) -> Function:

@@ -121,8 +121,10 @@ def _tune(train: Callable[..., Path], request: dict[str, Any], given: dict[str, 
     from core.training.trials import best_first, run_trials
 
     out, device, as_json = (given.pop(name) for name in ("out", "device", "as_json"))
-    if not given["validation"] or not given["steps"]:
-        raise UsageError("trials are compared by what they learnt; give --validation and --steps more than 0")
+    if not given["validation"]:
+        raise UsageError(
+            "trials are compared by images that they did not learn; give --validation more than 0"
+        )
     grid = {name: values for name, values in given.items() if isinstance(values, tuple)}
     first = {name: values[0] if name in grid else values for name, values in given.items()}
     first["precision"] = find_precision(first["precision"], device)

@@ -80,7 +80,7 @@ def find_known_pages(
     if not known:
         raise TruthError(
             "no page of these archives has a name that truth or text names;"
-            " compare the file names with those in the truth"
+            " compare the file names with those in the truth, and with those of texts (PAGE.txt)"
         )
     return known, unknown
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
+from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -139,14 +139,17 @@ def book(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def invoke_align(book: Path, *options: str) -> Result:
+    arguments = ["align", str(book / "pages"), "--text", str(book / "texts")]
+    arguments += ["--segmenter", str(book / "segmenter.safetensors")]
+    arguments += ["--classifier", str(book / "classifier.safetensors")]
+    return CliRunner().invoke(main, [*arguments, "--out", str(book / "aligned.csv"), *options])
+
+
 def align(book: Path, *options: str) -> list[dict[str, str]]:
-    weights = ["--segmenter", str(book / "segmenter.safetensors")]
-    weights += ["--classifier", str(book / "classifier.safetensors")]
-    out = book / "aligned.csv"
-    arguments = ["align", str(book / "pages"), "--text", str(book / "texts"), "--out", str(out), *weights]
-    result = CliRunner().invoke(main, [*arguments, *options])
+    result = invoke_align(book, *options)
     assert result.exit_code == 0, result.output
-    with out.open(encoding="utf-8", newline="") as file:
+    with (book / "aligned.csv").open(encoding="utf-8", newline="") as file:
         return [{"stdout": result.stdout, **row} for row in csv.DictReader(file)]
 
 
@@ -178,6 +181,14 @@ def test_align_keeps_boxes_that_people_drew_and_counts_what_they_contradict(book
     }
 
 
+@pytest.mark.slow
+def test_a_mask_leaves_the_boxes_to_the_text(book: Path) -> None:
+    (book / "masks").mkdir()
+    (book / "masks" / "book_00000_1.png").write_bytes(handmade.page_png(0))
+
+    assert len(align(book, "--truth", str(book / "masks"))) == 3
+
+
 def test_align_without_a_text_for_any_page_says_how_texts_are_named(book: Path) -> None:
     (book / "texts" / "book_00000_1.txt").rename(book / "texts" / "other.txt")
 
@@ -186,7 +197,7 @@ def test_align_without_a_text_for_any_page_says_how_texts_are_named(book: Path) 
         ["align", str(book / "pages"), "--text", str(book / "texts"), "--out", str(book / "aligned.csv")],
     )
 
-    assert result.exit_code == 2
+    assert result.exit_code == 1
     assert "PAGE.txt" in result.stderr
     assert not (book / "aligned.csv").exists()
 
@@ -196,17 +207,38 @@ def test_align_obeys_the_limit_of_pixels_and_leaves_nothing_half_written(
     book: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FUMIKURA_MAX_PIXELS", "1000")
-    weights = ["--segmenter", str(book / "segmenter.safetensors")]
-    weights += ["--classifier", str(book / "classifier.safetensors")]
 
-    result = CliRunner().invoke(
-        main,
-        [
-            *("align", str(book / "pages"), "--text", str(book / "texts")),
-            *("--out", str(book / "aligned.csv"), *weights),
-        ],
-    )
+    result = invoke_align(book)
 
-    assert result.exit_code == 1
+    assert result.exit_code == 3
+    assert "book_00000_1 was left out" in result.stderr
     assert "more than 1,000 in all" in result.stderr
     assert not list(book.glob("aligned*"))
+
+
+@pytest.mark.slow
+def test_a_page_that_cannot_be_read_does_not_keep_the_others_from_being_aligned(book: Path) -> None:
+    (book / "pages" / "book_00001_1.png").write_bytes(handmade.page_png(1)[:200])
+    (book / "texts" / "book_00001_1.txt").write_text("一", encoding="utf-8")
+
+    result = invoke_align(book)
+
+    assert result.exit_code == 3
+    assert "book_00001_1 was left out" in result.stderr
+    assert len((book / "aligned.csv").read_text().splitlines()) == 1 + 3
+
+
+def test_a_book_to_leave_out_that_is_not_there_is_named(book: Path) -> None:
+    result = invoke_align(book, "--without-book", "bok")
+
+    assert "--without-book bok leaves nothing out" in result.stderr
+
+
+def test_pages_of_one_name_are_not_given_the_same_text(book: Path) -> None:
+    (book / "pages" / "again").mkdir()
+    (book / "pages" / "again" / "book_00000_1.png").write_bytes(handmade.page_png(1))
+
+    result = invoke_align(book)
+
+    assert result.exit_code == 1
+    assert "two different pages" in result.stderr

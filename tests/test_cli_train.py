@@ -139,7 +139,43 @@ def test_one_folder_cannot_hold_two_trainings(data: Path) -> None:
     result = train("classifier", data, *with_texts(data))
 
     assert result.exit_code == 1
-    assert "state of another training" in result.stderr
+    assert "holds another training" in result.stderr
+
+
+def test_a_training_does_not_go_on_with_another_ones_state(data: Path) -> None:
+    train("classifier", data, *with_texts(data))
+
+    result = train("classifier", data, *with_texts(data), "--seed", "2")
+
+    assert result.exit_code == 1
+    assert "(its seed differ)" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("う".encode("shift_jis"), "is not UTF-8"),
+        ("# book_00001_1\nう".encode(), "these fonts draw no character"),
+        ("# left_00001_1\nあ".encode("utf-8-sig"), "leave fewer books out"),
+    ],
+)
+def test_texts_that_cannot_be_drawn_are_one_clear_line(data: Path, text: bytes, complaint: str) -> None:
+    (data / "transcripts.txt").write_bytes(text)
+
+    result = train("classifier", data, *with_texts(data), "--without-book", "left", "--labels", "1")
+
+    assert result.exit_code == 1
+    assert complaint in result.stderr
+    assert "Traceback" not in result.output
+
+
+def test_a_book_to_leave_out_that_is_not_there_is_named(data: Path) -> None:
+    (data / "transcripts.txt").write_text("# other_00001_1\nい\n# more_00001_1\nあ\n", encoding="utf-8")
+
+    result = train("classifier", data, *with_texts(data), "--without-book", "other", "--without-book", "bok")
+
+    assert "--without-book bok leaves nothing out" in result.stderr
+    assert "--without-book other" not in result.stderr
 
 
 def test_a_segmenter_needs_something_to_learn_from(data: Path) -> None:

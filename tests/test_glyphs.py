@@ -8,7 +8,8 @@ import pytest
 from scipy import ndimage
 
 from core.errors import FumikuraError
-from core.training.glyphs import covered, draw_glyph, glyph_ink, hentaigana, load_fonts, variants
+from core.training.crop_bank import drawable
+from core.training.glyphs import draw_glyph, glyph_ink, hentaigana, load_fonts, variants
 from tests.drawn_font import Bar, build_font
 
 KA_1, KA_2 = (unicodedata.lookup(f"HENTAIGANA LETTER KA-{number}") for number in (1, 2))
@@ -27,7 +28,7 @@ def test_characters_that_share_a_placeholder_are_not_drawn(tmp_path: Path) -> No
 def test_characters_with_an_empty_glyph_are_not_drawn(tmp_path: Path) -> None:
     (font,) = load_fonts([build_font(tmp_path / "brush.ttf", {"か": POST, "き": (), " ": ()})])
 
-    assert covered(font, "かき ") == {"か"}
+    assert drawable([font], "かき ") == {"か"}
 
 
 def test_an_old_and_a_new_form_may_share_a_glyph(tmp_path: Path) -> None:
@@ -35,7 +36,16 @@ def test_an_old_and_a_new_form_may_share_a_glyph(tmp_path: Path) -> None:
 
     (font,) = load_fonts([build_font(tmp_path / "brush.ttf", shapes)])
 
-    assert covered(font, "営營か") == {"営", "營", "か"}
+    assert drawable([font], "営營か") == {"営", "營", "か"}
+
+
+@pytest.mark.parametrize("size", [0, 100, 500])
+def test_a_damaged_font_is_one_clear_line(tmp_path: Path, size: int) -> None:
+    font = build_font(tmp_path / "brush.ttf", {"か": POST})
+    font.write_bytes(font.read_bytes()[:size])
+
+    with pytest.raises(FumikuraError, match=r"brush\.ttf is no font that can be read"):
+        load_fonts([font])
 
 
 def test_fonts_in_a_folder_come_in_order_of_their_paths(tmp_path: Path) -> None:

@@ -9,10 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 from torch import Tensor, nn
 
-from core.errors import TruthError
+from core.errors import CheckpointError, DataSetError, TruthError
 from core.models.checkpoint import load_classifier, save_classifier
 from core.models.glyph_net import GlyphNet, GlyphNetConfig
 from core.models.unet import UNetConfig
@@ -29,7 +31,6 @@ from core.training.pages import (
     Variety,
     draw_training_pages,
     load_training_pages,
-    read_transcripts,
 )
 from core.training.segmenter import SegmenterTraining, focal_loss, train_segmenter
 from core.training.start import keep_part
@@ -74,6 +75,14 @@ def test_a_box_over_the_edge_has_mask_but_no_peak() -> None:
     assert targets[1].max() < 1
 
 
+@given(st.lists(st.tuples(*[st.floats(-20, 80)] * 2, *[st.floats(0.05, 60)] * 2), max_size=5))
+def test_boxes_of_any_place_and_size_can_be_drawn(boxes: list[tuple[float, ...]]) -> None:
+    targets = draw_targets(np.array(boxes, np.float32).reshape(-1, 4), 64)
+
+    assert targets[:2].min() >= 0
+    assert targets[:2].max(initial=0) <= 1
+
+
 def test_focal_loss_is_small_only_for_the_right_answer() -> None:
     target = torch.zeros(1, 4, 4)
     target[0, 1, 2] = 1
@@ -111,15 +120,24 @@ def test_unlabelled_ink_of_a_partial_page_is_ignored(book: Path) -> None:
     assert not page.ignored[1000:].any()  # paper is known to be paper
 
 
+def test_a_page_that_cannot_be_read_is_named(book: Path) -> None:
+    (book / "100000001_00001_1.png").write_bytes(b"")
+
+    with pytest.raises(DataSetError, match="page 100000001_00001_1: the file is empty"):
+        load_training_pages([str(book)], [book / "coordinate.csv"])
+
+
+def test_two_pages_of_one_name_do_not_share_their_boxes(book: Path) -> None:
+    (book / "again").mkdir()
+    Image.new("RGB", (480, 640)).save(book / "again" / "100000001_00001_1.png")
+
+    with pytest.raises(TruthError, match="two different pages"):
+        load_training_pages([str(book)], [book / "coordinate.csv"])
+
+
 def test_a_book_can_be_kept_out(book: Path) -> None:
     with pytest.raises(TruthError, match="no page of these archives has boxes"):
         load_training_pages([str(book)], [book / "coordinate.csv"], without_books=["100000001"])
-
-
-def test_transcripts_leave_out_books_and_page_names(tmp_path: Path) -> None:
-    (tmp_path / "t.txt").write_text("# 1_1\n人の\n# 22_1\n心\n", encoding="utf-8")
-
-    assert read_transcripts(tmp_path / "t.txt", without_books=["22"]) == ["人の"]
 
 
 def test_patches_and_targets_stay_in_step(book: Path) -> None:
@@ -197,15 +215,17 @@ def test_distorted_ink_is_dark_on_light_and_stays_in_the_crop(strength: object) 
     assert torch.all(middle + 0.1 < crops.amax(dim=(1, 2, 3)))
 
 
-def train_line(folder: Path, *, stop_after: int | None = None) -> tuple[Tensor, list[int], list[int]]:
-    """Fit a line for 250 steps; the weights, the steps that were seen and those that were told."""
+def train_line(
+    folder: Path, *, stop_after: int | None = None, steps: int = 250
+) -> tuple[Tensor, list[int], list[int]]:
+    """Fit a line; the weights, the steps that were seen and those that were told."""
     torch.manual_seed(0)
     model = nn.Linear(2, 1)
     seen: list[int] = []
     told: list[int] = []
 
     def batches_from(first: int) -> Iterator[Sequence[Tensor]]:
-        for step in range(first, 250):
+        for step in range(first, steps):
             if step == stop_after:
                 raise KeyboardInterrupt
             seen.append(step)
@@ -215,7 +235,7 @@ def train_line(folder: Path, *, stop_after: int | None = None) -> tuple[Tensor, 
     def losses(model: nn.Module, batch: Sequence[Tensor]) -> dict[str, Tensor]:
         return {"square": (model(batch[0]).float() - batch[1]).square().mean()}
 
-    run = Run(folder, model, 250, 0.05, "cpu")
+    run = Run(folder, model, steps, 0.05, "cpu")
     fit(run, batches_from, losses, progress=lambda step, _steps, _means: told.append(step))
     return model.weight.detach(), seen, told
 
@@ -230,6 +250,13 @@ def test_training_goes_on_where_it_was_cut_off(tmp_path: Path) -> None:
     assert seen[0] == told[0] == 100  # the last saved state
     assert torch.equal(resumed, straight)
     assert straight == pytest.approx(torch.ones(1, 2), abs=0.05)
+
+
+@pytest.mark.parametrize("steps", range(1, 25))
+def test_a_training_may_have_any_number_of_steps(tmp_path: Path, steps: int) -> None:
+    _, seen, _ = train_line(tmp_path, steps=steps)
+
+    assert len(seen) == steps
 
 
 def test_a_training_that_is_complete_is_shown_as_such(tmp_path: Path) -> None:
@@ -292,6 +319,14 @@ def test_a_page_drawn_without_text_is_learnt_as_empty(tmp_path: Path) -> None:
 
     assert [len(page.boxes) for page in pages] == [0, 0]
     assert not any(page.ignored.any() for page in pages)
+
+
+def test_drawn_pages_of_another_number_are_not_learnt(tmp_path: Path) -> None:
+    fonts = load_fonts([build_font(tmp_path / "font.ttf", distinct_shapes("あい人"))])
+    draw_training_pages(2, tmp_path / "drawn", ["あい人"], fonts, seed=1)
+
+    with pytest.raises(CheckpointError, match="holds 2 drawn pages and not 3"):
+        draw_training_pages(3, tmp_path / "drawn", ["あい人"], fonts, seed=1)
 
 
 def test_old_kanji_are_learnt_as_new_ones(book: Path) -> None:

@@ -154,7 +154,7 @@ def test_segmenters_are_compared_by_dice(tmp_path: Path) -> None:
         (["--learning-rate", "0.1,fast"], "'fast' is not a valid float"),
         (["--batch-size", "8,0"], "0 is not in the range x>=1"),
         (["--augmentation", "none,wild"], "'wild' is not one of"),
-        (["--validation", "0"], "give --validation and --steps more than 0"),
+        (["--validation", "0"], "give --validation more than 0"),
         (["--patience", "2", "--characters", "nowhere"], "'nowhere' does not exist"),
     ],
 )

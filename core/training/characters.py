@@ -16,9 +16,10 @@ from core.models.architectures import CLASSIFIERS, ClassifierConfig, build, name
 from core.models.checkpoint import load_any_classifier, save_classifier
 from core.models.loaded import resized, with_channels
 from core.training.augment import grid_of, moved, worn
+from core.training.config import keep_config
 from core.training.datasets import CharacterSet, load_character_set
 from core.training.loop import Progress
-from core.training.prepared import Lessons, Task, keep_config, learn
+from core.training.prepared import Lessons, Task, learn
 from core.training.start import begin_with
 
 _AT_ONCE = 512

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import torch
@@ -14,6 +14,7 @@ from torch.nn import functional
 from core.folding import fold
 from core.models.checkpoint import save_classifier
 from core.models.glyph_net import GlyphNet, GlyphNetConfig
+from core.training.config import keep_config
 from core.training.crop_bank import (
     CropBank,
     bank_of_characters,
@@ -133,7 +134,14 @@ def train_classifier(
 
     Returns:
         The weights file.
+
+    Raises:
+        CheckpointError: `start` is another network, or the folder holds another training.
     """
+    n_images = [len(source.bank) for source in sources]
+    keep_config(
+        folder, labels=vocabulary.labels, n_images=n_images, start=start, device=device, **asdict(training)
+    )
     torch.manual_seed(training.seed)
     config = GlyphNetConfig(n_classes=len(vocabulary))
     model = GlyphNet(config)

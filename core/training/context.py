@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from core.vocabulary import clean_text, commonest_labels
 _LARGEST = int(np.iinfo(np.uint16).max)
 
 
-def read_page_texts(paths: Sequence[Path], *, without_books: Iterable[str] = ()) -> dict[str, str]:
+def read_page_texts(paths: Sequence[Path], *, without_books: Container[str] = ()) -> dict[str, str]:
     """The text of each page, by page name, without those of some books.
 
     A page that stands in several of these files is taken from the first, or its characters
@@ -28,16 +28,20 @@ def read_page_texts(paths: Sequence[Path], *, without_books: Iterable[str] = ())
     Raises:
         TruthError: a file cannot be read, or no text is left.
     """
-    excluded = set(without_books)
     texts: dict[str, str] = {}
     for file in (file for path in paths for file in _files(path)):
         for page, text in _pages(file):
-            if page.split("_")[0] not in excluded:
+            if book_of(page) not in without_books:
                 texts.setdefault(page, text)
     if not any(map(clean_text, texts.values())):
         named = ", ".join(map(str, paths))
         raise TruthError(f"{named}: there is no text; name transcripts, or leave fewer books out")
     return texts
+
+
+def book_of(page: str) -> str:
+    """The book of a page that is named as CODH names pages, BOOK_00001_1."""
+    return page.split("_")[0]
 
 
 def _files(path: Path) -> list[Path]:
@@ -66,7 +70,7 @@ def count_trigrams(texts: Mapping[str, str]) -> TrigramCounts:
     Characters are folded: texts write 氣 where the classifier, most of whose labels come from fonts
     and from boxes, may say 気, and which of the two stands on the page is its business alone.
     """
-    pages = [clean_text(fold(text)) for text in texts.values()]
+    pages = [fold(clean_text(text)) for text in texts.values()]
     characters = tuple(commonest_labels(pages, _LARGEST))
     numbers = {character: number for number, character in enumerate(characters, start=1)}
     counts: Counter[tuple[int, int, int]] = Counter()

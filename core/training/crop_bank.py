@@ -17,6 +17,7 @@ from PIL import Image
 from torch import Tensor
 
 from core.crops import crop_corners, cut_crops
+from core.errors import DataSetError
 from core.folding import fold
 from core.models.loaded import with_channels
 from core.training.datasets import CharacterSet
@@ -71,13 +72,19 @@ def bank_of_characters(data: CharacterSet, vocabulary: Vocabulary) -> CropBank:
 
 
 def bank_of_glyphs(fonts: Sequence[GlyphFont], vocabulary: Vocabulary) -> CropBank:
-    """Every form in which every font draws every label."""
+    """Every form in which every font draws every label.
+
+    Raises:
+        DataSetError: there is none.
+    """
     images, numbers = [], []
     for number, label in enumerate(vocabulary.labels):
         for font in fonts:
             for character in variants(font, label):
                 images.append(_as_cut(glyph_ink(font, character, CROP_SIDE)))
                 numbers.append(number)
+    if not images:
+        raise DataSetError("these fonts draw no character of the texts; name other fonts, or other texts")
     return CropBank(torch.from_numpy(np.stack(images))[:, None], torch.tensor(numbers, dtype=torch.long))
 
 

@@ -30,12 +30,12 @@ def draw_frame(brush: Brush, style: PageStyle, rng: np.random.Generator) -> None
             worn_line(brush, *ends, width=max(0.7, 0.3 * thick), rng=rng)
             x -= layout.pitch * layout.size
     if style.has_fold_title:
-        x = fold(style)
+        x = fold_x(style)
         tail = np.array([(-9, 0), (9, 0), (9, 14), (0, 8), (-9, 14)]) * style.height / 1280
         brush.area(tail + np.array([x, top + 0.2 * (bottom - top)]), 0.9)
 
 
-def fold(style: PageStyle) -> float:
+def fold_x(style: PageStyle) -> float:
     """x of the fold, at the fore edge: leaves were printed on one side and folded there."""
     return style.sheet.left + 1.0 if style.sheet.gutter == "right" else style.sheet.right - 1.0
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
@@ -50,7 +50,7 @@ def load_fonts(folders: Sequence[Path]) -> list[GlyphFont]:
     """The fonts in some folders, subfolders included, in order of their paths; a file stands for itself.
 
     Raises:
-        FumikuraError: a folder is missing, or none of them holds a font.
+        FumikuraError: a folder is missing, none of them holds a font, or a font is damaged.
     """
     paths: list[Path] = []
     for folder in folders:
@@ -66,20 +66,22 @@ def load_fonts(folders: Sequence[Path]) -> list[GlyphFont]:
 
 
 def drawn_characters(path: Path) -> frozenset[str]:
-    """The characters that a font file draws: not empty, and not as many others."""
+    """The characters that a font file draws: not empty, and not as many others.
+
+    Raises:
+        FumikuraError: the file is no font, or damaged.
+    """
     sharing: defaultdict[bytes, list[str]] = defaultdict(list)
-    for character in _listed_characters(path):
-        mask = _face(path, _PROBE_SIZE).getmask(character)
-        if mask.getbbox() is not None:
-            sharing[repr(mask.size).encode() + bytes(mask)].append(character)
+    try:
+        for character in _listed_characters(path):
+            mask = _face(path, _PROBE_SIZE).getmask(character)
+            if mask.getbbox() is not None:
+                sharing[repr(mask.size).encode() + bytes(mask)].append(character)
+    except Exception as error:  # of a damaged font fontTools may raise anything
+        raise FumikuraError(f"{path} is no font that can be read ({error!r}); leave it out") from error
     return frozenset(
         character for group in sharing.values() if len(group) <= MOST_SHARING for character in group
     )
-
-
-def covered(font: GlyphFont, labels: Iterable[str]) -> set[str]:
-    """Those of the labels for which `variants` gives something to draw."""
-    return {label for label in labels if variants(font, label)}
 
 
 def variants(font: GlyphFont, label: str) -> tuple[str, ...]:
@@ -160,8 +162,8 @@ def _listed_characters(path: Path) -> list[str]:
     # fontTools is an extra that only training needs.
     from fontTools.ttLib import TTFont
 
-    with TTFont(path, lazy=True, fontNumber=0) as table:
-        return [chr(code_point) for code_point in sorted(table.getBestCmap())]
+    with path.open("rb") as file, TTFont(file, lazy=True, fontNumber=0) as table:
+        return [chr(code_point) for code_point in sorted(table.getBestCmap() or ())]
 
 
 def _unvoiced(label: str) -> tuple[str, str]:

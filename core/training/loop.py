@@ -159,8 +159,10 @@ def _step(
 def _schedule(optimizer: torch.optim.Optimizer, run: Run) -> torch.optim.lr_scheduler.LRScheduler:
     if run.schedule == "constant":
         return torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0, total_iters=0)
+    total = run.steps + 1
+    # Where the rise is one step long torch divides by zero.
     return torch.optim.lr_scheduler.OneCycleLR(
-        optimizer, run.learning_rate, total_steps=run.steps + 1, pct_start=0.1
+        optimizer, run.learning_rate, total_steps=total, pct_start=max(0.1, 2 / total)
     )
 
 
@@ -217,7 +219,10 @@ def _forget_after(folder: Path, step: int) -> None:
         rows = path.read_text(encoding="utf-8").splitlines(keepends=True)
         kept = [row for row in rows if row.endswith("\n") and json.loads(row)["step"] <= step]
         if kept != rows:
-            path.write_text("".join(kept), encoding="utf-8")
+            unfinished = path.with_suffix(".unfinished")
+            with _one_line(folder):
+                unfinished.write_text("".join(kept), encoding="utf-8")
+                unfinished.replace(path)
 
 
 @contextmanager

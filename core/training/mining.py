@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from core import crops, patches
-from core.archive import read_member
+from core.archive import DEFAULT_LIMITS
+from core.comparison import KnownPage, load_page
 from core.folding import fold
-from core.images import decode
+from core.member import Limits
 from core.models.inference import Classifier, Segmenter
 from core.order import reading_order
-from core.page import Box, LabelledBox, PageImage, PageReference, Truth
+from core.page import Box, LabelledBox, PageImage
 from core.recipe import Parameters
 from core.training.alignment import Floats, Found, pair
 from core.training.ink import drawn_to_ink, ink_of
@@ -65,7 +66,7 @@ class Miner:
         self._segmenter = segmenter
         self._classifier = classifier
         self.parameters = parameters
-        self._columns = _columns_by_label(classifier.vocabulary)
+        self._classes = _classes_by_label(classifier.vocabulary)
 
     def mine(self, page: PageImage, text: str, *, min_confidence: float) -> list[MinedBox]:
         """Boxes whose label is surer than `min_confidence` (0.5 at least), drawn to their ink.
@@ -99,6 +100,7 @@ class Miner:
             halo=self.parameters.halo,
             stride=self._segmenter.config.stride,
         )
+        maps = maps.cpu()  # where the pixels are, and where the pairing is done
         boxes = crops.find_boxes(maps, peak_threshold=PEAK_THRESHOLD)
         whole = [Box(*(round(side) for side in box)) for box in boxes.tolist()]
         boxes = boxes[[index for index, _ in reading_order(whole)]]
@@ -111,7 +113,7 @@ class Miner:
         best, numbers = self._classifier.best(cut, len(self._classifier.vocabulary))
         by_class = torch.zeros(best.shape).scatter_(1, numbers, best)
         probabilities = {
-            label: by_class[:, self._columns[label]].sum(dim=1).numpy() if label in self._columns else 0.0
+            label: by_class[:, self._classes[label]].sum(dim=1).numpy() if label in self._classes else 0.0
             for label in set(labels)
         }
         table = np.full((len(boxes), len(labels)), UNKNOWN)
@@ -122,28 +124,22 @@ class Miner:
 
 
 def mine_page(
-    miner: Miner,
-    reference: PageReference,
-    text: str,
-    truth: Truth | None,
-    *,
-    min_confidence: float,
-    max_pixels: int,
+    miner: Miner, page: KnownPage, *, min_confidence: float, max_pixels: int, limits: Limits = DEFAULT_LIMITS
 ) -> MinedPage:
     """Align one page. Boxes that people drew stay, and mined ones yield to them.
 
     Raises:
         PageError: the page cannot be read, or has more than `max_pixels`.
     """
-    data = read_member(reference.archive, reference.member)
-    page = decode(data, long_side=miner.parameters.long_side, max_pixels=max_pixels)
-    mined = miner.mine(page, text, min_confidence=min_confidence)
+    image = load_page(page, long_side=miner.parameters.long_side, max_pixels=max_pixels, limits=limits)
+    text, truth = page.text or "", page.truth
+    mined = miner.mine(image, text, min_confidence=min_confidence)
     known = (truth.boxes if truth is not None else None) or ()
     n_judged, n_wrong = count_noise(mined, known)
     kept = [item.labelled for item in without_known(mined, known)]
-    is_complete = truth is not None and not truth.is_partial
+    is_complete = truth is not None and truth.boxes is not None and not truth.is_partial
     return MinedPage(
-        name=reference.name,
+        name=page.reference.name,
         boxes=() if is_complete else (*known, *kept),
         n_text=len(clean_text(text)),
         n_mined=len(mined),
@@ -186,11 +182,12 @@ def _at(box: Box, known: Sequence[LabelledBox]) -> LabelledBox | None:
     return None
 
 
-def _columns_by_label(vocabulary: Vocabulary) -> Mapping[str, list[int]]:
-    columns: dict[str, list[int]] = {}
+def _classes_by_label(vocabulary: Vocabulary) -> Mapping[str, list[int]]:
+    """Numbers of the classes with this label, once it is folded."""
+    classes: dict[str, list[int]] = {}
     for number, label in enumerate(vocabulary.labels):
-        columns.setdefault(fold(label), []).append(number)
-    return columns
+        classes.setdefault(fold(label), []).append(number)
+    return classes
 
 
 def _join(boxes: Tensor) -> Tensor:

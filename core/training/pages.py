@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,11 +15,11 @@ from torch.nn import functional
 from torch.utils.data import Dataset
 from torchvision.transforms import v2
 
-from core.archive import list_pages, read_member
-from core.errors import TruthError
-from core.images import decode
+from core.archive import list_pages
+from core.comparison import KnownPage, find_known_pages, load_page
+from core.errors import CheckpointError, DataSetError, PageError, TruthError
 from core.page import PageReference, Truth
-from core.settings import Settings
+from core.settings import read_settings
 from core.training.glyphs import GlyphFont
 from core.training.ink import ink_of
 from core.training.synthetic import render_many
@@ -77,59 +77,59 @@ def load_training_pages(
     truth: Sequence[Path],
     partial_truth: Sequence[Path] = (),
     *,
-    without_books: Iterable[str] = (),
+    without_books: Container[str] = (),
 ) -> list[TrainingPage]:
     """All pages of the archives that have boxes, by name, without those of some books.
 
     Raises:
-        TruthError: no page of the archives has boxes.
+        TruthError: no page of the archives has boxes, or two different pages have one name.
+        DataSetError: a page cannot be read.
     """
-    truths = load_truth(partial_truth, partial=True) | load_truth(truth)
-    excluded = set(without_books)
+    known, _ = find_known_pages(archives, truth=truth, partial_truth=partial_truth)
     pages = [
-        _load_page(reference, truths[name])
-        for name, reference in _by_name(archives)
-        if name in truths and truths[name].boxes is not None and reference.book not in excluded
+        _load_page(page.reference, page.truth)
+        for page in sorted(known, key=lambda page: page.reference.name)
+        if page.truth is not None
+        and page.truth.boxes is not None
+        and page.reference.book not in without_books
     ]
     if not pages:
-        raise TruthError("no page of these archives has boxes in the truth; are the page names the same?")
+        raise TruthError(
+            "no page of these archives has boxes in the truth; name other ones, or leave fewer out"
+        )
     return pages
-
-
-def _by_name(archives: Sequence[str]) -> list[tuple[str, PageReference]]:
-    return sorted({reference.name: reference for reference in list_pages(archives).pages}.items())
 
 
 def draw_training_pages(
     n_pages: int, folder: Path, texts: Sequence[str], fonts: Sequence[GlyphFont], *, seed: int
 ) -> list[TrainingPage]:
-    """Pages of a book that never was, drawn into a folder if they are not there yet."""
+    """Pages of a book that never was, drawn into a folder if they are not there yet.
+
+    Raises:
+        CheckpointError: other pages are there.
+    """
     truth = folder / "coordinate.csv"
     if not truth.exists():
         render_many(n_pages, folder, [clean_text(text) for text in texts], fonts=fonts, seed=seed)
     truths, no_text = load_truth([truth]), Truth(boxes=())
-    pages = [_load_page(reference, truths.get(name, no_text)) for name, reference in _by_name([str(folder)])]
+    drawn = sorted(list_pages([str(folder)]).pages, key=lambda page: page.name)
+    if len(drawn) != n_pages:
+        raise CheckpointError(
+            f"{folder} holds {len(drawn)} drawn pages and not {n_pages}; delete it, and they are drawn anew"
+        )
+    pages = [_load_page(reference, truths.get(reference.name, no_text)) for reference in drawn]
     # Drawn boxes are tight.
     grown = np.array([0, -PAPER, 0, 2 * PAPER], np.float32)
     return [replace(page, boxes=page.boxes + grown) for page in pages]
 
 
-def read_transcripts(path: Path, *, without_books: Iterable[str] = ()) -> list[str]:
-    """The texts of a transcripts file, '# PAGE' before each page, without those of some books."""
-    excluded = set(without_books)
-    texts, book = [], ""
-    for line in path.read_text(encoding="utf-8").splitlines():
-        if line.startswith("# "):
-            book = line[2:].strip().split("_")[0]
-        elif book not in excluded:
-            texts.append(line)
-    return texts
-
-
 def _load_page(reference: PageReference, truth: Truth) -> TrainingPage:
-    settings = Settings()
-    data = read_member(reference.archive, reference.member)
-    image = decode(data, long_side=LONG_SIDE, max_pixels=settings.max_pixels)
+    try:
+        image = load_page(
+            KnownPage(reference, truth, None), long_side=LONG_SIDE, max_pixels=read_settings().max_pixels
+        )
+    except PageError as error:
+        raise DataSetError(f"page {reference.name}: {error}") from error
     labelled = truth.boxes or ()
     sides = [(item.box.x, item.box.y, item.box.width, item.box.height) for item in labelled]
     boxes = (np.array(sides, np.float32).reshape(-1, 4) * image.scale).astype(np.float32)

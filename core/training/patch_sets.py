@@ -17,9 +17,10 @@ from core.models.checkpoint import save_segmenter
 from core.models.encoder_decoder import EncoderDecoderConfig
 from core.models.unet import UNetConfig
 from core.training.augment import grid_of, moved
+from core.training.config import keep_config
 from core.training.datasets import PatchSet, load_patch_set
 from core.training.loop import Progress
-from core.training.prepared import Lessons, Task, keep_config, learn
+from core.training.prepared import Lessons, Task, learn
 from core.training.segmenter import SHIPPED
 from core.training.start import begin_with
 

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
-from core.errors import CheckpointError, DataSetError
+from core.errors import DataSetError
 from core.training.augment import Augmentation
 from core.training.curves import draw_curves
 from core.training.loop import METRICS, Epochs, Losses, Precision, Progress, Run, fit
-
-#: May differ when a training is gone on with.
-_MAY_CHANGE = {"device"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,29 +115,6 @@ def learn(
     )
     fit(run, batches_from, task.losses, progress=progress, epochs=epochs)
     draw_curves(folder / METRICS, folder / "curves.png")
-
-
-def keep_config(folder: Path, **values: Any) -> None:
-    """Write down what is trained, and how: config.json.
-
-    Raises:
-        CheckpointError: another training has begun in this folder.
-    """
-    path = folder / "config.json"
-    wanted = json.loads(json.dumps(values, default=str))
-    if path.exists():
-        found = json.loads(path.read_text(encoding="utf-8"))
-        differing = sorted(
-            name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name)
-        )
-        if set(differing) - _MAY_CHANGE:
-            raise CheckpointError(
-                f"{folder} holds another training (its {' and '.join(differing)} differ); name another folder"
-            )
-    folder.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".unfinished")
-    unfinished.write_text(json.dumps(wanted, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    unfinished.replace(path)
 
 
 def _generator(seed: int, number: int) -> torch.Generator:

@@ -20,7 +20,7 @@ from PIL import Image
 from core.comparison import KnownPage, load_page
 from core.errors import DataSetError, PageError
 from core.page import PageImage, PageReference
-from core.settings import Settings
+from core.settings import read_settings
 from core.training.splits import SPLITS, Split
 
 Item = TypeVar("Item")
@@ -123,7 +123,7 @@ def load_original(page: KnownPage) -> PageImage:
     """
     name = page.reference.name
     try:
-        image = load_page(page, long_side=None, max_pixels=Settings().max_pixels)
+        image = load_page(page, long_side=None, max_pixels=read_settings().max_pixels)
     except PageError as error:
         raise DataSetError(f"page {name}: {error}") from error
     truth = page.truth

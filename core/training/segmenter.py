@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import cast
 
@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 
 from core.models.checkpoint import load_segmenter, save_segmenter
 from core.models.unet import UNet, UNetConfig
+from core.training.config import keep_config
 from core.training.loop import Precision, Progress, Run, fit
 from core.training.pages import VARIED, RandomPatches, TrainingPage, Variety
 
@@ -61,8 +62,11 @@ def train_segmenter(
         The weights file.
 
     Raises:
-        CheckpointError: `start` is no segmenter that reads pages.
+        CheckpointError: `start` is no segmenter that reads pages, or the folder holds another training.
     """
+    names = [page.name for page in pages]
+    n_boxes = sum(len(page.boxes) for page in pages)
+    keep_config(folder, pages=names, n_boxes=n_boxes, start=start, device=device, **asdict(training))
     torch.manual_seed(training.seed)
     if start is not None:
         model, model_config = load_segmenter(start)

@@ -19,7 +19,7 @@ from core.page import LabelledBox
 from core.training import paper
 from core.training.brush import Brush, link
 from core.training.columns import Scribe, Written
-from core.training.frames import draw_frame, fold
+from core.training.frames import draw_frame, fold_x
 from core.training.glyphs import GlyphFont
 from core.training.hand import Hand
 from core.training.pictures import draw_picture
@@ -63,7 +63,7 @@ def render_page(
     else:
         scribe.write_columns(text)
     if style.has_fold_title:
-        scribe.write_fold_title(fold(style))
+        scribe.write_fold_title(fold_x(style))
     written = [one for one in scribe.written if _is_on_page(one, style)]
     brush = Brush(style.width, style.height)
     for start, end, width in scribe.links:

@@ -26,8 +26,8 @@ def draw_targets(boxes: NDArray[np.float32], side: int) -> NDArray[np.float32]:
     for x, y, width, height in boxes:
         top, left = max(0, round(y)), max(0, round(x))
         bottom, right = round(y + height), round(x + width)
-        if bottom <= 0 or right <= 0 or top >= side or left >= side:
-            continue
+        if bottom <= top or right <= left or top >= side or left >= side:
+            continue  # it lies beyond the patch, or has become too small to be seen in it
         mask[top:bottom, left:right] = 1
         middle_y, middle_x = y + height / 2, x + width / 2
         spot = np.exp(

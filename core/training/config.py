@@ -1,0 +1,35 @@
+"""What a folder trains, written down: so that no training goes on with the state of another."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from core.errors import CheckpointError
+
+#: May differ when a training is gone on with, perhaps on another machine.
+_MAY_CHANGE = {"device", "precision"}
+
+
+def keep_config(folder: Path, **values: Any) -> None:
+    """Write down what is trained, and how: config.json.
+
+    Raises:
+        CheckpointError: another training has begun in this folder.
+    """
+    path = folder / "config.json"
+    wanted = json.loads(json.dumps(values, default=str))
+    if path.exists():
+        found = json.loads(path.read_text(encoding="utf-8"))
+        differing = sorted(
+            name for name in wanted.keys() | found.keys() if wanted.get(name) != found.get(name)
+        )
+        if set(differing) - _MAY_CHANGE:
+            raise CheckpointError(
+                f"{folder} holds another training (its {' and '.join(differing)} differ); name another folder"
+            )
+    folder.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(".unfinished")
+    unfinished.write_text(json.dumps(wanted, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    unfinished.replace(path)
