@@ -99,6 +99,7 @@ def command(
         archives, truth=truth, partial_truth=partial_truth, texts=folders, limits=settings.limits
     )
     pages = [page for page in known if page.text is not None and page.reference.book not in without]
+    pages += [page for page in known if page.reference.is_stand_in]  # which will say why
     if not pages:
         raise UsageError("no page of these archives has a text; texts are named PAGE.txt, as their page is")
     without.say_unknown()

@@ -56,6 +56,12 @@ class Commands(click.Group):
         except KeyboardInterrupt:
             click.echo("interrupted", err=True)
             ctx.exit(130)
+        except UnicodeEncodeError as error:
+            click.echo(f"error: {error.object!a} is no text in UTF-8; correct it", err=True)
+            ctx.exit(2)
+        except OverflowError as error:
+            click.echo(f"error: {error}; give a smaller number", err=True)
+            ctx.exit(2)
         except (FumikuraError, OSError) as error:
             if isinstance(error, OSError) and error.errno == errno.EPIPE:
                 raise  # the reader of our output went away: click ends quietly

@@ -105,11 +105,12 @@ def _cut_pages(
     archives: Sequence[str], truth: Sequence[Path], cutting: PageCutting | PatchCutting, plan: Plan
 ) -> None:
     from core.comparison import find_known_pages
+    from core.settings import read_settings
     from core.training.prepare_patches import prepare_patches
     from core.training.preparing import digests
     from core.truth import truth_files
 
-    known, unknown = find_known_pages(archives, truth=truth)
+    known, unknown = find_known_pages(archives, truth=truth, limits=read_settings().limits)
     say_unknown(unknown)
     manifest = prepare_patches(
         known,
@@ -152,11 +153,14 @@ def characters(
         raise UsageError("there are no boxes to cut out; give --truth or --partial-truth")
 
     from core.comparison import find_known_pages
+    from core.settings import read_settings
     from core.training.prepare_characters import CropChoice, prepare_crops
     from core.training.preparing import digests
     from core.truth import truth_files
 
-    known, unknown = find_known_pages(archives, truth=truth, partial_truth=partial_truth)
+    known, unknown = find_known_pages(
+        archives, truth=truth, partial_truth=partial_truth, limits=read_settings().limits
+    )
     say_unknown(unknown)
     manifest = prepare_crops(
         known,

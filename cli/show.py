@@ -60,6 +60,8 @@ def command(
       fumikura show 200010454_00016_1 -o drawing.png
     """
     found = get_page(open_existing(settings), page, run_id=run_id, recipe=recipe)
+    if found.status is None:
+        raise FumikuraError(f"page {found.name!r} has no reading of that run or recipe; name another one")
     if found.status != Status.DONE or found.mask_png is None:
         reason = f" ({found.error})" if found.error else ""
         raise FumikuraError(f"page {found.name!r} is {found.status}{reason}: there is no reading to draw")

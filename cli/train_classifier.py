@@ -85,7 +85,7 @@ _OF_CHARACTERS = ("model", "crop_side", "smoothing")
     default=0.0,
     show_default=True,
     metavar="X",
-    help="Share of --start in the mean of what it was and what was learnt; 0.5 often reads more of other books.",
+    help="Share of --start in the mean of what it was and what was learnt; 0.5 may read more of other books.",
 )
 @click.option(
     "--characters",

@@ -81,6 +81,7 @@ def list_pages(
         ArchiveError: an archive is missing; or all are empty, damaged or no archives.
         StorageError: the server of an archive does not answer.
     """
+    book = shown_name(book) if book is not None else None
     pages: list[PageReference] = []
     failed: list[tuple[Path | Url, ArchiveError]] = []
     n_ignored = 0
@@ -295,5 +296,9 @@ def _book(archive: Path | Url, member: PurePosixPath) -> str:
     return next((name for name in reversed(folders) if name.lower() not in _KINDS_OF_FILE), folders[0])
 
 
-def _natural(name: str) -> list[str | int]:
-    return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]
+def _natural(name: str) -> list[str | tuple[int, str]]:
+    # By their length first, since Python makes no number of thousands of digits.
+    return [
+        (len(part.lstrip("0")), part.lstrip("0")) if part.isdecimal() else part
+        for part in re.split(r"(\d+)", name)
+    ]

@@ -61,6 +61,8 @@ def find_known_pages(
 ) -> tuple[list[KnownPage], list[str]]:
     """The distinct pages of which truth or text is known, in the order of the archives.
 
+    What stands for an archive that cannot be read is among them: nobody knows what is known of its pages.
+
     Returns:
         These, and the names of the other pages.
 
@@ -73,11 +75,11 @@ def find_known_pages(
     truth_of, text_of = match_pages(pages, truths), match_pages(pages, by_name)
     known, unknown = [], []
     for digest, page in {page.digest: page for page in pages}.items():
-        if digest in truth_of or digest in text_of:
+        if digest in truth_of or digest in text_of or page.is_stand_in:
             known.append(KnownPage(page, truth_of.get(digest), text_of.get(digest)))
         else:
             unknown.append(page.name)
-    if not known:
+    if not truth_of and not text_of:
         raise TruthError(
             "no page of these archives has a name that truth or text names;"
             " compare the file names with those in the truth, and with those of texts (PAGE.txt)"

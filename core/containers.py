@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import IO
 
 from core.errors import ArchiveError, PageError
-from core.member import DAMAGES, Container, Limits, Member, Packed, shown_name
+from core.member import DAMAGES, Container, Limits, Member, Packed, packed_name, shown_name
 from core.remote import RemoteFolder, remote_file
 from core.tars import open_tar
 from core.urls import Url
@@ -159,7 +159,7 @@ class Zip:
         infos = self._zip.infolist()
         if len(infos) > limits.max_members:
             raise ArchiveError(f"{file} {limits.too_many()}")
-        self._infos = {shown_name(info.filename.replace("\\", "/")): info for info in infos}
+        self._infos = {packed_name(info.filename.replace("\\", "/")): info for info in infos}
         self._problems: dict[str, str] = {}
         left = most = limits.most_bytes(file.size_bytes)
         for name, info in self._infos.items():

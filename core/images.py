@@ -113,7 +113,7 @@ def _read_pixels(image: Image.Image, width: int, height: int, size: tuple[int, i
     image.load()
     # Asked only now: Pillow turns a TIFF upright while it loads it, and says so by dropping the tag.
     orientation = image.getexif().get(_ORIENTATION_TAG, 1)
-    small = _resized(_to_8_bits(image), size).convert("RGB")
+    small = _resized(to_8_bits(image), size).convert("RGB")
     if orientation in _UPRIGHT:
         small = small.transpose(_UPRIGHT[orientation])
     if orientation in _SIDEWAYS:
@@ -148,8 +148,12 @@ def _check_single(image: Image.Image) -> None:
     image.seek(0)
 
 
-def _to_8_bits(image: Image.Image) -> Image.Image:
-    """The image in mode L or RGB, transparent parts white."""
+def to_8_bits(image: Image.Image) -> Image.Image:
+    """The image in mode L or RGB, transparent parts white.
+
+    Raises:
+        PageError: it has 32 bits a pixel.
+    """
     if image.mode.startswith("I;16"):
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if image.mode in ("I", "F"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import lzma
 import struct
 import tarfile
@@ -10,6 +11,7 @@ import zlib
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import IO, Protocol
 
 #: What reading damaged zip and tar files raises, found by feeding them damaged files.
@@ -27,6 +29,8 @@ DAMAGES = (
 
 #: What unpacks to no more than this does no harm, however well it was packed.
 HARMLESS_BYTES = 16 << 20
+
+_LONGEST_NAME_BYTES = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,3 +131,12 @@ def shown_name(name: str) -> str:
         with suppress(UnicodeDecodeError):
             return raw.decode(encoding)
     return raw.decode("utf-8", "replace")
+
+
+def packed_name(name: str) -> str:
+    """`shown_name` of a file in a zip or tar, where names may have any length; a database indexes no such."""
+    shown = shown_name(name)
+    if len(shown.encode()) <= _LONGEST_NAME_BYTES:
+        return shown
+    digest = hashlib.sha256(shown.encode()).hexdigest()[:16]
+    return f"{shown[:100]}…{digest}{PurePosixPath(shown).suffix[:10]}"

@@ -52,6 +52,11 @@ class PageReference:
     book: str
 
     @property
+    def is_stand_in(self) -> bool:
+        """Whether it stands for all that cannot be read of an archive, and fails when its turn comes."""
+        return not self.member
+
+    @property
     def name(self) -> str:
         """What people call the page: the file name without its ending; the archive's, where that is all."""
         return PurePosixPath(self.member).stem or PurePosixPath(self.archive).name

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from glob import has_magic
@@ -220,6 +221,9 @@ def _links(page: bytes, base: str) -> list[str]:
     """The files right below a URL that its index page names."""
     parser = _Links()
     parser.feed(page.decode(errors="replace"))
-    targets = [urljoin(base, target) for target in parser.targets]
+    targets = []
+    for target in parser.targets:
+        with suppress(ValueError):  # a link that is no URL leads to none of them
+            targets.append(urljoin(base, target))
     names = [target.removeprefix(base) for target in targets if target.startswith(base)]
     return [_shown(name) for name in names if name and not set(name) & set("/?#")]

@@ -108,7 +108,9 @@ class Settings:
         """These settings with every option that is not None put in."""
         given = {name: value for name, value in options.items() if value is not None}
         if "database_url" in given and "://" not in str(given["database_url"]):
-            given["database_url"] = f"sqlite:///{given['database_url']}"
+            # Of a URL the one would begin its query, the other a character by its number.
+            path = str(given["database_url"]).replace("%", "%25").replace("?", "%3F")
+            given["database_url"] = f"sqlite:///{path}"
         return replace(self, **given)
 
     def to_environment(self) -> dict[str, str]:

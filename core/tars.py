@@ -13,7 +13,7 @@ from functools import partial
 from typing import IO, Any, cast
 
 from core.errors import ArchiveError, PageError
-from core.member import DAMAGES, Limits, Member, Packed, shown_name
+from core.member import DAMAGES, Limits, Member, Packed, packed_name
 
 # Several threads ask for neighbouring pages, a little out of order.
 _KEPT_BYTES = 64 << 20
@@ -95,17 +95,24 @@ class CompressedTar:
         self._opener = opener
         self._lock = threading.Lock()
         self._kept: OrderedDict[str, bytes] = OrderedDict()
-        self._stream = self._restart()
+        self._passed: set[str] = set()
+        self._stream: _Stream | None = self._begun()
 
     def __del__(self) -> None:
         if hasattr(self, "_stream"):
-            self._stream.close()
+            self._drop_stream()
 
-    def _restart(self) -> _Stream:
+    def _begun(self) -> _Stream:
         return _Stream(self._file, self._opener, self._limits)
 
+    def _drop_stream(self) -> None:
+        self._passed.clear()
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+
     def members(self) -> Iterator[Member]:
-        stream = self._restart()
+        stream = self._begun()
         try:
             yield from _members(stream.tar, _infos(stream.tar, self._file, self._limits), self._limits)
         finally:
@@ -114,20 +121,28 @@ class CompressedTar:
     def read(self, name: str) -> bytes:
         with self._lock:
             if name not in self._kept and not self._read_on_to(name):
-                self._stream.close()
-                self._stream = self._restart()
+                self._drop_stream()
                 if not self._read_on_to(name):
                     raise KeyError(name)
             return self._kept[name]
 
     def _read_on_to(self, name: str) -> bool:
-        # Not `for info in`, which would begin again with the first member.
-        while (info := self._stream.tar.next()) is not None:
-            found = shown_name(info.name)
-            if found == name or (info.size <= _KEPT_BYTES and _problem(info, self._limits) is None):
-                self._keep(found, _read_tar(self._stream.tar, found, info, self._limits))
-            if found == name:
-                return True
+        if self._stream is None:
+            self._stream = self._begun()
+        try:
+            # Not `for info in`, which would begin again with the first member.
+            while (info := self._stream.tar.next()) is not None:
+                found = packed_name(info.name)
+                if found in self._passed:
+                    continue  # of two members of one name the first is listed
+                self._passed.add(found)
+                if found == name or (info.size <= _KEPT_BYTES and _problem(info, self._limits) is None):
+                    self._keep(found, _read_tar(self._stream.tar, found, info, self._limits))
+                if found == name:
+                    return True
+        except BaseException:
+            self._drop_stream()  # it stands in the middle of a member, or behind what is damaged
+            raise
         return False
 
     def _keep(self, name: str, data: bytes) -> None:
@@ -180,7 +195,7 @@ def _infos(tar: tarfile.TarFile, file: Packed, limits: Limits) -> Iterator[tuple
         if number >= limits.max_members:
             raise ArchiveError(f"{file} {limits.too_many()}")
         info.pax_headers = {}  # a copy of a header for the whole archive, in each of its files
-        yield shown_name(info.name), info
+        yield packed_name(info.name), info
 
 
 def _members(
@@ -193,7 +208,7 @@ def _members(
             continue
         is_plain[name] = _is_plain(info)
         problem = _problem(info, limits)
-        if info.islnk() and is_plain.get(shown_name(info.linkname)):
+        if info.islnk() and is_plain.get(packed_name(info.linkname)):
             yield Member(name, 0, None)  # the same bytes as the page before
         elif problem is not None:
             yield Member(name, info.size, None, problem)

@@ -124,7 +124,10 @@ def _find_parser(path: Path) -> Callable[[Path], dict[str, Truth]] | None:
         TruthError: it has most of CODH's columns and not all: in a folder, it must not be passed over.
     """
     with path.open(encoding="utf-8-sig", errors="replace", newline="") as file:
-        columns = {column.strip() for column in next(csv.reader(file), [])}
+        try:
+            columns = {column.strip() for column in next(csv.reader(file), [])}
+        except csv.Error:
+            return None
     if columns >= _CODH_COLUMNS:
         return _parse_codh
     missing = sorted(_CODH_COLUMNS - columns)
@@ -138,6 +141,7 @@ def _rows(path: Path) -> Iterator[tuple[str, Row]]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, skipinitialspace=True, strict=True)
+            reader.fieldnames = [name.strip() for name in reader.fieldnames or ()]
             for row in reader:
                 where = f"{path}, line {reader.line_num}"
                 if None in row.values() or None in row:

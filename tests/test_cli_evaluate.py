@@ -185,6 +185,22 @@ def test_a_page_that_cannot_be_read_is_named_and_the_others_are_measured(
     assert total["pages"] == 1
 
 
+def test_an_archive_that_cannot_be_read_is_named_and_the_others_are_measured(
+    folder: Path, evaluate: Callable[..., Result]
+) -> None:
+    pages = folder / "shelf"
+    pages.mkdir()
+    handmade.write_zip(pages / "book.zip", 2)
+    (pages / "other.zip").write_bytes(b"PK no zip")
+    handmade.write_truth(folder / "truth.csv", 2)
+
+    result = evaluate("--truth", "truth.csv", "--json", archive="shelf/*.zip")
+
+    assert result.exit_code == 3
+    assert "other.zip was left out: " in result.stderr
+    assert objects(result)[-1]["pages"] == 2
+
+
 def test_without_any_page_there_are_no_tables(folder: Path, evaluate: Callable[..., Result]) -> None:
     pages = folder / "pages"
     pages.mkdir()

@@ -89,6 +89,26 @@ def test_debug_shows_where_an_error_came_from(tmp_path: Path) -> None:
     assert "Traceback" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (("show", "\udcff"), "is no text in UTF-8"),
+        (("query", "characters", "\udcff"), "is no text in UTF-8"),
+        (("query", "pages", "--limit", "9" * 20), "give a smaller number"),
+    ],
+)
+def test_what_no_database_takes_is_one_line(
+    tmp_path: Path, arguments: tuple[str, ...], complaint: str
+) -> None:
+    database = str(tmp_path / "pages.db")
+    CliRunner().invoke(main, ["db", "upgrade", "--db", database])
+
+    result = CliRunner().invoke(main, [*arguments, "--db", database])
+
+    assert (result.exit_code, len(result.stderr.splitlines())) == (2, 1)
+    assert complaint in result.stderr
+
+
 def test_a_wrong_variable_is_a_usage_error() -> None:
     result = CliRunner().invoke(main, ["status"], env={"FUMIKURA_WORKERS": "two"})
 

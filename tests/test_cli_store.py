@@ -244,10 +244,16 @@ def test_the_database_comes_from_the_option_then_from_the_variable(folder: Path)
 
 @pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize(
-    ("page", "reason"), [("g_2", "the file is empty"), ("g_3", "queued"), ("g_4", "no page")]
+    ("page", "reason"),
+    [
+        (("g_2",), "the file is empty"),
+        (("g_3",), "queued"),
+        (("g_4",), "no page"),
+        (("g_1", "--run", "77"), "no reading of that run"),
+    ],
 )
-def test_a_page_that_was_not_read_cannot_be_shown(page: str, reason: str) -> None:
-    result = invoke("show", page)
+def test_a_page_that_was_not_read_cannot_be_shown(page: tuple[str, ...], reason: str) -> None:
+    result = invoke("show", *page)
 
     assert result.exit_code == 1
     assert reason in result.stderr

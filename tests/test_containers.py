@@ -362,7 +362,7 @@ def test_a_compressed_tar_read_about_in_order_is_decompressed_once(
     names = [f"p{number}.jpg" for number in range(30)]
     file = local_file(Path(make_tar_gz(tmp_path, {name: name.encode() for name in names})))
     archive = CompressedTar(file, Limits(), gzip.open)
-    monkeypatch.setattr(archive, "_restart", lambda: pytest.fail("read from its start again"))
+    monkeypatch.setattr(archive, "_begun", lambda: pytest.fail("read from its start again"))
 
     for first, second in zip(names[::2], names[1::2], strict=True):
         assert archive.read(second) == second.encode()
@@ -381,6 +381,44 @@ def test_a_compressed_tar_keeps_little_of_what_passed_by(
 
     assert list(archive._kept) == ["p7.jpg", "p8.jpg"]
     assert archive.read("p0.jpg") == bytes(100)
+
+
+def test_a_compressed_tar_is_read_on_where_one_reading_failed(tmp_path: Path) -> None:
+    files = {f"p{number}.jpg": os.urandom(50_000) for number in range(20)}
+    archive = Path(make_tar_gz(tmp_path, files))
+    archive.write_bytes(archive.read_bytes()[:500_000])
+    pages = [page for page in list_pages([str(archive)]).pages if page.member]
+
+    with pytest.raises(PageError, match="cannot be read"):
+        read_member(str(archive), pages[-1].member)
+
+    assert read_member(str(archive), "p2.jpg") == files["p2.jpg"]
+
+
+@pytest.mark.parametrize("kind", ["w", "w:gz"])
+def test_of_two_members_of_one_name_the_first_is_listed_and_read(tmp_path: Path, kind: str) -> None:
+    with tarfile.open(tmp_path / "twice.tar", kind) as archive:  # type: ignore[call-overload]
+        for content in (b"first", b"then", b"last"):
+            info = tarfile.TarInfo("p2.jpg" if content == b"last" else "p1.jpg")
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+
+    first, last = list_pages([str(tmp_path / "twice.tar")]).pages
+
+    assert read_member(last.archive, last.member) == b"last"  # it passes by the second one
+    assert read_member(first.archive, first.member) == b"first"
+    assert first.digest == hashlib.sha256(b"first").hexdigest()
+
+
+@pytest.mark.parametrize("make", [make_zip, make_tar, make_tar_gz])
+def test_names_of_any_length_are_kept_in_a_length_that_databases_index(tmp_path: Path, make: Make) -> None:
+    names = [f"{'1' * 5000}.jpg", f"{'語' * 1500}.jpg", f"{'語' * 1500}2.jpg"]
+
+    pages = list_pages([make(tmp_path, {name: name[-5:].encode() for name in names})]).pages
+
+    assert all(len(page.name.encode()) < 1000 for page in pages)
+    contents = {read_member(page.archive, page.member) for page in pages}
+    assert contents == {b"1.jpg", b"2.jpg", "語.jpg".encode()}
 
 
 @pytest.mark.parametrize("make", [make_zip, make_tar, make_tar_gz])

@@ -162,6 +162,16 @@ def test_grey_images_have_no_channel(tmp_path: Path) -> None:
     assert load_character_set(tmp_path, "train").images.shape == (1, 8, 8)
 
 
+def test_images_of_16_bits_keep_their_shades(tmp_path: Path) -> None:
+    write_folders(tmp_path, {"train": ("あ",), "test": ("あ",)}, mode="L")
+    (path,) = (tmp_path / "train").glob("*/*.png")
+    Image.fromarray((np.arange(64, dtype=np.uint16) * 1000).reshape(8, 8)).save(path)
+
+    images = load_character_set(tmp_path, "train").images
+
+    assert images.flatten().tolist() == [value * 1000 // 256 for value in range(64)]
+
+
 def cut_off(folder: Path) -> None:
     path = folder / "kmnist-train-imgs.npz"
     path.write_bytes(path.read_bytes()[:-200])

@@ -169,6 +169,15 @@ def test_a_network_from_the_future_is_an_error(tmp_path: Path) -> None:
         load_any_classifier(tmp_path / "c.safetensors")
 
 
+@pytest.mark.parametrize("config", ['{"rings": 3}', "{", "[]"])
+def test_a_configuration_from_the_future_is_an_error(tmp_path: Path, config: str) -> None:
+    header = {"kind": "classifier", "config": config, "labels": "[]"}
+    save_file({"weight": torch.zeros(2)}, tmp_path / "c.safetensors", metadata=header)
+
+    with pytest.raises(CheckpointError, match="update fumikura"):
+        load_classifier(tmp_path / "c.safetensors")
+
+
 def test_colour_is_made_grey_as_the_reader_does() -> None:
     page = np.zeros((1, 64, 64, 3), np.uint8)
     page[..., 0], page[..., 1] = 255, 10  # vermilion: paper, to the reader

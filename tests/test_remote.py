@@ -76,6 +76,7 @@ def test_an_index_page_is_a_folder_of_the_files_right_below_it(web: Web) -> None
         "../p4.jpg",
         "p5.jpg?key=1",
         "https://example.org/p6.jpg",
+        "http://[no-address",
     ]
     web.files["/book/"] = "".join(f"<A HREF='{link}'>scan</A>" for link in links).encode()
 

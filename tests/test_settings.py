@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from core.errors import UsageError
 from core.settings import Settings, read_settings
+from core.store.session import open_database
 
 
 @pytest.mark.parametrize("number", ["0", "-1", "nan"])
@@ -33,3 +36,11 @@ def test_a_yes_or_no_is_read_and_handed_on_to_the_workers(text: str, value: bool
 def test_a_yes_or_no_that_is_neither_is_refused() -> None:
     with pytest.raises(UsageError, match="FUMIKURA_ALLOW_PRIVATE_ADDRESSES='perhaps' must be true or false"):
         read_settings({"FUMIKURA_ALLOW_PRIVATE_ADDRESSES": "perhaps"})
+
+
+def test_a_database_may_have_any_file_name(tmp_path: Path) -> None:
+    path = tmp_path / "what? 100%25.db"
+
+    open_database(Settings().overridden(database_url=str(path)).database_url).dispose()
+
+    assert path.exists()

@@ -71,6 +71,19 @@ def test_a_byte_order_mark_windows_lines_and_image_endings_do_not_matter(table: 
     assert labels(load_truth([table])["b_00002_1"]) == "い"
 
 
+def test_blanks_around_the_names_of_columns_do_not_matter(table: Path) -> None:
+    table.write_text(" Unicode ,Image,X,Y,Width,Height \nU+306F,b_00002_1,10,60,40,50\n")
+
+    assert labels(load_truth([table])["b_00002_1"]) == "は"
+
+
+def test_a_table_of_one_monstrous_field_is_no_truth(table: Path) -> None:
+    table.write_text("x" * 200_000)
+
+    with pytest.raises(TruthError, match="neither CODH's columns"):
+        load_truth([table])
+
+
 def test_labels_are_in_nfc_and_editorial_marks_are_dropped(table: Path) -> None:
     table.write_text(
         BARE + "U+FA19,p,0,0,9,9\nU+25CB,p,0,9,9,9\nU+25B2,p,0,18,9,9\n"

@@ -6,7 +6,7 @@ Format: https://github.com/huggingface/safetensors. Nothing in a weights file is
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -33,7 +33,7 @@ from core.models.unet import UNet, UNetConfig
 from core.vocabulary import Vocabulary
 
 M = TypeVar("M", bound=nn.Module)
-
+Config = TypeVar("Config")
 
 #: What a file is called that holds a segmenter or classifier that cannot read pages: it gives a mask
 #: and no centres, or is no GlyphNet.
@@ -78,7 +78,7 @@ def load_segmenter(path: Path) -> tuple[UNet, UNetConfig]:
         CheckpointError: the file is missing, damaged or holds something else.
     """
     header, tensors = _load(path, "segmenter")
-    config = UNetConfig(**_config(header))
+    config = _config(UNetConfig, header, path)
     return _filled(UNet(config), tensors, path), config
 
 
@@ -90,7 +90,7 @@ def load_classifier(path: Path) -> tuple[GlyphNet, GlyphNetConfig, Vocabulary]:
             not fit its classes.
     """
     header, tensors = _load(path, "classifier")
-    config = GlyphNetConfig(**_config(header))
+    config = _config(GlyphNetConfig, header, path)
     vocabulary = Vocabulary(_labels(header, config, path))
     return _filled(GlyphNet(config), tensors, path), config, vocabulary
 
@@ -103,7 +103,7 @@ def load_any_segmenter(path: Path) -> LoadedSegmenter:
     """
     header, tensors = _load(path, "segmenter", MASKS_ONLY)
     architecture = _architecture(header, SEGMENTERS, "unet", path)
-    config = architecture.config(**_config(header))
+    config = _config(architecture.config, header, path)
     return LoadedSegmenter(_filled(architecture.build(config), tensors, path), config)
 
 
@@ -115,7 +115,7 @@ def load_any_classifier(path: Path) -> LoadedClassifier:
     """
     header, tensors = _load(path, "classifier", CHARACTERS_ONLY)
     architecture = _architecture(header, CLASSIFIERS, "glyph-net", path)
-    config = architecture.config(**_config(header))
+    config = _config(architecture.config, header, path)
     labels = _labels(header, config, path)
     model = _filled(architecture.build(config), tensors, path)
     return LoadedClassifier(Inverted(model).eval() if "is_inverted" in header else model, config, labels)
@@ -225,6 +225,11 @@ def _filled(model: M, tensors: dict[str, Tensor], path: Path) -> M:
     return model.eval()
 
 
-def _config(header: Mapping[str, str]) -> dict[str, Any]:
-    values = json.loads(header["config"])
-    return {name: tuple(value) if isinstance(value, list) else value for name, value in values.items()}
+def _config(make: Callable[..., Config], header: Mapping[str, str], path: Path) -> Config:
+    try:
+        values = dict(json.loads(header["config"]))
+        return make(**{name: tuple(v) if isinstance(v, list) else v for name, v in values.items()})
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(
+            f"{path} is configured as this fumikura cannot read it ({error}); update fumikura"
+        ) from error

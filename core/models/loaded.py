@@ -29,11 +29,6 @@ class LoadedSegmenter:
         """Sides of the input must be multiples of this."""
         return self.config.stride
 
-    @property
-    def mask_threshold(self) -> float:
-        """A pixel whose probability is above it belongs to a character."""
-        return self.config.mask_threshold
-
 
 @dataclass(frozen=True, slots=True)
 class LoadedClassifier:

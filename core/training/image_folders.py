@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torchvision.datasets import ImageFolder
 
-from core.errors import DataSetError
+from core.errors import DataSetError, PageError
+from core.images import to_8_bits
 from core.training.splits import Split
 
 #: Kuzushiji-Kanji has no split of its own: one image of so many is for testing, as in Kuzushiji-MNIST.
@@ -63,16 +64,17 @@ def folder_name(label: str) -> str:
 
 
 def read_image(path: Path) -> Image.Image:
-    """An image file, decoded.
+    """An image file, decoded: in mode L or RGB, transparent parts white.
 
     Raises:
-        DataSetError: it is missing or damaged.
+        DataSetError: it is missing or damaged, or has 32 bits a pixel.
     """
     try:
         with Image.open(path) as image:
             image.load()
-            return image
-    except (OSError, SyntaxError, ValueError) as error:
+            shown = to_8_bits(image)
+            return shown.convert("L") if image.mode == "LA" else shown
+    except (PageError, OSError, SyntaxError, ValueError) as error:
         raise DataSetError(
             f"{path} cannot be read ({error}); restore it or make the data set again"
         ) from error
@@ -105,7 +107,7 @@ def _read_images(paths: Sequence[Path]) -> NDArray[np.uint8]:
     images: NDArray[np.uint8] | None = None
     for number, path in enumerate(paths):
         image = read_image(path)
-        pixels = np.asarray(image.convert("L" if image.mode in ("1", "L", "LA") else "RGB"))
+        pixels = np.asarray(image)
         if images is None:
             images = np.empty((len(paths), *pixels.shape), np.uint8)
         if pixels.shape != images.shape[1:] or image.width != image.height:

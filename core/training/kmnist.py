@@ -136,4 +136,4 @@ def _read_idx(path: Path) -> NDArray[np.uint8]:
     if (zeros, kind) != (0, 8):
         raise ValueError("it does not begin as an idx file of bytes does")
     sides = struct.unpack_from(f">{n_sides}I", data, 4)
-    return np.frombuffer(data, np.uint8, offset=4 + 4 * n_sides).reshape(sides)
+    return np.frombuffer(data, np.uint8, offset=4 + 4 * n_sides).reshape(sides).copy()

@@ -18,7 +18,7 @@ from torchvision.transforms import v2
 from core.archive import list_pages
 from core.comparison import KnownPage, find_known_pages, load_page
 from core.errors import CheckpointError, DataSetError, PageError, TruthError
-from core.page import PageReference, Truth
+from core.page import Truth
 from core.settings import read_settings
 from core.training.glyphs import GlyphFont
 from core.training.ink import ink_of
@@ -85,12 +85,13 @@ def load_training_pages(
         TruthError: no page of the archives has boxes, or two different pages have one name.
         DataSetError: a page cannot be read.
     """
-    known, _ = find_known_pages(archives, truth=truth, partial_truth=partial_truth)
+    known, _ = find_known_pages(
+        archives, truth=truth, partial_truth=partial_truth, limits=read_settings().limits
+    )
     pages = [
-        _load_page(page.reference, page.truth)
+        _load_page(page)
         for page in sorted(known, key=lambda page: page.reference.name)
-        if page.truth is not None
-        and page.truth.boxes is not None
+        if (page.reference.is_stand_in or (page.truth is not None and page.truth.boxes is not None))
         and page.reference.book not in without_books
     ]
     if not pages:
@@ -117,25 +118,25 @@ def draw_training_pages(
         raise CheckpointError(
             f"{folder} holds {len(drawn)} drawn pages and not {n_pages}; delete it, and they are drawn anew"
         )
-    pages = [_load_page(reference, truths.get(reference.name, no_text)) for reference in drawn]
+    pages = [_load_page(KnownPage(page, truths.get(page.name, no_text), None)) for page in drawn]
     # Drawn boxes are tight.
     grown = np.array([0, -PAPER, 0, 2 * PAPER], np.float32)
     return [replace(page, boxes=page.boxes + grown) for page in pages]
 
 
-def _load_page(reference: PageReference, truth: Truth) -> TrainingPage:
+def _load_page(page: KnownPage) -> TrainingPage:
+    settings = read_settings()
     try:
-        image = load_page(
-            KnownPage(reference, truth, None), long_side=LONG_SIDE, max_pixels=read_settings().max_pixels
-        )
+        image = load_page(page, long_side=LONG_SIDE, max_pixels=settings.max_pixels, limits=settings.limits)
     except PageError as error:
-        raise DataSetError(f"page {reference.name}: {error}") from error
+        raise DataSetError(f"page {page.reference.name}: {error}") from error
+    truth = page.truth or Truth()
     labelled = truth.boxes or ()
     sides = [(item.box.x, item.box.y, item.box.width, item.box.height) for item in labelled]
     boxes = (np.array(sides, np.float32).reshape(-1, 4) * image.scale).astype(np.float32)
     return TrainingPage(
-        name=reference.name,
-        book=reference.book,
+        name=page.reference.name,
+        book=page.reference.book,
         pixels=torch.from_numpy(image.pixels).permute(2, 0, 1).contiguous(),
         boxes=boxes,
         labels=tuple(item.label for item in labelled),

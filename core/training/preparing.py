@@ -121,9 +121,9 @@ def load_original(page: KnownPage) -> PageImage:
     Raises:
         DataSetError: it cannot be read, or its truth does not fit onto it.
     """
-    name = page.reference.name
+    name, settings = page.reference.name, read_settings()
     try:
-        image = load_page(page, long_side=None, max_pixels=read_settings().max_pixels)
+        image = load_page(page, long_side=None, max_pixels=settings.max_pixels, limits=settings.limits)
     except PageError as error:
         raise DataSetError(f"page {name}: {error}") from error
     truth = page.truth
