@@ -140,6 +140,8 @@ class CompressedTar:
                     self._keep(found, _read_tar(self._stream.tar, found, info, self._limits))
                 if found == name:
                     return True
+        except PageError:
+            raise  # nothing of that member was read
         except BaseException:
             self._drop_stream()  # it stands in the middle of a member, or behind what is damaged
             raise
