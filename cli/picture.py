@@ -15,6 +15,8 @@ from core.store.watching import FailureReason
 
 #: Reasons shown to people; --json gives all.
 REASONS_SHOWN = 8
+#: Characters of a run's command that are shown to people.
+_COMMAND = 80
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +89,17 @@ def _run_table(runs: list[RunSummary]) -> Table:
             run.run,
             f"{run.created_at.astimezone():%m-%d %H:%M}",
             *(getattr(run, count) for count in counts),
-            run.command,
+            _in_one_line(run.command),
         )
         for run in runs
     ]
     numbers = [0, *range(2, 2 + len(counts))]
     return make_table("run", "begun", *counts, "what", rows=rows, numbers=numbers)
+
+
+def _in_one_line(command: str) -> str:
+    """A command whose archives a shell may have listed one by one."""
+    return command if len(command) <= _COMMAND else f"{command[: _COMMAND - 1]}…"
 
 
 def _worker_table(workers: list[tuple[str, int, datetime | None, float | None]]) -> Table:

@@ -11,6 +11,7 @@ import glob
 import hashlib
 import os
 import re
+import socket
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
@@ -120,6 +121,11 @@ def read_member(archive: str, member: str, *, limits: Limits = DEFAULT_LIMITS) -
             raise PageError(_archive_problem(place, limits))
         return open_container(place, limits).read(member)
     except (KeyError, FileNotFoundError) as error:
+        if not isinstance(place, Url) and not place.exists():
+            here = socket.gethostname()
+            raise PageError(
+                f"{archive} is not there on {here}; put it there, or mount it, and retry"
+            ) from error
         raise PageError(f"{member} is no longer in {archive}; put it back and retry") from error
     except (ArchiveError, StorageError) as error:
         raise PageError(str(error)) from error

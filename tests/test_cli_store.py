@@ -243,6 +243,15 @@ def test_the_database_comes_from_the_option_then_from_the_variable(folder: Path)
 
 
 @pytest.mark.usefixtures("folder")
+@pytest.mark.parametrize("question", [("pages",), ("characters", "人")])
+def test_a_run_that_is_not_there_is_no_empty_answer(question: tuple[str, ...]) -> None:
+    result = invoke("query", *question, "--run", "77")
+
+    assert result.exit_code == 1
+    assert "there is no run 77" in result.stderr
+
+
+@pytest.mark.usefixtures("folder")
 @pytest.mark.parametrize(
     ("page", "reason"),
     [

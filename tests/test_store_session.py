@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from sqlalchemy import insert, select, text
+from sqlalchemy import URL, insert, make_url, select, text
 
 from core.errors import DatabaseError
 from core.store import tables
@@ -28,7 +28,7 @@ from core.store.session import (
     upgrade,
     write_transaction,
 )
-from tests.servers import running_postgres
+from tests.servers import Server, running_postgres
 from tests.simple_store import RECIPE, make_pages
 
 _SECRET = "postgresql://reader:sesame@127.0.0.1:1/books?password=sesame"
@@ -170,6 +170,44 @@ def test_a_url_that_cannot_be_used_is_refused(url: str, told: str) -> None:
         connect(url)
 
     assert "sesame" not in str(caught.value)
+
+
+def shown_in_full(url: URL) -> str:
+    return url.render_as_string(hide_password=False)
+
+
+@pytest.mark.parametrize("encoding", ["LATIN1", "SQL_ASCII"])
+def test_a_database_that_cannot_hold_japanese_is_refused(postgres_server: Server, encoding: str) -> None:
+    name, admin = f"in_{encoding.lower()}", connect(postgres_server.url)
+    with admin.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+        connection.exec_driver_sql(
+            f"CREATE DATABASE {name} ENCODING '{encoding}' LOCALE 'C' TEMPLATE template0"
+        )
+    admin.dispose()
+
+    with pytest.raises(DatabaseError, match=rf"is in {encoding}, .* ENCODING 'UTF8'"):
+        upgrade(shown_in_full(make_url(postgres_server.url).set(database=name)))
+
+
+def test_a_role_that_may_not_is_one_line(empty_postgres_url: str) -> None:
+    owner = connect(empty_postgres_url)
+    with owner.begin() as connection:
+        connection.exec_driver_sql("CREATE ROLE guest_of_tests LOGIN")
+    try:
+        with pytest.raises(DatabaseError, match=r"refuses: permission denied .* owner"):
+            upgrade(shown_in_full(make_url(empty_postgres_url).set(username="guest_of_tests")))
+    finally:
+        with owner.begin() as connection:
+            connection.exec_driver_sql("DROP ROLE guest_of_tests")
+        owner.dispose()
+
+
+def test_a_database_of_a_newer_version_names_the_remedy(empty_postgres_url: str) -> None:
+    upgrade(empty_postgres_url)
+    set_revision(empty_postgres_url, "9999")
+
+    with pytest.raises(DatabaseError, match=r"is at version 9999, .*; install the newer fumikura"):
+        open_database(empty_postgres_url)
 
 
 def test_an_unreachable_database_is_one_line_without_its_password() -> None:

@@ -15,8 +15,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, and_, delete, exists, 
 from core.errors import FumikuraError
 from core.store import tables
 from core.store.leases import change_readings
-from core.store.queries import check_run
-from core.store.relations import asked_by, is_asked_for
+from core.store.relations import asked_by, check_run, is_asked_for
 from core.store.session import now, read_transaction, write_transaction
 from core.store.tables import Status
 

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, Float, Select, cast, f
 from core.errors import FumikuraError
 from core.page import Character, Scores, Truth
 from core.store import tables
-from core.store.relations import newest_source, shown_reading
+from core.store.relations import check_run, newest_source, shown_reading
 from core.store.rows import row_to_character, row_to_scores, row_to_truth
 from core.store.search import match_phrase
 from core.store.session import read_transaction
@@ -103,6 +103,9 @@ def find_pages(
         run_id: only pages of this run, with its readings.
         recipe: the beginning of a recipe's digest; only pages that have a reading by it.
         min_dice: leaves out pages without truth, as `max_dice` does.
+
+    Raises:
+        FumikuraError: there is no such run.
     """
     reading, dice = tables.reading.c, _dice()
     statement = _summaries(shown_reading(recipe_prefix=recipe, run_id=run_id)).limit(limit)
@@ -119,6 +122,7 @@ def find_pages(
     if max_dice is not None:
         statement = statement.where(dice <= max_dice)
     with read_transaction(engine) as connection:
+        check_run(connection, run_id)
         return [PageSummary(**row) for row in connection.execute(statement).mappings()]
 
 

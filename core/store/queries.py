@@ -9,12 +9,18 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, Engine, and_, case, func, not_, or_, select, update
 
-from core.errors import FumikuraError
 from core.page import Scores
 from core.store import tables
 from core.store.leases import change_readings, queue_again
 from core.store.lookup import find_page_id
-from core.store.relations import asked_by, is_asked_for, newest_source, readings_of_runs
+from core.store.relations import (
+    asked_by,
+    check_run,
+    is_asked_for,
+    newest_source,
+    no_run,
+    readings_of_runs,
+)
 from core.store.rows import row_to_scores
 from core.store.session import now, read_transaction, write_transaction
 from core.store.tables import Status
@@ -106,7 +112,7 @@ def run_summary(engine: Engine, run_id: int) -> RunSummary:
     with read_transaction(engine) as connection:
         found = _summaries(connection, tables.run.c.id == run_id)
     if not found:
-        raise _no_run(run_id)
+        raise no_run(run_id)
     return found[0]
 
 
@@ -282,13 +288,3 @@ def _counts() -> Iterator[ColumnElement[int]]:
     }
     for name, condition in counted.items():
         yield func.count(case((condition, 1))).label(name)
-
-
-def check_run(connection: Connection, run_id: int) -> None:
-    """Raise a FumikuraError if there is no such run."""
-    if connection.scalar(select(tables.run.c.id).where(tables.run.c.id == run_id)) is None:
-        raise _no_run(run_id)
-
-
-def _no_run(run_id: int) -> FumikuraError:
-    return FumikuraError(f"there is no run {run_id}; `fumikura status` lists the runs")

@@ -2,8 +2,21 @@
 
 from __future__ import annotations
 
-from sqlalchemy import ColumnElement, ScalarSelect, Select, and_, case, exists, func, not_, select, tuple_
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    ScalarSelect,
+    Select,
+    and_,
+    case,
+    exists,
+    func,
+    not_,
+    select,
+    tuple_,
+)
 
+from core.errors import FumikuraError
 from core.store.tables import Status, page, page_source, reading, recipe, run, run_page
 
 #: Each run with the readings that it asks for, and once without if it asks for none.
@@ -100,3 +113,13 @@ def shown_reading(*, recipe_prefix: str | None = None, run_id: int | None = None
 
 def _recipes(prefix: str) -> Select[tuple[int]]:
     return select(recipe.c.id).where(recipe.c.digest.startswith(prefix, autoescape=True))
+
+
+def check_run(connection: Connection, run_id: int | None) -> None:
+    """Raise a FumikuraError if there is no such run; None is every run."""
+    if run_id is not None and connection.scalar(select(run.c.id).where(run.c.id == run_id)) is None:
+        raise no_run(run_id)
+
+
+def no_run(run_id: int) -> FumikuraError:
+    return FumikuraError(f"there is no run {run_id}; `fumikura status` lists the runs")

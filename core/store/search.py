@@ -17,7 +17,7 @@ from core.errors import FumikuraError
 from core.folding import fold
 from core.page import Box
 from core.store import tables
-from core.store.relations import is_newest_done, newest_source
+from core.store.relations import check_run, is_newest_done, newest_source
 from core.store.session import read_transaction
 from core.vocabulary import clean_text
 
@@ -87,7 +87,7 @@ def find_characters(
         min_confidence: of every character of the phrase.
 
     Raises:
-        FumikuraError: the text holds no character, or too many.
+        FumikuraError: the text holds no character, or too many, or there is no such run.
     """
     page, source = tables.page.c, tables.page_source.c
     phrase = match_phrase(text, min_confidence=min_confidence)
@@ -113,6 +113,7 @@ def find_characters(
     if book is not None:
         statement = statement.where(page.book == book)
     with read_transaction(engine) as connection:
+        check_run(connection, run_id)
         _start_at_the_label(connection)
         found = connection.execute(statement).mappings().all()
         return list(_with_surroundings(connection, found, n_characters=len(clean_text(text))))

@@ -66,6 +66,8 @@ BRIEF_S = 20
 HOLD_S = 90.0
 
 _OUTAGES = (exc.OperationalError, exc.InterfaceError, exc.InternalError, exc.TimeoutError)
+#: PostgreSQL's code for a lack of privileges.
+_MAY_NOT = "42501"
 _version_table = Table("alembic_version", MetaData())
 
 
@@ -88,6 +90,7 @@ def connect(url: str) -> Engine:
         return engine
     arguments = {
         "connect_timeout": CONNECT_TIMEOUT_S,
+        "client_encoding": "utf8",
         "options": f"-c idle_in_transaction_session_timeout={IDLE_TRANSACTION_S}s",
     }
     arguments = {name: value for name, value in arguments.items() if name not in parsed.query}
@@ -120,9 +123,10 @@ def open_database(url: str) -> Engine:
         return engine
     engine.dispose()
     state = f"is at version {found}" if found else "has no tables yet"
+    is_newer = found is not None and found > SCHEMA_REVISION
+    remedy = "install the newer fumikura on this machine" if is_newer else "run `fumikura db upgrade`"
     raise DatabaseError(
-        f"the database {describe(url)} {state}, this fumikura needs version {SCHEMA_REVISION};"
-        " run `fumikura db upgrade`"
+        f"the database {describe(url)} {state}, this fumikura needs version {SCHEMA_REVISION}; {remedy}"
     )
 
 
@@ -144,6 +148,7 @@ def upgrade(url: str) -> None:
     engine = connect(url)
     try:
         with _reporting(engine), engine.connect() as connection:
+            _check_encoding(connection)
             _unlink_foreign_keys(connection)
             with connection.begin():
                 serialize_writers(connection, "upgrade")
@@ -274,6 +279,24 @@ def _reporting(engine: Engine) -> Iterator[None]:
         yield
     except _OUTAGES as error:
         raise DatabaseError(f"the database {describe(engine.url)} {_reason(error, engine.url)}") from error
+    except exc.ProgrammingError as error:
+        if getattr(error.orig, "sqlstate", None) != _MAY_NOT:
+            raise
+        raise DatabaseError(
+            f"the database {describe(engine.url)} refuses: {str(error.orig).splitlines()[0]};"
+            " let its owner be the role that fumikura logs in as"
+        ) from error
+
+
+def _check_encoding(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        encoding = connection.exec_driver_sql("SHOW server_encoding").scalar_one()
+        connection.rollback()
+        if encoding != "UTF8":
+            raise DatabaseError(
+                f"the database {describe(connection.engine.url)} is in {encoding}, which lacks kanji;"
+                " make it anew with ENCODING 'UTF8' TEMPLATE template0"
+            )
 
 
 def _reason(error: exc.SQLAlchemyError, url: URL) -> str:
@@ -282,7 +305,9 @@ def _reason(error: exc.SQLAlchemyError, url: URL) -> str:
     line = next(iter(str(origin).strip().splitlines()), type(origin).__name__)
     if "is full" in line or "No space left" in line:
         return "has no room left on its disk: free some; pages that could not be saved wait"
-    return f"does not answer: {line.replace(url.password, '***') if url.password else line}"
+    shown = line.replace(url.password, "***") if url.password else line
+    remedy = "; start its server, or correct --db" if "Connection refused" in line else ""
+    return f"does not answer: {shown}{remedy}"
 
 
 def _parse(url: str) -> URL:
