@@ -188,9 +188,12 @@ class Trainer:
 def main(data: Path, out: Path, folds: Sequence[str]) -> None:
     """Train without each fold, and on everything."""
     base = Trainer(data, out / "base", ALL_BOOKS)
-    first = base.segmenter("segmenter", 1200), base.classifier("classifier", 2600)
-    for fold in folds or FOLDS:
-        train_fold(Trainer(data, out / fold, FOLDS[fold]), *first)
+    try:
+        first = base.segmenter("segmenter", 1200), base.classifier("classifier", 2600)
+        for fold in folds or FOLDS:
+            train_fold(Trainer(data, out / fold, FOLDS[fold]), *first)
+    except subprocess.CalledProcessError as error:
+        sys.exit(error.returncode)  # it has said why
 
 
 def train_fold(trainer: Trainer, segmenter: Path, classifier: Path) -> None:

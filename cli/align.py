@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from cli.extras import need_training
+from cli.numbers import FiniteRange
 from cli.options import as_json as json_option
 from cli.training import LeftOut
 from core.errors import PageError, UsageError
@@ -51,7 +53,7 @@ _given = click.Path(path_type=Path, exists=True)
 @click.option("--classifier", type=_given, metavar="FILE", help="Weights that name characters, if not ours.")
 @click.option(
     "--min-confidence",
-    type=click.FloatRange(0.5, 1),
+    type=FiniteRange(0.5, 1),
     default=0.9,
     show_default=True,
     help="A character is kept if it is so probable that it stands there.",
@@ -84,6 +86,7 @@ def command(
 
     Exit code: 0 all done, 3 some pages could not be read.
     """
+    need_training("scipy")
     from cli.output import make_table, print_json, print_tables, say
     from core.comparison import find_known_pages
     from core.models.device import try_device
@@ -92,6 +95,7 @@ def command(
     from core.settings import read_settings
     from core.training.mining import Miner, write_boxes
 
+    _check_out(out, (*truth, *partial_truth))
     try_device(device)
     settings = read_settings().overridden(segmenter_path=segmenter, classifier_path=classifier)
     without = LeftOut(without_book)
@@ -118,6 +122,19 @@ def command(
     for line in failed:
         say(line)
     ctx.exit(3 if failed else 0)
+
+
+def _check_out(out: Path, given: Sequence[Path]) -> None:
+    """See that nothing is written over but what was aligned before.
+
+    Raises:
+        UsageError: something else is there.
+    """
+    from core.training.mining import is_mined
+
+    inputs = {path.resolve() for path in given}
+    if inputs & {out.resolve(), *out.resolve().parents} or (out.exists() and not is_mined(out)):
+        raise UsageError(f"{out} is there, and was not written by align; name another file with --out")
 
 
 def _mine(

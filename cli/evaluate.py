@@ -104,7 +104,9 @@ def pages(
     )
     say_unknown(unknown)
     if gallery is not None:
-        gallery.mkdir(parents=True, exist_ok=True)  # now, since after an hour's reading it is too late
+        from core.gallery import check_gallery
+
+        check_gallery(gallery)  # now, since after an hour's reading it is too late
     compared, worst = _compare(known, settings, min_text=min_text, n_worst=limit)
     if as_json:
         measures.print_figures(compared)

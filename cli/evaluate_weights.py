@@ -9,6 +9,7 @@ import click
 
 from cli import options
 from cli.extras import need_training
+from cli.numbers import FiniteRange
 from cli.output import make_table, print_json, print_tables, say
 from core.settings import Settings
 
@@ -24,7 +25,7 @@ _data_set = click.argument("data_set", type=click.Path(path_type=Path), metavar=
 @_data_set
 @click.option(
     "--threshold",
-    type=click.FloatRange(0, 1),
+    type=FiniteRange(0, 1),
     default=0.5,
     show_default=True,
     metavar="X",

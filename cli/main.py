@@ -67,10 +67,13 @@ class Commands(click.Group):
                 raise  # the reader of our output went away: click ends quietly
             if ctx.params["debug"]:
                 traceback.print_exc()
+            line = str(error)
+            if isinstance(error, OSError) and error.filename is not None:
+                line = f"{error.filename} cannot be used ({error.strerror}); correct that, or name another"
             if is_json():
-                log.error("%s", error)
+                log.error("%s", line)
             else:
-                click.echo(f"error: {printable(str(error))}", err=True)
+                click.echo(f"error: {printable(line)}", err=True)
             ctx.exit(2 if isinstance(error, UsageError) else 1)
 
 

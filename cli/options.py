@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from cli.numbers import FiniteRange
 from core.settings import Settings, read_settings
 
 Function = Callable[..., Any]
@@ -121,7 +122,7 @@ _SETTINGS = {
         *_WEIGHTS.values(),
         click.option(
             "--context-weight",
-            type=click.FloatRange(min=0),
+            type=FiniteRange(min=0),
             metavar="X",
             help="How much the characters before one count for its label; 0 reads without context."
             f" [FUMIKURA_CONTEXT_WEIGHT; default: {Settings().context_weight}]",

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from cli import options
+from cli.numbers import FiniteRange
 from cli.output import console_for, make_table, print_json, print_tables, say
 
 Function = Callable[..., Any]
@@ -64,7 +65,7 @@ def planned(function: Function) -> Function:
         click.option("--seed", default=1, show_default=True, help="Same seed, same data set."),
         click.option(
             "--test-share",
-            type=click.FloatRange(0, 1),
+            type=FiniteRange(0, 1),
             default=0.2,
             show_default=True,
             metavar="X",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from cli.extras import need_training
+from cli.numbers import FiniteRange
 from cli.output import say_unknown
 from cli.plan import Plan, planned, report, tracked
 from core.errors import UsageError
@@ -39,7 +40,7 @@ def _number(
 
 
 def _share(name: str, default: float, does: str) -> Callable[[Function], Function]:
-    share = click.FloatRange(0, 1)
+    share = FiniteRange(0, 1)
     return click.option(name, type=share, default=default, show_default=True, metavar="X", help=does)
 
 
@@ -204,7 +205,7 @@ def glyphs(
       fumikura prepare glyphs --fonts fonts/ --transcripts transcripts.txt \\
           --labels 200 --test-book KouzanBrushFontSousyo --out sets/drawn
     """
-    need_training("fontTools")
+    need_training("fontTools", "scipy")
 
     from core.training.context import read_page_texts
     from core.training.glyphs import load_fonts

@@ -8,6 +8,7 @@ from rich.text import Text
 
 from cli import options
 from cli.database import open_existing
+from cli.numbers import FiniteRange
 from cli.output import columns_of_stdout, make_table, print_json, print_tables, say
 from core.settings import Settings
 from core.store.lookup import PageSummary, find_pages
@@ -35,9 +36,7 @@ def command() -> None:
 @options.book
 @options.run_id
 @options.recipe
-@click.option(
-    "--min-confidence", type=click.FloatRange(0, 1), metavar="P", help="Leave out what is less sure."
-)
+@click.option("--min-confidence", type=FiniteRange(0, 1), metavar="P", help="Leave out what is less sure.")
 @options.limit
 @options.as_json
 def characters(
@@ -89,8 +88,8 @@ def characters(
     "--status", type=click.Choice([status.value for status in Status]), help="Of the page's reading."
 )
 @click.option("--text", metavar="PHRASE", help="Only pages on which this was read.")
-@click.option("--min-dice", type=click.FloatRange(0, 1), metavar="D", help="Only pages that score so well.")
-@click.option("--max-dice", type=click.FloatRange(0, 1), metavar="D", help="Only pages that score so badly.")
+@click.option("--min-dice", type=FiniteRange(0, 1), metavar="D", help="Only pages that score so well.")
+@click.option("--max-dice", type=FiniteRange(0, 1), metavar="D", help="Only pages that score so badly.")
 @options.limit
 @options.as_json
 def pages(

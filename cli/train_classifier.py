@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from cli.extras import need_training
+from cli.numbers import FiniteRange
 from cli.output import say
 from cli.training import (
     LeftOut,
     check_options,
+    check_truth,
     given,
     lesson_options,
     make_lessons,
@@ -81,7 +83,7 @@ _OF_CHARACTERS = ("model", "crop_side", "smoothing")
 @click.option(
     "--keep",
     "kept",
-    type=click.FloatRange(0, 1, max_open=True),
+    type=FiniteRange(0, 1, max_open=True),
     default=0.0,
     show_default=True,
     metavar="X",
@@ -107,7 +109,7 @@ _OF_CHARACTERS = ("model", "crop_side", "smoothing")
 )
 @click.option(
     "--smoothing",
-    type=click.FloatRange(0, 1, max_open=True),
+    type=FiniteRange(0, 1, max_open=True),
     default=0.0,
     show_default=True,
     help="Label smoothing.",
@@ -179,11 +181,25 @@ def classifier(
             n_labels=n_labels,
             with_characters=with_characters,
         )
+        if start is not None:
+            _say_lost(start, vocabulary)
         training = ClassifierTraining(
             steps=steps, learning_rate=learning_rate or 0.002, seed=seed, precision=found, kept=kept
         )
         train = partial(train_classifier, sources, vocabulary, training=training)
     run_training(partial(train, folder=out, start=start), device)
+
+
+def _say_lost(start: Path, vocabulary: Vocabulary) -> None:
+    """Say how many labels of --start are not learnt any more."""
+    from core.models.checkpoint import load_any_classifier
+
+    lost = [label for label in load_any_classifier(start).labels if label not in vocabulary]
+    if lost:
+        say(
+            f"{len(lost):,} labels of {start} are lost, which have no crop and no glyph here;"
+            " give the fonts and texts that it learnt from"
+        )
 
 
 def _load_sources(
@@ -205,10 +221,11 @@ def _load_sources(
     from core.training.pages import load_training_pages
 
     if not fonts or transcripts is None:
-        raise UsageError("there is nothing to learn from; give --fonts and --transcripts, or --characters")
+        raise UsageError("labels come from --transcripts, glyphs from --fonts; give both, or --characters")
     without = LeftOut(without_book)
     pages = []
     if archives:
+        check_truth(truth, partial_truth)
         pages = load_training_pages(archives, truth, partial_truth, without_books=without)
     texts = list(read_page_texts([transcripts], without_books=without).values())
     without.say_unknown()

@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from cli.extras import need_training
+from cli.numbers import FiniteRange
 from cli.output import counted, say
 from cli.training import (
     LeftOut,
     check_options,
+    check_truth,
     given,
     lesson_options,
     make_lessons,
@@ -72,7 +74,7 @@ _OF_PATCHES = ("model", "pos_weight")
 )
 @click.option(
     "--pos-weight",
-    type=click.FloatRange(min=0, min_open=True),
+    type=FiniteRange(min=0, min_open=True),
     default=1.0,
     show_default=True,
     help="How much a pixel of a character counts against one of paper.",
@@ -175,6 +177,7 @@ def _load_pages(
     without = LeftOut(without_book)
     pages = []
     if archives:
+        check_truth(truth, partial_truth)
         pages = load_training_pages(archives, truth, partial_truth, without_books=without)
     if n_drawn:
         if not fonts or transcripts is None:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.core import ParameterSource
 
+from cli.numbers import FiniteRange
 from cli.output import say
 from core.errors import UsageError
 
@@ -49,7 +50,7 @@ def run_options(function: Function) -> Function:
     for option in (
         click.option(
             "--learning-rate",
-            type=click.FloatRange(min=0, min_open=True),
+            type=FiniteRange(min=0, min_open=True),
             metavar="X",
             help="The highest; lower it with --start. [default: 0.003 for a segmenter, 0.002 for a"
             " classifier, 0.001 for either on prepared data]",
@@ -113,7 +114,7 @@ _LESSONS = {
     ),
     "weight_decay": click.option(
         "--weight-decay",
-        type=click.FloatRange(min=0),
+        type=FiniteRange(min=0),
         default=0.01,
         show_default=True,
         help="0 is plain Adam.",
@@ -127,7 +128,7 @@ _LESSONS = {
     ),
     "validation": click.option(
         "--validation",
-        type=click.FloatRange(0, 1, max_open=True),
+        type=FiniteRange(0, 1, max_open=True),
         default=0.05,
         show_default=True,
         help="Share of the images that is only looked at, after each epoch.",
@@ -183,6 +184,16 @@ def check_options(
             raise UsageError(
                 f"{shown} has no meaning {'with' if is_prepared else 'without'} --{prepared}; leave it out"
             )
+
+
+def check_truth(truth: Collection[Path], partial_truth: Collection[Path]) -> None:
+    """See that there are boxes to learn from.
+
+    Raises:
+        UsageError: there are none.
+    """
+    if not truth and not partial_truth:
+        raise UsageError("pages are learnt by their boxes; give --truth or --partial-truth")
 
 
 def run_training(train: Callable[..., Path], device: str) -> None:

@@ -84,6 +84,7 @@ def segmenter(patches: Path, model: str, **given: Any) -> None:
       fumikura tune segmenter --patches patches/ --pos-weight 1,20,120 \\
           --out runs/weights
     """
+    need_training("fontTools", "scipy")
     from core.training.patch_sets import train_patches
 
     made = partial(train_patches, patches, model=model)
@@ -100,6 +101,7 @@ def classifier(characters: Path, model: str | None, crop_side: int | None, **giv
       fumikura tune classifier --characters kmnist.npz --model simple-cnn \\
           --epochs 10 --learning-rate 0.1,0.01,0.001,0.0001 --out runs/rates
     """
+    need_training("fontTools", "scipy")
     from core.training.characters import train_characters
 
     made = partial(train_characters, characters, model=model, crop_side=crop_side)
@@ -115,7 +117,6 @@ def _tune(train: Callable[..., Path], request: dict[str, Any], given: dict[str, 
         request: all that it is made from.
         given: the other options.
     """
-    need_training("scipy")
     from core.training.loop import find_precision
     from core.training.trial_plots import draw_trials
     from core.training.trials import best_first, run_trials

@@ -132,6 +132,18 @@ def load_page(
     return decode(data, long_side=long_side, max_pixels=max_pixels)
 
 
+def misfit(truth: Truth | None, image: PageImage) -> str | None:
+    """How truth shows that it was made for another scan: a box whose middle lies beyond the page."""
+    for box in (item.box for item in (truth and truth.boxes) or ()):
+        y, x = box.centre
+        if not (0 <= x < image.width and 0 <= y < image.height):
+            return (
+                f"the page has {image.width} × {image.height} pixels, but a box of {box.width} × {box.height}"
+                f" lies at x={box.x}, y={box.y}; correct it, or is the truth that of another scan?"
+            )
+    return None
+
+
 def _compare_group(
     reader: PageReader,
     pages: Sequence[KnownPage],
@@ -145,6 +157,9 @@ def _compare_group(
             yield ComparedPage(page, error=str(image))
             continue
         reading = next(readings)
+        if problem := misfit(page.truth, image):
+            yield ComparedPage(page, error=problem)
+            continue
         measures = measure(reading, image, truth=page.truth, text=page.text, min_text=min_text)
         yield ComparedPage(page, reading.characters, measures)
 

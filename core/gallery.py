@@ -9,6 +9,7 @@ from pathlib import Path
 from core.archive import DEFAULT_LIMITS
 from core.comparison import ComparedPage, load_page
 from core.drawing import TRUTH, Colour, Mark, draw_marks
+from core.errors import UsageError
 from core.evaluation import page_figures
 from core.folding import fold
 from core.member import Limits
@@ -40,6 +41,7 @@ _FIGURES = {
 #: Pixels of a drawn page's long side.
 _LONG_SIDE = 1800
 
+_TITLE = "<title>The worst pages</title>"
 _STYLE = """body { font-family: sans-serif; margin: 2em auto; max-width: 1400px; padding: 0 1em }
 img { width: 100%; border: 1px solid #ccc }
 li { list-style: none }
@@ -63,11 +65,33 @@ def marks(characters: Sequence[Character], truth: Truth | None) -> list[Mark]:
     return drawn
 
 
+def check_gallery(folder: Path) -> None:
+    """Make the folder, unless it is there already, empty or with an older gallery.
+
+    Raises:
+        UsageError: it holds something else, which pictures of a gallery might be written over.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    index = folder / "index.html"
+    is_ours = index.is_file() and _TITLE in index.read_text(encoding="utf-8", errors="replace")
+    if any(folder.iterdir()) and not is_ours:
+        raise UsageError(f"{folder} holds files that are no gallery; name an empty or a new folder")
+
+
 def write_gallery(
     folder: Path, pages: Sequence[ComparedPage], *, max_pixels: int, limits: Limits = DEFAULT_LIMITS
 ) -> Path:
-    """Draw the pages into a folder, with an index.html that shows them; its path."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Draw the pages into a folder, in the place of an older gallery, with an index.html that shows them.
+
+    Returns:
+        The path of that.
+
+    Raises:
+        UsageError: the folder holds something else.
+    """
+    check_gallery(folder)
+    for old in folder.glob("[0-9][0-9][0-9].jpg"):
+        old.unlink()
     sections = []
     for number, page in enumerate(pages, start=1):
         image = load_page(page.known, long_side=_LONG_SIDE, max_pixels=max_pixels, limits=limits)
@@ -84,8 +108,8 @@ def _page(sections: Sequence[str]) -> str:
         f'<li><b style="color: rgb{colour}"></b>{escape(meaning)}</li>' for colour, meaning in _LEGEND
     )
     return (
-        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>The worst pages</title>'
-        f"<style>{_STYLE}</style></head>\n<body><h1>The worst pages</h1><ul>{legend}</ul>\n"
+        '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
+        f"{_TITLE}<style>{_STYLE}</style></head>\n<body><h1>The worst pages</h1><ul>{legend}</ul>\n"
         f"{''.join(sections)}</body></html>\n"
     )
 

@@ -189,6 +189,18 @@ def test_a_mask_leaves_the_boxes_to_the_text(book: Path) -> None:
     assert len(align(book, "--truth", str(book / "masks"))) == 3
 
 
+@pytest.mark.parametrize("name", ["kana.csv", "pages/book_00000_1.png", "texts/book_00000_1.txt"])
+def test_align_writes_over_nothing_but_what_it_wrote(book: Path, name: str) -> None:
+    handmade.write_truth(book / "kana.csv", 1)
+    before = (book / name).read_bytes()
+
+    result = invoke_align(book, "--partial-truth", str(book / "kana.csv"), "--out", str(book / name))
+
+    assert result.exit_code == 2
+    assert "was not written by align" in result.stderr
+    assert (book / name).read_bytes() == before
+
+
 def test_align_without_a_text_for_any_page_says_how_texts_are_named(book: Path) -> None:
     (book / "texts" / "book_00000_1.txt").rename(book / "texts" / "other.txt")
 

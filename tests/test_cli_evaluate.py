@@ -236,6 +236,23 @@ def test_boxes_of_some_characters_are_not_taken_for_all_in_silence(
     assert "--partial-truth" in result.stderr
 
 
+def test_a_gallery_takes_the_place_of_nothing_but_a_gallery(
+    folder: Path, evaluate: Callable[..., Result]
+) -> None:
+    handmade.write_zip(folder / "book.zip", 2)
+    handmade.write_truth(folder / "truth.csv", 2)
+    (folder / "scans").mkdir()
+    (folder / "scans" / "001.jpg").write_bytes(b"scan")
+
+    refused = evaluate("--truth", "truth.csv", "--gallery", "scans")
+    evaluate("--truth", "truth.csv", "--gallery", "worst")
+    again = evaluate("--truth", "truth.csv", "--gallery", "worst", "--limit", "1")
+
+    assert (refused.exit_code, again.exit_code) == (2, 0)
+    assert (folder / "scans" / "001.jpg").read_bytes() == b"scan"
+    assert {path.name for path in (folder / "worst").iterdir()} == {"index.html", "001.jpg"}
+
+
 def test_the_gallery_shows_the_worst_pages_with_a_legend(
     folder: Path, evaluate: Callable[..., Result]
 ) -> None:

@@ -9,6 +9,7 @@ import click
 import pytest
 import torch
 from click.testing import CliRunner, Result
+from PIL import Image
 from torch import nn
 from torch.nn.modules.module import register_module_forward_pre_hook
 
@@ -142,13 +143,58 @@ def test_one_folder_cannot_hold_two_trainings(data: Path) -> None:
     assert "holds another training" in result.stderr
 
 
-def test_a_training_does_not_go_on_with_another_ones_state(data: Path) -> None:
-    train("classifier", data, *with_texts(data))
+@pytest.mark.parametrize("kind", ["segmenter", "classifier"])
+def test_a_training_does_not_go_on_with_another_ones_state(data: Path, kind: str) -> None:
+    texts = with_texts(data) if kind == "classifier" else ()
+    train(kind, data, *texts)
+    seeded = train(kind, data, *texts, "--seed", "2")
+    rows = (data / "coordinate.csv").read_text().splitlines()
+    (data / "coordinate.csv").write_text("\n".join(rows[:-1]))
+    corrected = train(kind, data, *texts)
 
-    result = train("classifier", data, *with_texts(data), "--seed", "2")
+    assert (seeded.exit_code, corrected.exit_code) == (1, 1)
+    assert "(its seed differ)" in seeded.stderr
+    assert f"(its {'images' if kind == 'classifier' else 'boxes'} differ)" in corrected.stderr
+
+
+@pytest.mark.parametrize("kind", ["segmenter", "classifier"])
+def test_a_training_that_could_not_begin_leaves_its_folder_free(data: Path, kind: str) -> None:
+    (data / "no.safetensors").write_text("weights")
+    texts = with_texts(data) if kind == "classifier" else ()
+
+    refused = train(kind, data, *texts, "--start", str(data / "no.safetensors"))
+
+    assert refused.exit_code == 1
+    assert train(kind, data, *texts).exit_code == 0
+
+
+def test_labels_of_the_start_that_are_lost_are_counted(data: Path) -> None:
+    train("classifier", data, *with_texts(data))
+    (data / "transcripts.txt").write_text("# more_00001_1\nあ\n", encoding="utf-8")
+    start = str(data / "run" / "classifier.safetensors")
+
+    result = train("classifier", data, *with_texts(data), "--start", start, "--out", str(data / "again"))
+
+    assert f"2 labels of {start} are lost" in result.stderr
+
+
+def test_truth_of_another_scan_is_not_learnt(data: Path) -> None:
+    for path in (data / "pages").iterdir():
+        with Image.open(path) as page:
+            page.reduce(4).save(path)
+
+    result = train("segmenter", data)
 
     assert result.exit_code == 1
-    assert "(its seed differ)" in result.stderr
+    assert "is the truth that of another scan?" in result.stderr
+
+
+@pytest.mark.parametrize("option", ["--learning-rate", "--pos-weight", "--weight-decay"])
+def test_what_is_no_number_is_refused(data: Path, option: str) -> None:
+    result = train("segmenter", data, option, "nan")
+
+    assert result.exit_code == 2
+    assert "nan is no finite number" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from torch.nn import functional
 from core.folding import fold
 from core.models.checkpoint import save_classifier
 from core.models.glyph_net import GlyphNet, GlyphNetConfig
-from core.training.config import keep_config
+from core.training.config import digest_of, file_digest, keep_config
 from core.training.crop_bank import (
     CropBank,
     bank_of_characters,
@@ -138,15 +138,24 @@ def train_classifier(
     Raises:
         CheckpointError: `start` is another network, or the folder holds another training.
     """
-    n_images = [len(source.bank) for source in sources]
-    keep_config(
-        folder, labels=vocabulary.labels, n_images=n_images, start=start, device=device, **asdict(training)
-    )
     torch.manual_seed(training.seed)
     config = GlyphNetConfig(n_classes=len(vocabulary))
     model = GlyphNet(config)
     if start is not None:
         begin_with(model, start, labels=vocabulary.labels)
+    images = [
+        digest_of(part.numpy().data)
+        for source in sources
+        for part in (source.bank.images, source.bank.numbers)
+    ]
+    keep_config(
+        folder,
+        labels=vocabulary.labels,
+        images=images,
+        start=file_digest(start),
+        device=device,
+        **asdict(training),
+    )
 
     def losses(model: torch.nn.Module, batch: Sequence[Tensor]) -> dict[str, Tensor]:
         crops, numbers = batch

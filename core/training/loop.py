@@ -217,7 +217,10 @@ def _forget_after(folder: Path, step: int) -> None:
     path = folder / METRICS
     if path.exists():
         rows = path.read_text(encoding="utf-8").splitlines(keepends=True)
-        kept = [row for row in rows if row.endswith("\n") and json.loads(row)["step"] <= step]
+        try:
+            kept = [row for row in rows if row.endswith("\n") and json.loads(row)["step"] <= step]
+        except (TypeError, KeyError, ValueError) as error:
+            raise CheckpointError(f"{path} is damaged; delete it, and it begins anew") from error
         if kept != rows:
             unfinished = path.with_suffix(".unfinished")
             with _one_line(folder):

@@ -14,7 +14,8 @@ from torch import Tensor
 
 from core import crops, patches
 from core.archive import DEFAULT_LIMITS
-from core.comparison import KnownPage, load_page
+from core.comparison import KnownPage, load_page, misfit
+from core.errors import PageError
 from core.folding import fold
 from core.member import Limits
 from core.models.inference import Classifier, Segmenter
@@ -29,6 +30,8 @@ from core.vocabulary import Vocabulary, clean_text
 PEAK_THRESHOLD = 0.08
 #: Probability of a label that the classifier does not know, or thinks impossible.
 UNKNOWN = 2e-3
+
+_HEADER = ("Unicode", "Image", "X", "Y", "Width", "Height")
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,10 +132,12 @@ def mine_page(
     """Align one page. Boxes that people drew stay, and mined ones yield to them.
 
     Raises:
-        PageError: the page cannot be read, or has more than `max_pixels`.
+        PageError: the page cannot be read, has more than `max_pixels`, or its truth is that of another scan.
     """
     image = load_page(page, long_side=miner.parameters.long_side, max_pixels=max_pixels, limits=limits)
     text, truth = page.text or "", page.truth
+    if problem := misfit(truth, image):
+        raise PageError(problem)
     mined = miner.mine(image, text, min_confidence=min_confidence)
     known = (truth.boxes if truth is not None else None) or ()
     n_judged, n_wrong = count_noise(mined, known)
@@ -154,12 +159,19 @@ def write_boxes(path: Path, pages: Iterable[MinedPage]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with unfinished.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file)
-        rows.writerow(("Unicode", "Image", "X", "Y", "Width", "Height"))
+        rows.writerow(_HEADER)
         for page in pages:
             for item in page.boxes:
                 box = item.box
                 rows.writerow((f"U+{ord(item.label):04X}", page.name, box.x, box.y, box.width, box.height))
     unfinished.replace(path)
+
+
+def is_mined(path: Path) -> bool:
+    """Whether a file begins as `write_boxes` lets it begin."""
+    header = ",".join(_HEADER).encode()
+    with path.open("rb") as file:
+        return file.read(len(header)) == header
 
 
 def without_known(mined: Sequence[MinedBox], known: Sequence[LabelledBox]) -> list[MinedBox]:

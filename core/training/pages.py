@@ -16,7 +16,7 @@ from torch.utils.data import Dataset
 from torchvision.transforms import v2
 
 from core.archive import list_pages
-from core.comparison import KnownPage, find_known_pages, load_page
+from core.comparison import KnownPage, find_known_pages, load_page, misfit
 from core.errors import CheckpointError, DataSetError, PageError, TruthError
 from core.page import Truth
 from core.settings import read_settings
@@ -131,6 +131,8 @@ def _load_page(page: KnownPage) -> TrainingPage:
     except PageError as error:
         raise DataSetError(f"page {page.reference.name}: {error}") from error
     truth = page.truth or Truth()
+    if problem := misfit(truth, image):
+        raise DataSetError(f"{page.reference.name}: {problem}")
     labelled = truth.boxes or ()
     sides = [(item.box.x, item.box.y, item.box.width, item.box.height) for item in labelled]
     boxes = (np.array(sides, np.float32).reshape(-1, 4) * image.scale).astype(np.float32)

@@ -14,7 +14,7 @@ from torch.utils.data import DataLoader
 
 from core.models.checkpoint import load_segmenter, save_segmenter
 from core.models.unet import UNet, UNetConfig
-from core.training.config import keep_config
+from core.training.config import digest_of, file_digest, keep_config
 from core.training.loop import Precision, Progress, Run, fit
 from core.training.pages import VARIED, RandomPatches, TrainingPage, Variety
 
@@ -64,9 +64,6 @@ def train_segmenter(
     Raises:
         CheckpointError: `start` is no segmenter that reads pages, or the folder holds another training.
     """
-    names = [page.name for page in pages]
-    n_boxes = sum(len(page.boxes) for page in pages)
-    keep_config(folder, pages=names, n_boxes=n_boxes, start=start, device=device, **asdict(training))
     torch.manual_seed(training.seed)
     if start is not None:
         model, model_config = load_segmenter(start)
@@ -75,6 +72,9 @@ def train_segmenter(
         with torch.no_grad():
             # Centres are one pixel in thousands: without this the first steps only learn to say no.
             cast(Tensor, model.head.bias).view(model_config.out_channels, -1)[1] = -4.0
+    names = [page.name for page in pages]
+    boxes = digest_of(*(page.boxes.tobytes() for page in pages))
+    keep_config(folder, pages=names, boxes=boxes, start=file_digest(start), device=device, **asdict(training))
     patches = RandomPatches(
         pages,
         side=training.patch_side,
