@@ -11,9 +11,6 @@ from cli import options
 from cli.interruption import stopped_by_signals
 from core.recipe import recipe_of
 from core.settings import Settings
-from core.store.session import describe
-
-log = logging.getLogger(__name__)
 
 
 @click.command()
@@ -38,8 +35,6 @@ def command(settings: Settings) -> None:
     # An operator reads the log of a worker; a person at `run` has a progress bar.
     logging.getLogger().setLevel(logging.INFO)
     use_format(settings.log_format, worker=worker_name())
-    # Where a variable is missing this is a file of this machine, of which the others know nothing.
-    log.info("reads what stands in %s", describe(settings.database_url))
     stop = threading.Event()
     with stopped_by_signals(stop):
         work(settings, recipe_of(settings), stop=stop)

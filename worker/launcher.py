@@ -14,7 +14,7 @@ from core.errors import UsageError
 from core.recipe import Recipe
 from core.settings import Settings
 from core.store.queries import RunSummary, run_summary
-from core.store.session import Engine, open_database, write_transaction
+from core.store.session import Engine, describe, open_database, write_transaction
 from worker.app import check_broker, make_app
 from worker.children import COMMAND, Children
 from worker.feeder import Feed, keep_feeding
@@ -98,6 +98,8 @@ def work(
     engine = open_database(settings.database_url)
     with write_transaction(engine):
         pass  # refuses a SQLite file into which another machine writes
+    # Where a variable is missing this is a file of this machine, of which the others know nothing.
+    log.info("reads what stands in %s", describe(settings.database_url))
     metrics = Metrics() if settings.metrics_port else None
     feed = Feed(engine, make_app(settings, recipe), recipe, settings)
     with ExitStack() as stack:
