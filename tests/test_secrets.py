@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import pickle
 from pathlib import Path
@@ -60,6 +61,7 @@ def test_no_command_shows_a_password(
     for name in [name for name in os.environ if name.startswith("FUMIKURA_")]:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
+    caplog.set_level(logging.INFO)  # as `worker` sets it, and other than there undone at the end
     write_zip(tmp_path / "book.zip", 1)
     segmenter, classifier = weights
     settings = Settings(segmenter_path=segmenter, classifier_path=classifier, devices="cpu")

@@ -1,7 +1,7 @@
 """A worker process of the chaos suite: reads pages in earnest, but for those that poison it.
 
-As a program, a child of `tests.chaos.launcher`. CHAOS_QUICK=1 in the environment puts a reader that
-needs no torch in the place of the real one; CHAOS_READ_LOG names a file with a line for each page read.
+As a program, a child of `tests.chaos.launcher`. CHAOS_QUICK=1 in the environment puts a reader without
+networks in the place of the real one; CHAOS_READ_LOG names a file with a line for each page read.
 """
 
 from __future__ import annotations
@@ -82,6 +82,8 @@ def recipe_for(settings: Settings) -> Recipe:
 
 def load_reader(settings: Settings, device: str) -> PoisonedReader:
     if os.environ.get("CHAOS_QUICK"):
+        import torch  # noqa: F401  # it resizes pages; loading it must not count as a page's time
+
         return PoisonedReader(QuickReader())
     from core.reader import load_reader as load_real_reader
 
