@@ -20,6 +20,7 @@ print(*project['dependencies'], *extras['postgres'], *extras['http'], *extras['s
     && pip install --requirement requirements.txt
 
 COPY README.md LICENSE ./
+COPY src src
 COPY core core
 COPY worker worker
 COPY cli cli

@@ -18,14 +18,14 @@ import click
 import torch
 from torchvision.ops import box_iou
 
-from core.archive import list_pages
-from core.comparison import KnownPage, load_page
-from core.metrics import pool, score
-from core.page import Character, Reading
-from core.reader import load_reader
-from core.recipe import Parameters
-from core.settings import read_settings
-from core.truth import load_truths, match_pages
+from fumikura.core.archives.listing import list_pages
+from fumikura.core.page import Character, Reading
+from fumikura.core.recognition.reader import load_reader
+from fumikura.core.recognition.recipe import Parameters
+from fumikura.core.scoring.comparison import KnownPage, load_page
+from fumikura.core.scoring.metrics import pool, score
+from fumikura.core.scoring.truth import load_truths, match_pages
+from fumikura.core.settings import read_settings
 
 MIN_IOU = 0.8
 WHOLE = Parameters().patch_side

@@ -14,8 +14,8 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from core.training import synthetic
-from core.training.glyphs import load_fonts
+from fumikura.core.training.drawing import synthetic
+from fumikura.core.training.drawing.glyphs import load_fonts
 
 #: None of the seeds that pages to train on were drawn with.
 SEED = 2026

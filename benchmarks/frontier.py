@@ -17,11 +17,11 @@ import click
 from matplotlib.figure import Figure
 
 from benchmarks.train_folds import FOLDS
-from core.comparison import compare_pages, find_known_pages
-from core.evaluation import PageMeasures, figures
-from core.reader import load_reader
-from core.recipe import Parameters
-from core.settings import Settings
+from fumikura.core.recognition.reader import load_reader
+from fumikura.core.recognition.recipe import Parameters
+from fumikura.core.scoring.comparison import compare_pages, find_known_pages
+from fumikura.core.scoring.evaluation import PageMeasures, figures
+from fumikura.core.settings import Settings
 
 LONG_SIDES = (1024, 1088, 1152, 1216, 1280, 1408)
 SHIPPED = Parameters().long_side
@@ -54,7 +54,7 @@ def read_fold(data: Path, folder: Path, books: Sequence[str], long_side: int) ->
         partial_truth=[boxes / "kana_only_coordinate.csv"],
         texts=[data / "text"],
     )
-    compared = compare_pages(reader, known, settings, min_text=MIN_TEXT)
+    compared = compare_pages(reader, known, settings, long_side=long_side, min_text=MIN_TEXT)
     return [page.measures for page in compared if page.measures is not None]
 
 

@@ -20,11 +20,11 @@ from typing import Any
 
 from sqlalchemy import Connection, insert
 
-from core.page import Box, Character
-from core.store import tables
-from core.store.bulk import insert_rows
-from core.store.rows import character_rows
-from core.store.session import Engine, brief_transaction, open_database, upgrade
+from fumikura.core.page import Box, Character
+from fumikura.core.store import tables
+from fumikura.core.store.bulk import insert_rows
+from fumikura.core.store.rows import character_rows
+from fumikura.core.store.session import Engine, brief_transaction, open_database, upgrade
 from tests.servers import running_postgres
 from tests.simple_store import make_pages, start_run
 

@@ -20,15 +20,15 @@ from pathlib import Path
 import numpy as np
 import psutil
 
-from core.archive import list_pages
-from core.recipe import recipe_of
-from core.settings import Settings
-from core.store.pages import add_pages, add_run
-from core.store.queries import RunSummary
-from core.store.session import open_database
+from fumikura.core.archives.listing import list_pages
+from fumikura.core.recognition.recipe import recipe_of
+from fumikura.core.settings import Settings
+from fumikura.core.store.pages import add_pages, add_run
+from fumikura.core.store.queries import RunSummary
+from fumikura.core.store.session import open_database
+from fumikura.worker.children import COMMAND
+from fumikura.worker.launcher import run_locally
 from tests import simple_reader
-from worker.children import COMMAND
-from worker.launcher import run_locally
 
 
 def main() -> None:

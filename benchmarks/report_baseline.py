@@ -26,15 +26,15 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from core.archive import list_pages, read_member
-from core.images import decode
-from core.models.gauges import counted_batches
-from core.models.inference import Batches
-from core.models.plain_cnn import PlainCNN, PlainCNNConfig
-from core.models.unet import UNet, UNetConfig
-from core.page import Box, PageImage
-from core.reader import PageReader, load_reader
-from core.settings import Settings
+from fumikura.core.archives.images import decode
+from fumikura.core.archives.listing import list_pages, read_member
+from fumikura.core.page import Box, PageImage
+from fumikura.core.recognition.models.gauges import counted_batches
+from fumikura.core.recognition.models.inference import Batches
+from fumikura.core.recognition.models.plain_cnn import PlainCNN, PlainCNNConfig
+from fumikura.core.recognition.models.unet import UNet, UNetConfig
+from fumikura.core.recognition.reader import PageReader, load_reader
+from fumikura.core.settings import Settings
 
 REPORT_UNET = UNetConfig(widths=(64, 128, 256), bottleneck=512, out_channels=1, is_normalised=False)
 REPORT_CLASSIFIER = PlainCNNConfig(n_classes=500)

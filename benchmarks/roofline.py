@@ -19,13 +19,13 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from core import crops, patches
-from core.archive import list_pages
-from core.comparison import KnownPage, load_page
-from core.models.inference import Batches, Classifier, Segmenter, is_bf16_fast
-from core.reader import load_networks
-from core.recipe import Parameters
-from core.settings import Settings
+from fumikura.core.archives.listing import list_pages
+from fumikura.core.recognition import crops, patches
+from fumikura.core.recognition.models.inference import Batches, Classifier, Segmenter, is_bf16_fast
+from fumikura.core.recognition.reader import load_networks
+from fumikura.core.recognition.recipe import Parameters
+from fumikura.core.scoring.comparison import KnownPage, load_page
+from fumikura.core.settings import Settings
 
 N_PAGES, ROUNDS = 4, 5
 _SIDE = 4096

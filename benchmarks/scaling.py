@@ -23,10 +23,10 @@ from statistics import median
 import torch
 
 from benchmarks.roofline import N_PAGES, inputs_of
-from core.reader import load_networks
-from core.recipe import Parameters
-from core.settings import Settings
-from worker.devices import child_environment
+from fumikura.core.recognition.reader import load_networks
+from fumikura.core.recognition.recipe import Parameters
+from fumikura.core.settings import Settings
+from fumikura.worker.devices import child_environment
 
 ROUNDS = 3
 #: How often a bare process runs the networks on its pages.

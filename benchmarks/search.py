@@ -26,14 +26,14 @@ from typing import Any
 import numpy as np
 from sqlalchemy import Connection, event, func, select, update
 
-from core.page import PageReference
-from core.recipe import Recipe
-from core.store import tables
-from core.store.bulk import insert_rows, to_json
-from core.store.pages import PAGES_PER_TRANSACTION, add_pages, add_run
-from core.store.search import find_characters, match_phrase
-from core.store.session import Engine, open_database, upgrade, write_transaction
-from core.store.tables import Status
+from fumikura.core.page import PageReference
+from fumikura.core.recognition.recipe import Recipe
+from fumikura.core.store import tables
+from fumikura.core.store.bulk import insert_rows, to_json
+from fumikura.core.store.pages import PAGES_PER_TRANSACTION, add_pages, add_run
+from fumikura.core.store.search import find_characters, match_phrase
+from fumikura.core.store.session import Engine, open_database, upgrade, write_transaction
+from fumikura.core.store.tables import Status
 from tests.servers import running_postgres
 
 #: Without a look at the reading of each character; in memory.

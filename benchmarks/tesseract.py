@@ -23,7 +23,7 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 from benchmarks.scaling import on_cores, run_workers
-from core.archive import list_pages, read_member
+from fumikura.core.archives.listing import list_pages, read_member
 
 
 def main() -> None:

@@ -9,16 +9,16 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli.extras import need_training
-from cli.numbers import FiniteRange
-from cli.options import as_json as json_option
-from cli.training import LeftOut
-from core.errors import PageError, UsageError
+from fumikura.cli.extras import need_training
+from fumikura.cli.numbers import FiniteRange
+from fumikura.cli.options import as_json as json_option
+from fumikura.cli.training_options import LeftOut
+from fumikura.core.errors import PageError, UsageError
 
 if TYPE_CHECKING:
-    from core.comparison import KnownPage
-    from core.settings import Settings
-    from core.training.mining import MinedPage, Miner
+    from fumikura.core.scoring.comparison import KnownPage
+    from fumikura.core.settings import Settings
+    from fumikura.core.training.mining import MinedPage, Miner
 
 _COLUMNS = ("text", "mined", "judged", "wrong")
 _given = click.Path(path_type=Path, exists=True)
@@ -87,13 +87,13 @@ def command(
     Exit code: 0 all done, 3 some pages could not be read.
     """
     need_training("scipy")
-    from cli.output import make_table, print_json, print_tables, say
-    from core.comparison import find_known_pages
-    from core.models.device import try_device
-    from core.reader import load_networks
-    from core.recipe import Parameters
-    from core.settings import read_settings
-    from core.training.mining import Miner, write_boxes
+    from fumikura.cli.output import make_table, print_json, print_tables, say
+    from fumikura.core.recognition.models.device import try_device
+    from fumikura.core.recognition.reader import load_networks
+    from fumikura.core.recognition.recipe import Parameters
+    from fumikura.core.scoring.comparison import find_known_pages
+    from fumikura.core.settings import read_settings
+    from fumikura.core.training.mining import Miner, write_boxes
 
     _check_out(out, (*truth, *partial_truth))
     try_device(device)
@@ -130,7 +130,7 @@ def _check_out(out: Path, given: Sequence[Path]) -> None:
     Raises:
         UsageError: something else is there.
     """
-    from core.training.mining import is_mined
+    from fumikura.core.training.mining import is_mined
 
     inputs = {path.resolve() for path in given}
     if inputs & {out.resolve(), *out.resolve().parents} or (out.exists() and not is_mined(out)):
@@ -143,8 +143,8 @@ def _mine(
     """What the texts give, and a line for each page that could not be read."""
     from rich.progress import track
 
-    from cli.output import console_for
-    from core.training.mining import mine_page
+    from fumikura.cli.output import console_for
+    from fumikura.core.training.mining import mine_page
 
     mined, failed = [], []
     for page in track(pages, description="aligning", console=console_for(sys.stderr)):

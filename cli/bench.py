@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 import click
 from rich.table import Table
 
-from cli import options
-from cli.output import console_for, make_table, print_json, print_tables, say
-from core.archive import list_pages
-from core.recipe import recipe_of
-from core.settings import Settings
+from fumikura.cli import options
+from fumikura.cli.output import console_for, make_table, print_json, print_tables, say
+from fumikura.core.archives.listing import list_pages
+from fumikura.core.recognition.recipe import recipe_of
+from fumikura.core.settings import Settings
 
 if TYPE_CHECKING:
-    from worker.bench import Measurement
+    from fumikura.worker.bench import Measurement
 
 #: Enough for a p95, and for a minute or so on two slow cores.
 _MOST_PAGES = 48
@@ -74,7 +74,7 @@ def command(
         raise click.BadParameter(f"there is no folder {trace.parent}; make it first", param_hint="--trace")
     with console_for(sys.stderr).status("looking for pages"):
         pages = list_pages(archives, limits=settings.limits).pages
-    from worker.bench import measure  # loads numpy
+    from fumikura.worker.bench import measure  # loads numpy
 
     measured = []
     for number, long_side in enumerate(long_sides or (None,)):

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import click
 
-from cli import options
-from cli.database import open_existing
-from cli.output import counted, print_json, say
-from core.settings import Settings
-from core.store.queries import cancel
+from fumikura.cli import options
+from fumikura.cli.existing_database import open_existing
+from fumikura.cli.output import counted, print_json, say
+from fumikura.core.settings import Settings
+from fumikura.core.store.queries import cancel
 
 
 @click.command()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from cli import options
-from cli.output import say
-from core.settings import Settings
+from fumikura.cli import options
+from fumikura.cli.output import say
+from fumikura.core.settings import Settings
 
 
 @click.group()
@@ -26,7 +26,7 @@ def upgrade(settings: Settings) -> None:
     Example:
       fumikura db upgrade --db postgresql://db/scans
     """
-    from core.store import session
+    from fumikura.core.store import session
 
     session.upgrade(settings.database_url)
     say("the database is up to date")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from cli import options
-from cli.output import print_json
-from core import doctor
-from core.settings import Settings
+from fumikura.cli import options
+from fumikura.cli.output import print_json
+from fumikura.core import doctor
+from fumikura.core.settings import Settings
 
 
 @click.command()
@@ -25,8 +25,8 @@ def command(ctx: click.Context, settings: Settings, as_json: bool) -> None:
       fumikura doctor
       fumikura doctor --db postgresql://db/scans --broker redis://queue/0
     """
-    from worker.app import check_broker
-    from worker.devices import find_devices
+    from fumikura.worker.app import check_broker
+    from fumikura.worker.devices import find_devices
 
     checks = [
         ("device", lambda: doctor.look_at_devices(find_devices(settings.devices))),

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import click
 
-from cli import options
-from cli.output import print_json, say
-from cli.submission import submit_archives
-from core.recipe import recipe_of
-from core.settings import Settings
+from fumikura.cli import options
+from fumikura.cli.output import print_json, say
+from fumikura.cli.submission import submit_archives
+from fumikura.core.recognition.recipe import recipe_of
+from fumikura.core.settings import Settings
 
 
 @click.command()
@@ -38,7 +38,7 @@ def command(
       fumikura enqueue a.zip --broker redis://queue/0 --db postgresql://db/scans
       fumikura enqueue 's3://library/genji/*.zip'
     """
-    from worker.feeder import announce_now  # loads Celery, which --help does not need
+    from fumikura.worker.feeder import announce_now  # loads Celery, which --help does not need
 
     recipe = recipe_of(settings)
     engine, submitted = submit_archives(

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli import evaluate_weights, measures, options
-from cli.output import console_for, say, say_unknown
-from core.errors import UsageError
-from core.settings import Settings
+from fumikura.cli import evaluate_weights, evaluation_tables, options
+from fumikura.cli.output import console_for, say, say_unknown
+from fumikura.core.errors import UsageError
+from fumikura.core.settings import Settings
 
 if TYPE_CHECKING:
-    from core.comparison import ComparedPage, KnownPage
+    from fumikura.core.scoring.comparison import ComparedPage, KnownPage
 
 
 @click.group()
@@ -97,23 +97,23 @@ def pages(
     if not truth and not partial_truth and not texts:
         raise UsageError("there is nothing to compare with; give --truth, --partial-truth or --text")
 
-    from core.comparison import find_known_pages
+    from fumikura.core.scoring.comparison import find_known_pages
 
     known, unknown = find_known_pages(
         archives, book=book, truth=truth, partial_truth=partial_truth, texts=texts, limits=settings.limits
     )
     say_unknown(unknown)
     if gallery is not None:
-        from core.gallery import check_gallery
+        from fumikura.core.scoring.gallery import check_gallery
 
         check_gallery(gallery)  # now, since after an hour's reading it is too late
     compared, worst = _compare(known, settings, min_text=min_text, n_worst=limit)
     if as_json:
-        measures.print_figures(compared)
+        evaluation_tables.print_figures(compared)
     elif worst:
-        measures.print_measures(compared, worst)
+        evaluation_tables.print_measures(compared, worst)
     if gallery is not None:
-        from core.gallery import write_gallery
+        from fumikura.core.scoring.gallery import write_gallery
 
         index = write_gallery(gallery, worst, max_pixels=settings.max_pixels, limits=settings.limits)
         say(f"gallery: {index}")
@@ -141,14 +141,16 @@ def _compare(
     """All pages without their characters, which would fill the memory, and the worst with them."""
     from rich.progress import track
 
-    from core.comparison import compare_pages, worst_first
-    from core.models.device import try_device
-    from core.reader import load_reader
-    from worker.devices import find_devices
+    from fumikura.core.recognition.models.device import try_device
+    from fumikura.core.recognition.reader import load_reader
+    from fumikura.core.scoring.comparison import compare_pages, worst_first
+    from fumikura.worker.devices import find_devices
 
     device = find_devices(settings.devices)[0]
     try_device(device)
-    reading = compare_pages(load_reader(settings, device), pages, settings, min_text=min_text)
+    reader = load_reader(settings, device)
+    long_side = reader.recipe.parameters.long_side
+    reading = compare_pages(reader, pages, settings, long_side=long_side, min_text=min_text)
     compared: list[ComparedPage] = []
     worst: list[ComparedPage] = []
     console = console_for(sys.stderr)

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli import options
-from cli.extras import need_training
-from cli.numbers import FiniteRange
-from cli.output import make_table, print_json, print_tables, say
-from core.settings import Settings
+from fumikura.cli import options
+from fumikura.cli.extras import need_training
+from fumikura.cli.numbers import FiniteRange
+from fumikura.cli.output import make_table, print_json, print_tables, say
+from fumikura.core.settings import Settings
 
 if TYPE_CHECKING:
-    from core.training.label_scores import Confusion
+    from fumikura.core.training.label_scores import Confusion
 
 _weights = click.argument("weights", type=click.Path(path_type=Path), metavar="WEIGHTS")
 _data_set = click.argument("data_set", type=click.Path(path_type=Path), metavar="DATASET")
@@ -43,9 +43,9 @@ def segmenter(settings: Settings, weights: Path, data_set: Path, threshold: floa
     Example:
       fumikura evaluate segmenter runs/unet/segmenter.safetensors data/patches
     """
-    from core.models.checkpoint import load_any_segmenter
-    from core.training.datasets import load_patch_set
-    from core.training.mask_scores import score_patches
+    from fumikura.core.recognition.models.checkpoint import load_any_segmenter
+    from fumikura.core.training.datasets.loading import load_patch_set
+    from fumikura.core.training.mask_scores import score_patches
 
     loaded = load_any_segmenter(weights)
     patches = load_patch_set(data_set, "test")
@@ -100,9 +100,9 @@ def classifier(
           --out pictures/
     """
     need_training("sklearn", "scipy")
-    from core.models.checkpoint import load_any_classifier
-    from core.training.datasets import load_character_set
-    from core.training.label_scores import ask, confusions, draw_pictures, figures
+    from fumikura.core.recognition.models.checkpoint import load_any_classifier
+    from fumikura.core.training.datasets.loading import load_character_set
+    from fumikura.core.training.label_scores import ask, confusions, draw_pictures, figures
 
     loaded = load_any_classifier(weights)
     test = load_character_set(data_set, "test")
@@ -122,8 +122,8 @@ def classifier(
 
 
 def _device(settings: Settings) -> str:
-    from core.models.device import try_device
-    from worker.devices import find_devices
+    from fumikura.core.recognition.models.device import try_device
+    from fumikura.worker.devices import find_devices
 
     device = find_devices(settings.devices)[0]
     try_device(device)

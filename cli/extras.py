@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 
-from core.errors import UsageError
+from fumikura.core.errors import UsageError
 
 
 def need_training(*packages: str) -> None:

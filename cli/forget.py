@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import click
 
-from cli import options
-from cli.database import open_existing
-from cli.output import counted, print_json, say
-from core.archive import archive_name
-from core.errors import UsageError
-from core.settings import Settings
-from core.store.forgetting import Doomed, doomed_by_archive, doomed_by_recipe, doomed_by_run, forget
-from core.store.session import Engine
+from fumikura.cli import options
+from fumikura.cli.existing_database import open_existing
+from fumikura.cli.output import counted, print_json, say
+from fumikura.core.archives.listing import archive_name
+from fumikura.core.errors import UsageError
+from fumikura.core.settings import Settings
+from fumikura.core.store.forgetting import Doomed, doomed_by_archive, doomed_by_recipe, doomed_by_run, forget
+from fumikura.core.store.session import Engine
 
 
 @click.command()

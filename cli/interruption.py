@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from worker.logs import is_json
+from fumikura.worker.logs import is_json
 
 _MESSAGE = b"\nstopping: unfinished pages go back to the queue (again to stop at once)\n"
 

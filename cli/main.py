@@ -14,9 +14,9 @@ from typing import Any
 
 import click
 
-from cli.output import printable
-from core.errors import FumikuraError, UsageError
-from worker.logs import is_json
+from fumikura.cli.output import printable
+from fumikura.core.errors import FumikuraError, UsageError
+from fumikura.worker.logs import is_json
 
 log = logging.getLogger(__name__)
 

@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from cli.numbers import FiniteRange
-from core.settings import Settings, read_settings
+from fumikura.cli.numbers import FiniteRange
+from fumikura.core.settings import Settings, read_settings
 
 Function = Callable[..., Any]
 

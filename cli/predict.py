@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from cli import options
-from cli.output import as_text, console_for, make_table, print_json, print_tables, printable, say
-from core.settings import Settings
+from fumikura.cli import options
+from fumikura.cli.output import as_text, console_for, make_table, print_json, print_tables, printable, say
+from fumikura.core.settings import Settings
 
 if TYPE_CHECKING:
-    from core.models.naming import NamedImage
+    from fumikura.core.recognition.models.naming import NamedImage
 
 
 @click.command()
@@ -53,12 +53,12 @@ def command(
     """
     from rich.progress import track
 
-    from core.archive import list_pages
-    from core.models.checkpoint import load_any_classifier
-    from core.models.device import try_device
-    from core.models.naming import name_images
-    from core.recipe import find_weights
-    from worker.devices import find_devices
+    from fumikura.core.archives.listing import list_pages
+    from fumikura.core.recognition.models.checkpoint import load_any_classifier
+    from fumikura.core.recognition.models.device import try_device
+    from fumikura.core.recognition.models.naming import name_images
+    from fumikura.core.recognition.recipe import find_weights
+    from fumikura.worker.devices import find_devices
 
     references = list_pages(images, limits=settings.limits).pages
     device = find_devices(settings.devices)[0]

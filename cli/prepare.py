@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli.extras import need_training
-from cli.numbers import FiniteRange
-from cli.output import say_unknown
-from cli.plan import Plan, planned, report, tracked
-from core.errors import UsageError
+from fumikura.cli.extras import need_training
+from fumikura.cli.numbers import FiniteRange
+from fumikura.cli.output import say_unknown
+from fumikura.cli.prepare_options import Plan, planned, report, tracked
+from fumikura.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from core.training.prepare_patches import PageCutting, PatchCutting
+    from fumikura.core.training.preparing.page_masks import PageCutting, PatchCutting
 
 Function = Callable[..., Any]
 
@@ -65,7 +65,7 @@ def pages(archives: tuple[str, ...], truth: tuple[Path, ...], size: int, plan: P
       fumikura prepare pages scans/ --truth coordinate.csv \\
           --test-book 200010454 --out sets/pages
     """
-    from core.training.prepare_patches import PageCutting
+    from fumikura.core.training.preparing.page_masks import PageCutting
 
     _cut_pages(archives, truth, PageCutting(size), plan)
 
@@ -96,7 +96,7 @@ def patches(
       fumikura prepare patches scans/ --truth coordinate.csv \\
           --test-book 200010454 --out sets/patches
     """
-    from core.training.prepare_patches import PatchCutting
+    from fumikura.core.training.preparing.page_masks import PatchCutting
 
     cutting = PatchCutting(long_side, side, stride, min_mask, min_test_mask)
     _cut_pages(archives, truth, cutting, plan)
@@ -105,11 +105,11 @@ def patches(
 def _cut_pages(
     archives: Sequence[str], truth: Sequence[Path], cutting: PageCutting | PatchCutting, plan: Plan
 ) -> None:
-    from core.comparison import find_known_pages
-    from core.settings import read_settings
-    from core.training.prepare_patches import prepare_patches
-    from core.training.preparing import digests
-    from core.truth import truth_files
+    from fumikura.core.scoring.comparison import find_known_pages
+    from fumikura.core.scoring.truth import truth_files
+    from fumikura.core.settings import read_settings
+    from fumikura.core.training.preparing.data_set import digests
+    from fumikura.core.training.preparing.page_masks import prepare_patches
 
     known, unknown = find_known_pages(archives, truth=truth, limits=read_settings().limits)
     say_unknown(unknown)
@@ -153,11 +153,11 @@ def characters(
     if not truth and not partial_truth:
         raise UsageError("there are no boxes to cut out; give --truth or --partial-truth")
 
-    from core.comparison import find_known_pages
-    from core.settings import read_settings
-    from core.training.prepare_characters import CropChoice, prepare_crops
-    from core.training.preparing import digests
-    from core.truth import truth_files
+    from fumikura.core.scoring.comparison import find_known_pages
+    from fumikura.core.scoring.truth import truth_files
+    from fumikura.core.settings import read_settings
+    from fumikura.core.training.preparing.character_crops import CropChoice, prepare_crops
+    from fumikura.core.training.preparing.data_set import digests
 
     known, unknown = find_known_pages(
         archives, truth=truth, partial_truth=partial_truth, limits=read_settings().limits
@@ -207,10 +207,10 @@ def glyphs(
     """
     need_training("fontTools", "scipy")
 
-    from core.training.context import read_page_texts
-    from core.training.glyphs import load_fonts
-    from core.training.prepare_glyphs import GlyphChoice, prepare_glyphs
-    from core.training.preparing import digests
+    from fumikura.core.training.context_counts import read_page_texts
+    from fumikura.core.training.drawing.glyphs import load_fonts
+    from fumikura.core.training.preparing.data_set import digests
+    from fumikura.core.training.preparing.glyph_images import GlyphChoice, prepare_glyphs
 
     found = load_fonts(fonts)
     manifest = prepare_glyphs(

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from cli.output import as_duration, console_for, say
-from cli.pace import Pace
-from core.store.queries import RunSummary
+from fumikura.cli.output import as_duration, console_for, say
+from fumikura.cli.rates import Pace
+from fumikura.core.store.queries import RunSummary
 
 #: Seconds between two lines where there is no terminal to draw a bar in.
 _QUIET_S = 10.0

@@ -6,14 +6,14 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from cli import options
-from cli.database import open_existing
-from cli.numbers import FiniteRange
-from cli.output import columns_of_stdout, make_table, print_json, print_tables, say
-from core.settings import Settings
-from core.store.lookup import PageSummary, find_pages
-from core.store.search import Hit, find_characters
-from core.store.tables import Status
+from fumikura.cli import options
+from fumikura.cli.existing_database import open_existing
+from fumikura.cli.numbers import FiniteRange
+from fumikura.cli.output import columns_of_stdout, make_table, print_json, print_tables, say
+from fumikura.core.settings import Settings
+from fumikura.core.store.lookup import PageSummary, find_pages
+from fumikura.core.store.search import Hit, find_characters
+from fumikura.core.store.tables import Status
 
 #: Columns of the terminal that a hit's other cells take, its context left out.
 _BESIDE_CONTEXT = 66

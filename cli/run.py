@@ -8,17 +8,17 @@ from pathlib import Path
 
 import click
 
-from cli import options, summary
-from cli.interruption import stopped_by_signals
-from cli.output import print_json, print_tables, say
-from cli.pace import Pace
-from cli.progress import shown_progress
-from cli.submission import submit_archives
-from core.intake import score_readings
-from core.recipe import recipe_of
-from core.settings import Settings
-from core.store.queries import run_scores_by_book, run_summary
-from worker.devices import listed_devices
+from fumikura.cli import options, summary
+from fumikura.cli.interruption import stopped_by_signals
+from fumikura.cli.output import print_json, print_tables, say
+from fumikura.cli.progress import shown_progress
+from fumikura.cli.rates import Pace
+from fumikura.cli.submission import submit_archives
+from fumikura.core.intake import score_readings
+from fumikura.core.recognition.recipe import recipe_of
+from fumikura.core.settings import Settings
+from fumikura.core.store.queries import run_scores_by_book, run_summary
+from fumikura.worker.devices import listed_devices
 
 
 @click.command()
@@ -61,7 +61,7 @@ def command(
     stop, pace = threading.Event(), Pace()
     state = run_summary(engine, run_id)
     if not state.is_finished:
-        from worker.launcher import run_locally  # a run that only skips pages needs no queue
+        from fumikura.worker.launcher import run_locally  # a run that only skips pages needs no queue
 
         with shown_progress(pace) as show, stopped_by_signals(stop):
             run_locally(settings, engine, run_id, recipe, on_progress=show, stop=stop)

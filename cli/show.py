@@ -7,15 +7,15 @@ from pathlib import Path
 
 import click
 
-from cli import options
-from cli.database import open_existing
-from cli.output import print_json
-from core.archive import read_member
-from core.errors import ArchiveError, FumikuraError, PageError, UsageError
-from core.member import Limits
-from core.settings import Settings
-from core.store.lookup import PageDetails, get_page
-from core.store.tables import Status
+from fumikura.cli import options
+from fumikura.cli.existing_database import open_existing
+from fumikura.cli.output import print_json
+from fumikura.core.archives.listing import read_member
+from fumikura.core.errors import ArchiveError, FumikuraError, PageError, UsageError
+from fumikura.core.limits import Limits
+from fumikura.core.settings import Settings
+from fumikura.core.store.lookup import PageDetails, get_page
+from fumikura.core.store.tables import Status
 
 
 @click.command()
@@ -72,9 +72,9 @@ def command(
     if path.exists() and path.read_bytes() == image:
         raise UsageError(f"{path} is the scan itself, which is never overwritten; name another file with -o")
 
-    from core.drawing import draw, resized  # loads numpy and Pillow, which --help does not need
-    from core.images import decode
-    from core.store.rows import png_to_mask
+    from fumikura.core.archives.images import decode
+    from fumikura.core.overlay import draw, resized  # loads numpy and Pillow, which --help does not need
+    from fumikura.core.store.rows import png_to_mask
 
     pixels = resized(decode(image, long_side=None, max_pixels=settings.max_pixels), size)
     draw(pixels, mask=png_to_mask(found.mask_png), characters=found.characters).save(path, "PNG")

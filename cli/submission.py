@@ -7,12 +7,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from cli.database import missing_file
-from cli.output import console_for, counted, say
-from core.intake import Submitted, submit, survey
-from core.recipe import Recipe
-from core.settings import Settings
-from core.store.session import Engine, open_database
+from fumikura.cli.existing_database import missing_file
+from fumikura.cli.output import console_for, counted, say
+from fumikura.core.intake import Submitted, submit, survey
+from fumikura.core.recognition.recipe import Recipe
+from fumikura.core.settings import Settings
+from fumikura.core.store.session import Engine, open_database
 
 
 def submit_archives(

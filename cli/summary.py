@@ -14,11 +14,11 @@ from typing import Any
 from rich.cells import cell_len, set_cell_size
 from rich.table import Table
 
-from cli.output import make_table
-from core.metrics import pool
-from core.page import Scores
-from core.settings import Settings, variable
-from core.store.queries import RunSummary
+from fumikura.cli.output import make_table
+from fumikura.core.page import Scores
+from fumikura.core.scoring.metrics import pool
+from fumikura.core.settings import Settings, variable
+from fumikura.core.store.queries import RunSummary
 
 MASK_SCORES = ("dice", "iou", "accuracy", "precision", "recall", "f1")
 CHARACTER_SCORES = ("detection_f1", "character_f1", "character_accuracy")

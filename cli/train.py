@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from cli.train_classifier import classifier
-from cli.train_segmenter import segmenter
-from cli.training import LeftOut, given
+from fumikura.cli.train_classifier import classifier
+from fumikura.cli.train_segmenter import segmenter
+from fumikura.cli.training_options import LeftOut, given
 
 
 @click.group()
@@ -41,8 +41,8 @@ def context(transcripts: tuple[Path, ...], without_book: tuple[str, ...], out: P
       fumikura train context transcripts.txt texts/ --without-book 200010454 \\
           --out context.safetensors
     """
-    from core.models.checkpoint import save_context
-    from core.training.context import book_of, count_trigrams, read_page_texts
+    from fumikura.core.recognition.models.checkpoint import save_context
+    from fumikura.core.training.context_counts import book_of, count_trigrams, read_page_texts
 
     without = LeftOut(without_book)
     texts = read_page_texts(transcripts, without_books=without)

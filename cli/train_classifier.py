@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from cli.extras import need_training
-from cli.numbers import FiniteRange
-from cli.output import say
-from cli.training import (
+from fumikura.cli.extras import need_training
+from fumikura.cli.numbers import FiniteRange
+from fumikura.cli.output import say
+from fumikura.cli.training_options import (
     LeftOut,
     check_options,
     check_truth,
@@ -23,11 +23,11 @@ from cli.training import (
     run_options,
     run_training,
 )
-from core.errors import UsageError
+from fumikura.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from core.training.classifier import Source
-    from core.vocabulary import Vocabulary
+    from fumikura.core.training.classifier import Source
+    from fumikura.core.vocabulary import Vocabulary
 
 _OF_PAGES = (
     "archives",
@@ -154,20 +154,20 @@ def classifier(
     """
     need_training("fontTools", "scipy")
     check_options(ctx, "characters", of_pages=_OF_PAGES, of_prepared=_OF_CHARACTERS)
-    from core.models.device import try_device
-    from core.training.loop import find_precision
+    from fumikura.core.recognition.models.device import try_device
+    from fumikura.core.training.loop import find_precision
 
     try_device(device)
     found = find_precision(precision, device)
     if characters is not None:
-        from core.training.characters import train_characters
+        from fumikura.core.training.characters import train_characters
 
         made = make_lessons(
             lessons, learning_rate, steps=steps, seed=seed, precision=found, smoothing=smoothing
         )
         train = partial(train_characters, characters, model=model, lessons=made, crop_side=crop_side)
     else:
-        from core.training.classifier import ClassifierTraining, train_classifier
+        from fumikura.core.training.classifier import ClassifierTraining, train_classifier
 
         if kept and start is None:
             raise UsageError("--keep keeps a share of --start; give that too")
@@ -192,7 +192,7 @@ def classifier(
 
 def _say_lost(start: Path, vocabulary: Vocabulary) -> None:
     """Say how many labels of --start are not learnt any more."""
-    from core.models.checkpoint import load_any_classifier
+    from fumikura.core.recognition.models.checkpoint import load_any_classifier
 
     lost = [label for label in load_any_classifier(start).labels if label not in vocabulary]
     if lost:
@@ -214,11 +214,11 @@ def _load_sources(
     with_characters: Sequence[Path],
 ) -> tuple[list[Source], Vocabulary]:
     """What there is to learn from, and its labels."""
-    from core.training.classifier import classifier_data
-    from core.training.context import read_page_texts
-    from core.training.datasets import load_character_set
-    from core.training.glyphs import load_fonts
-    from core.training.pages import load_training_pages
+    from fumikura.core.training.classifier import classifier_data
+    from fumikura.core.training.context_counts import read_page_texts
+    from fumikura.core.training.datasets.loading import load_character_set
+    from fumikura.core.training.datasets.training_pages import load_training_pages
+    from fumikura.core.training.drawing.glyphs import load_fonts
 
     if not fonts or transcripts is None:
         raise UsageError("labels come from --transcripts, glyphs from --fonts; give both, or --characters")

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
-from cli.extras import need_training
-from cli.numbers import FiniteRange
-from cli.output import counted, say
-from cli.training import (
+from fumikura.cli.extras import need_training
+from fumikura.cli.numbers import FiniteRange
+from fumikura.cli.output import counted, say
+from fumikura.cli.training_options import (
     LeftOut,
     check_options,
     check_truth,
@@ -23,10 +23,10 @@ from cli.training import (
     run_options,
     run_training,
 )
-from core.errors import UsageError
+from fumikura.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from core.training.pages import TrainingPage
+    from fumikura.core.training.datasets.training_pages import TrainingPage
 
 _OF_PAGES = (
     "archives",
@@ -115,21 +115,21 @@ def segmenter(
     """
     need_training("fontTools", "scipy")
     check_options(ctx, "patches", of_pages=_OF_PAGES, of_prepared=_OF_PATCHES)
-    from core.models.device import try_device
-    from core.training.loop import find_precision
+    from fumikura.core.recognition.models.device import try_device
+    from fumikura.core.training.loop import find_precision
 
     try_device(device)
     found = find_precision(precision, device)
     if patches is not None:
-        from core.training.patch_sets import train_patches
+        from fumikura.core.training.patch_sets import train_patches
 
         made = make_lessons(
             lessons, learning_rate, steps=steps, seed=seed, precision=found, pos_weight=pos_weight
         )
         train = partial(train_patches, patches, model=model, lessons=made)
     else:
-        from core.training.pages import MILD, VARIED
-        from core.training.segmenter import SHIPPED, SegmenterTraining, train_segmenter
+        from fumikura.core.training.datasets.training_pages import MILD, VARIED
+        from fumikura.core.training.segmenter import SHIPPED, SegmenterTraining, train_segmenter
 
         pages = _load_pages(
             archives,
@@ -166,9 +166,9 @@ def _load_pages(
     seed: int,
 ) -> list[TrainingPage]:
     """Scans with boxes, and pages that are drawn into a folder unless they are there."""
-    from core.training.context import read_page_texts
-    from core.training.glyphs import load_fonts
-    from core.training.pages import draw_training_pages, load_training_pages
+    from fumikura.core.training.context_counts import read_page_texts
+    from fumikura.core.training.datasets.training_pages import draw_training_pages, load_training_pages
+    from fumikura.core.training.drawing.glyphs import load_fonts
 
     if not archives and not n_drawn:
         raise UsageError(

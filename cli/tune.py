@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from cli import options
-from cli.extras import need_training
-from cli.output import as_duration, counted, make_table, print_json, print_tables, say
-from cli.train_classifier import classifier as train_classifier
-from cli.train_segmenter import segmenter as train_segmenter
-from cli.training import make_lessons, shown_progress
-from core.errors import UsageError
+from fumikura.cli import options
+from fumikura.cli.extras import need_training
+from fumikura.cli.output import as_duration, counted, make_table, print_json, print_tables, say
+from fumikura.cli.train_classifier import classifier as train_classifier
+from fumikura.cli.train_segmenter import segmenter as train_segmenter
+from fumikura.cli.training_options import make_lessons, shown_progress
+from fumikura.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from core.training.prepared import Lessons
-    from core.training.trials import Trial
+    from fumikura.core.training.grid import Trial
+    from fumikura.core.training.lessons import Lessons
 
 _GRID = ("learning_rate", "batch_size", "augmentation", "schedule", "weight_decay", "seed")
 _FIXED = ("out", "steps", "epochs", "device", "validation", "patience", "precision", "model", "crop_side")
@@ -85,7 +85,7 @@ def segmenter(patches: Path, model: str, **given: Any) -> None:
           --out runs/weights
     """
     need_training("fontTools", "scipy")
-    from core.training.patch_sets import train_patches
+    from fumikura.core.training.patch_sets import train_patches
 
     made = partial(train_patches, patches, model=model)
     _tune(made, {"data": patches.resolve(), "model": model}, given, metric="validation_dice")
@@ -102,7 +102,7 @@ def classifier(characters: Path, model: str | None, crop_side: int | None, **giv
           --epochs 10 --learning-rate 0.1,0.01,0.001,0.0001 --out runs/rates
     """
     need_training("fontTools", "scipy")
-    from core.training.characters import train_characters
+    from fumikura.core.training.characters import train_characters
 
     made = partial(train_characters, characters, model=model, crop_side=crop_side)
     request = {"data": characters.resolve(), "model": model, "crop_side": crop_side}
@@ -117,9 +117,9 @@ def _tune(train: Callable[..., Path], request: dict[str, Any], given: dict[str, 
         request: all that it is made from.
         given: the other options.
     """
-    from core.training.loop import find_precision
-    from core.training.trial_plots import draw_trials
-    from core.training.trials import best_first, run_trials
+    from fumikura.core.training.grid import best_first, run_trials
+    from fumikura.core.training.grid_plots import draw_trials
+    from fumikura.core.training.loop import find_precision
 
     out, device, as_json = (given.pop(name) for name in ("out", "device", "as_json"))
     if not given["validation"]:

@@ -7,10 +7,10 @@ import threading
 
 import click
 
-from cli import options
-from cli.interruption import stopped_by_signals
-from core.recipe import recipe_of
-from core.settings import Settings
+from fumikura.cli import options
+from fumikura.cli.interruption import stopped_by_signals
+from fumikura.core.recognition.recipe import recipe_of
+from fumikura.core.settings import Settings
 
 
 @click.command()
@@ -28,9 +28,9 @@ def command(settings: Settings) -> None:
       fumikura worker --broker redis://queue/0 --db postgresql://db/scans
       fumikura worker --metrics-port 9464 --log-format json
     """
-    from worker.host import worker_name
-    from worker.launcher import work  # loads Celery, which --help does not need
-    from worker.logs import use_format
+    from fumikura.worker.identity import worker_name
+    from fumikura.worker.launcher import work  # loads Celery, which --help does not need
+    from fumikura.worker.logs import use_format
 
     # An operator reads the log of a worker; a person at `run` has a progress bar.
     logging.getLogger().setLevel(logging.INFO)

@@ -11,11 +11,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.errors import FumikuraError
-from core.recipe import find_context, find_weights, make_recipe
-from core.settings import Settings
-from core.store.queries import overview
-from core.store.session import connect, describe, open_database
+from fumikura.core.errors import FumikuraError
+from fumikura.core.recognition.recipe import find_context, find_weights, make_recipe
+from fumikura.core.settings import Settings
+from fumikura.core.store.queries import overview
+from fumikura.core.store.session import connect, describe, open_database
 
 #: A page's mask, characters and their index, with room to spare (measured: 60 to 150 kB).
 PAGE_SIZE_BYTES = 200_000
@@ -44,13 +44,17 @@ def check(subject: str, look: Callable[[], str]) -> Check:
 
 
 def look_at_devices(names: Sequence[str]) -> str:
-    from core.models.device import try_device  # loads torch
+    from fumikura.core.recognition.models.device import try_device  # loads torch
 
     return "; ".join(try_device(name) for name in names)
 
 
 def look_at_weights(settings: Settings) -> str:
-    from core.models.checkpoint import load_classifier, load_context, load_segmenter  # loads torch
+    from fumikura.core.recognition.models.checkpoint import (  # loads torch
+        load_classifier,
+        load_context,
+        load_segmenter,
+    )
 
     segmenter = find_weights("segmenter", settings.segmenter_path)
     classifier = find_weights("classifier", settings.classifier_path)

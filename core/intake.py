@@ -10,14 +10,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.archive import DEFAULT_LIMITS, Listing, list_pages
-from core.member import Limits
-from core.page import Truth
-from core.recipe import Recipe
-from core.store.pages import Added, add_pages, add_run
-from core.store.scores import load_reading, save_scores, unscored
-from core.store.session import Engine
-from core.truth import load_truths, match_pages
+from fumikura.core.archives.listing import DEFAULT_LIMITS, Listing, list_pages
+from fumikura.core.limits import Limits
+from fumikura.core.page import Truth
+from fumikura.core.recognition.recipe import Recipe
+from fumikura.core.scoring.truth import load_truths, match_pages
+from fumikura.core.store.pages import Added, add_pages, add_run
+from fumikura.core.store.scores import load_reading, save_scores, unscored
+from fumikura.core.store.session import Engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,9 @@ def score_readings(engine: Engine, run_id: int) -> int:
     """Score the done readings of a run whose page has truth that they were not compared with."""
     reading_ids = unscored(engine, run_id)
     if reading_ids:
-        from core.metrics import score  # loads numpy, which a run without truth does not need
+        from fumikura.core.scoring.metrics import (
+            score,  # loads numpy, which a run without truth does not need
+        )
 
         for reading_id in reading_ids:
             reading, truth = load_reading(engine, reading_id)

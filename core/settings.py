@@ -8,8 +8,8 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from core.errors import UsageError
-from core.member import Limits
+from fumikura.core.errors import UsageError
+from fumikura.core.limits import Limits
 
 _CHOICES = {"log_format": ("text", "json")}
 

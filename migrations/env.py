@@ -7,9 +7,9 @@ from typing import Any, Literal
 from alembic import context
 from sqlalchemy import Connection
 
-from core.settings import read_settings
-from core.store.session import connect
-from core.store.tables import UtcDateTime, metadata
+from fumikura.core.settings import read_settings
+from fumikura.core.store.session import connect
+from fumikura.core.store.tables import UtcDateTime, metadata
 
 
 def _render(kind: str, item: Any, _context: object) -> str | Literal[False]:

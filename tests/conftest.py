@@ -15,13 +15,13 @@ import pytest
 import redis
 from sqlalchemy import create_engine, make_url
 
-from core.settings import Settings
-from core.store.session import Engine, open_database, upgrade
-from core.store.tables import metadata
+from fumikura.core.settings import Settings
+from fumikura.core.store.session import Engine, open_database, upgrade
+from fumikura.core.store.tables import metadata
+from fumikura.worker.app import make_app, queue_name, reached
 from tests.rabbitmq import running_rabbitmq
 from tests.servers import Server, running_postgres, running_redis
 from tests.simple_reader import RECIPE
-from worker.app import make_app, queue_name, reached
 
 
 @pytest.fixture(scope="session")

@@ -60,10 +60,10 @@ def write_weights(folder: Path) -> tuple[Path, Path]:
     """The segmenter that takes darkness for ink, and a classifier that nobody trained."""
     import torch
 
-    from core.models.checkpoint import save_classifier, save_segmenter
-    from core.models.glyph_net import GlyphNet, GlyphNetConfig
-    from core.models.unet import UNet, UNetConfig
-    from core.recipe import Parameters
+    from fumikura.core.recognition.models.checkpoint import save_classifier, save_segmenter
+    from fumikura.core.recognition.models.glyph_net import GlyphNet, GlyphNetConfig
+    from fumikura.core.recognition.models.unet import UNet, UNetConfig
+    from fumikura.core.recognition.recipe import Parameters
 
     config = UNetConfig(widths=(1,), bottleneck=1, is_normalised=False)
     unet = UNet(config)

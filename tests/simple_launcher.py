@@ -17,13 +17,13 @@ from pathlib import Path
 
 import psutil
 
-from cli.interruption import stopped_by_signals
-from core.settings import Settings, read_settings
-from core.store.session import open_database
+from fumikura.cli.interruption import stopped_by_signals
+from fumikura.core.settings import Settings, read_settings
+from fumikura.core.store.session import open_database
+from fumikura.worker.identity import worker_name
+from fumikura.worker.launcher import run_locally, work
+from fumikura.worker.logs import use_format
 from tests.simple_reader import COMMAND, RECIPE
-from worker.host import worker_name
-from worker.launcher import run_locally, work
-from worker.logs import use_format
 
 
 @contextmanager

@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from core.page import Box, Character, PageImage, PageReference, Reading
-from core.recipe import Parameters, Recipe
-from core.settings import Settings
-from worker import child
+from fumikura.core.page import Box, Character, PageImage, PageReference, Reading
+from fumikura.core.recognition.recipe import Parameters, Recipe
+from fumikura.core.settings import Settings
+from fumikura.worker import child
 
 COMMAND = (sys.executable, __file__)
 

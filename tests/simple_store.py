@@ -7,12 +7,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from core.page import Box, Character, LabelledBox, PageReference, Reading, Truth
-from core.recipe import Recipe
-from core.store.feeding import announce
-from core.store.leases import Claim, claim, save_reading
-from core.store.pages import Added, add_pages, add_run
-from core.store.session import Engine
+from fumikura.core.page import Box, Character, LabelledBox, PageReference, Reading, Truth
+from fumikura.core.recognition.recipe import Recipe
+from fumikura.core.store.feeding import announce
+from fumikura.core.store.leases import Claim, claim, save_reading
+from fumikura.core.store.pages import Added, add_pages, add_run
+from fumikura.core.store.session import Engine
 
 RECIPE = Recipe(segmenter_digest="5" * 64, classifier_digest="c" * 64)
 OTHER_RECIPE = Recipe(segmenter_digest="6" * 64, classifier_digest="c" * 64)

@@ -14,10 +14,10 @@ from click.testing import CliRunner, Result
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cli.main import main
-from core.page import Box, LabelledBox
-from core.training.alignment import MISSED, Found, pair
-from core.training.mining import MinedBox, count_noise, without_known
+from fumikura.cli.main import main
+from fumikura.core.page import Box, LabelledBox
+from fumikura.core.training.alignment import MISSED, Found, pair
+from fumikura.core.training.mining import MinedBox, count_noise, without_known
 from tests import handmade
 
 Step = tuple[str, int, int]

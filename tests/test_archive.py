@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from core.archive import list_pages, read_member
-from core.errors import ArchiveError
+from fumikura.core.archives.listing import list_pages, read_member
+from fumikura.core.errors import ArchiveError
 from tests.simple_archives import (
     JPEG,
     Make,
@@ -219,7 +219,7 @@ def test_a_folder_s_name_that_no_database_could_keep_is_refused(tmp_path: Path) 
 def test_listing_needs_neither_numpy_nor_pillow(tmp_path: Path) -> None:
     archive = make_zip(tmp_path, {"p.jpg": JPEG})
     code = (
-        f"import sys; from core.archive import list_pages; list_pages([{archive!r}]);"
+        f"import sys; from fumikura.core.archives.listing import list_pages; list_pages([{archive!r}]);"
         " print(sorted({'numpy', 'PIL', 'torch'} & set(sys.modules)))"
     )
 

@@ -10,14 +10,14 @@ import torch
 from click.testing import CliRunner
 from torch import nn
 
-from cli.main import main
-from core.archive import list_pages
-from core.errors import PageError
-from core.models.gauges import Fill, counted_batches
-from core.models.inference import Batches
-from core.settings import Settings
+from fumikura.cli.main import main
+from fumikura.core.archives.listing import list_pages
+from fumikura.core.errors import PageError
+from fumikura.core.recognition.models.gauges import Fill, counted_batches
+from fumikura.core.recognition.models.inference import Batches
+from fumikura.core.settings import Settings
+from fumikura.worker.bench import measure, stages_of
 from tests.handmade import BLOTS_PER_PAGE, HEIGHT, page_png, write_weights, write_zip
-from worker.bench import measure, stages_of
 
 STAGES = {"decode", "segment", "crop", "classify", "order", "context", "write", "page"}
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from core.settings import Settings
+from fumikura.core.settings import Settings
 from tests.chaos import faults
 from tests.chaos.storm import Plan, run_storm
 from tests.chaos.worker import POISONS

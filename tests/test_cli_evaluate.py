@@ -13,10 +13,10 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from cli.main import main
-from core.drawing import TRUTH
-from core.gallery import marks
-from core.page import Box, Character, LabelledBox, Truth
+from fumikura.cli.main import main
+from fumikura.core.overlay import TRUTH
+from fumikura.core.page import Box, Character, LabelledBox, Truth
+from fumikura.core.scoring.gallery import marks
 from tests import handmade
 
 SAMPLES = Path(__file__).parents[1] / "samples"

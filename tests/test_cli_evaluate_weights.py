@@ -11,11 +11,11 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
-from cli.main import main
-from core.models.checkpoint import save_classifier
-from core.models.simple_cnn import SimpleCNN, SimpleCNNConfig
-from core.training.characters import train_characters
-from core.training.prepared import Lessons
+from fumikura.cli.main import main
+from fumikura.core.recognition.models.checkpoint import save_classifier
+from fumikura.core.recognition.models.simple_cnn import SimpleCNN, SimpleCNNConfig
+from fumikura.core.training.characters import train_characters
+from fumikura.core.training.lessons import Lessons
 from tests import handmade
 from tests.tiny_sets import write_characters
 

@@ -10,7 +10,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from cli.main import SECTIONS, main
+from fumikura.cli.main import SECTIONS, main
 
 COMMANDS = [name for names in SECTIONS.values() for name in names]
 
@@ -19,7 +19,7 @@ HEAVY = {"torch", "torchvision", "numpy", "PIL", "celery", "kombu", "alembic", "
 
 
 def run_fumikura(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-c", "from cli.main import main; main()", *arguments]
+    command = [sys.executable, "-c", "from fumikura.cli.main import main; main()", *arguments]
     root = Path(__file__).parent.parent
     return subprocess.run(
         command,
@@ -129,7 +129,7 @@ def test_status_starts_without_what_it_does_not_need(tmp_path: Path) -> None:
     upgraded = run_fumikura("db", "upgrade", folder=tmp_path)
     program = (
         "import sys\n"
-        "from cli.main import main\n"
+        "from fumikura.cli.main import main\n"
         "main(['status'], standalone_mode=False)\n"
         "print(*{name.partition('.')[0] for name in sys.modules})"
     )

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from cli.output import as_duration, counted, print_json
-from cli.pace import Pace
-from core.page import Box
+from fumikura.cli.output import as_duration, counted, print_json
+from fumikura.cli.rates import Pace
+from fumikura.core.page import Box
 
 
 def test_the_pace_leaves_out_the_start_and_the_first_batch() -> None:

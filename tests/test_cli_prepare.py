@@ -17,10 +17,10 @@ from click.testing import CliRunner, Result
 from numpy.typing import NDArray
 from PIL import Image
 
-from cli.main import main
-from core.errors import DataSetError
-from core.training.datasets import load_character_set, load_patch_set
-from core.training.splits import choose_test_books
+from fumikura.cli.main import main
+from fumikura.core.errors import DataSetError
+from fumikura.core.training.datasets.loading import load_character_set, load_patch_set
+from fumikura.core.training.datasets.splits import choose_test_books
 from tests.drawn_font import build_font, distinct_shapes
 
 pytestmark = pytest.mark.slow
@@ -358,7 +358,7 @@ def test_a_disk_that_takes_no_more_leaves_nothing(data: Path) -> None:
 
 _FILL = """
 import sys; from pathlib import Path; import numpy as np
-from core.training.preparing import new_data_set, write_png
+from fumikura.core.training.preparing.data_set import new_data_set, write_png
 with new_data_set(Path(sys.argv[1]) / "set") as folder:
     noise = np.random.default_rng(0).integers(0, 256, (100, 64, 64), np.uint8)
     for number, pixels in enumerate(noise):

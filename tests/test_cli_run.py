@@ -43,7 +43,7 @@ def fumikura(*arguments: str, timeout_s: float = 120) -> subprocess.CompletedPro
 
 
 def command(*arguments: str) -> list[str]:
-    return [sys.executable, "-c", "from cli.main import main; main()", *arguments]
+    return [sys.executable, "-c", "from fumikura.cli.main import main; main()", *arguments]
 
 
 def last_object(result: subprocess.CompletedProcess[str]) -> dict[str, Any]:

@@ -16,14 +16,14 @@ from typing import Any
 import pytest
 from click.testing import CliRunner
 
-from cli.main import main
-from cli.pace import RecentPace
-from core.store.leases import claim, save_failure, save_reading
-from core.store.session import Engine, open_database
-from core.store.watching import done_by_worker, failure_reasons
+from fumikura.cli.main import main
+from fumikura.cli.rates import RecentPace
+from fumikura.core.store.leases import claim, save_failure, save_reading
+from fumikura.core.store.session import Engine, open_database
+from fumikura.core.store.watching import done_by_worker, failure_reasons
 from tests.simple_store import RECIPE, make_pages, make_reading, start_run
 
-COMMAND = (sys.executable, "-c", "from cli.main import main; main()")
+COMMAND = (sys.executable, "-c", "from fumikura.cli.main import main; main()")
 ROOT = Path(__file__).parents[1]
 
 

@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from cli.summary import next_steps
-from core.store.queries import RunSummary
+from fumikura.cli.summary import next_steps
+from fumikura.core.store.queries import RunSummary
 
 SUMMARY = RunSummary(
     run=1,

@@ -13,15 +13,20 @@ from PIL import Image
 from torch import nn
 from torch.nn.modules.module import register_module_forward_pre_hook
 
-from cli.main import main
-from cli.train import command
-from core.models.architectures import CLASSIFIERS
-from core.models.checkpoint import load_any_classifier, load_classifier, load_context, load_segmenter
-from core.models.glyph_net import GlyphNet
-from core.models.simple_cnn import SimpleCNNConfig
-from core.models.unet import UNet
-from core.training import loop
-from core.training.patch_sets import MODELS
+from fumikura.cli.main import main
+from fumikura.cli.train import command
+from fumikura.core.recognition.models.architectures import CLASSIFIERS
+from fumikura.core.recognition.models.checkpoint import (
+    load_any_classifier,
+    load_classifier,
+    load_context,
+    load_segmenter,
+)
+from fumikura.core.recognition.models.glyph_net import GlyphNet
+from fumikura.core.recognition.models.simple_cnn import SimpleCNNConfig
+from fumikura.core.recognition.models.unet import UNet
+from fumikura.core.training import loop
+from fumikura.core.training.patch_sets import MODELS
 from tests import handmade
 from tests.drawn_font import build_font, distinct_shapes
 from tests.tiny_sets import write_characters, write_patches

@@ -12,16 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import BrokerError, DatabaseError
-from core.settings import Settings
-from core.store.session import Engine
+from fumikura.core.errors import BrokerError, DatabaseError
+from fumikura.core.settings import Settings
+from fumikura.core.store.session import Engine
+from fumikura.worker.app import make_app, queue_name, reached
+from fumikura.worker.feeder import announce_now
+from fumikura.worker.launcher import work
 from tests.servers import Server, running_redis
 from tests.simple_cluster import Cluster, queued_pages
 from tests.simple_launcher import children, program, wait_until
 from tests.simple_reader import RECIPE
-from worker.app import make_app, queue_name, reached
-from worker.feeder import announce_now
-from worker.launcher import work
 
 pytestmark = pytest.mark.slow
 

@@ -18,12 +18,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core import member as member_module
-from core.archive import list_pages, read_member
-from core.containers import local_file
-from core.errors import ArchiveError, PageError
-from core.member import Limits
-from core.tars import CompressedTar
+from fumikura.core.archives.containers import local_file
+from fumikura.core.archives.listing import list_pages, read_member
+from fumikura.core.archives.tars import CompressedTar
+from fumikura.core.errors import ArchiveError, PageError
+from fumikura.core.limits import Limits
 from tests.simple_archives import (
     JPEG,
     Make,
@@ -172,7 +171,7 @@ def test_a_member_that_claims_a_monstrous_size_fails_alone(tmp_path: Path, make:
 def test_what_unpacks_to_a_multiple_of_its_size_is_a_bomb(
     tmp_path: Path, make: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(member_module, "HARMLESS_BYTES", 60_000)
+    monkeypatch.setattr("fumikura.core.limits.HARMLESS_BYTES", 60_000)
     archive = make(tmp_path, {"a.jpg": JPEG, "bomb.jpg": bytes(2_000_000)})
 
     pages = {page.member: page for page in list_pages([archive]).pages}
@@ -187,7 +186,7 @@ def test_what_unpacks_to_a_multiple_of_its_size_is_a_bomb(
 def test_members_of_a_zip_that_are_harmless_one_by_one_are_a_bomb_together(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(member_module, "HARMLESS_BYTES", 5000)
+    monkeypatch.setattr("fumikura.core.limits.HARMLESS_BYTES", 5000)
     archive = make_zip(tmp_path, {f"p{number}.jpg": bytes(4000) for number in range(3)})
     limits = Limits(max_ratio=10)  # the archive has less than 500 bytes
 
@@ -373,7 +372,7 @@ def test_a_compressed_tar_read_about_in_order_is_decompressed_once(
 def test_a_compressed_tar_keeps_little_of_what_passed_by(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.tars._KEPT_BYTES", 250)
+    monkeypatch.setattr("fumikura.core.archives.tars._KEPT_BYTES", 250)
     names = [f"p{number}.jpg" for number in range(9)]
     file = local_file(Path(make_tar_gz(tmp_path, {name: bytes(100) for name in names})))
     archive = CompressedTar(file, Limits(), gzip.open)

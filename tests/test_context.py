@@ -11,7 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.context import (
+from fumikura.core.errors import CheckpointError, TruthError
+from fumikura.core.page import Box, Character
+from fumikura.core.recognition.context import (
     OTHER,
     ContextModel,
     Floats,
@@ -20,11 +22,9 @@ from core.context import (
     in_context,
     label_posteriors,
 )
-from core.errors import CheckpointError, TruthError
-from core.models.checkpoint import load_context, save_context
-from core.page import Box, Character
-from core.recipe import find_weights
-from core.training.context import count_trigrams, read_page_texts
+from fumikura.core.recognition.models.checkpoint import load_context, save_context
+from fumikura.core.recognition.recipe import find_weights
+from fumikura.core.training.context_counts import count_trigrams, read_page_texts
 
 BOX = Box(0, 0, 9, 9)
 few_characters = st.text("あいう", min_size=1, max_size=12)

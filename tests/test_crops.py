@@ -7,8 +7,8 @@ import math
 import pytest
 import torch
 
-from core import crops
-from core.crops import crop_corners, cut_crops, find_boxes
+from fumikura.core.recognition import crops
+from fumikura.core.recognition.crops import crop_corners, cut_crops, find_boxes
 
 
 def maps_with_peaks(*peaks: tuple[int, int, float, float, float]) -> torch.Tensor:

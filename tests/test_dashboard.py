@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from worker.metrics import Metrics
+from fumikura.worker.prometheus import Metrics
 
 ROOT = Path(__file__).parents[1]
 DEPLOY = ROOT / "deploy"

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from torchvision.datasets.mnist import read_image_file, read_label_file
 
-from core.errors import DataSetError
-from core.training.datasets import load_character_set, load_patch_set
+from fumikura.core.errors import DataSetError
+from fumikura.core.training.datasets.loading import load_character_set, load_patch_set
 
 KMNIST = "おきすつなはまやれを"
 

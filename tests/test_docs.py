@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from cli.main import main
+from fumikura.cli.main import main
 
 ROOT = Path(__file__).parents[1]
 

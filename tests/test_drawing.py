@@ -10,8 +10,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from core.drawing import _font, _is_drawn, draw, drawable
-from core.page import Box, Character, PageImage
+from fumikura.core.overlay import _font, _is_drawn, draw, drawable
+from fumikura.core.page import Box, Character, PageImage
 
 WHITE = np.full((400, 300, 3), 255, np.uint8)
 PAGE = PageImage(WHITE, width=600, height=800)  # half the original's size
@@ -146,7 +146,8 @@ def test_no_two_of_the_substitutes_look_alike_or_empty() -> None:
 
 
 def test_drawing_does_not_import_matplotlib() -> None:
-    code = "import sys; from core.drawing import _font; _font(20); print('matplotlib' in sys.modules)"
+    code = "import sys; from fumikura.core.overlay import _font; _font(20); "
+    code += "print('matplotlib' in sys.modules)"
 
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from core.calibration import calibration_error, reliability
-from core.errors import TruthError
-from core.evaluation import PageMeasures, figures, measure, page_figures, ratios, worth
-from core.metrics import score
-from core.page import Box, Character, LabelledBox, PageImage, Reading, Scores, Truth
-from core.seals import seal_area
-from core.texts import TextCounts, compare_texts, load_texts
+from fumikura.core.errors import TruthError
+from fumikura.core.page import Box, Character, LabelledBox, PageImage, Reading, Scores, Truth
+from fumikura.core.scoring.calibration import calibration_error, reliability
+from fumikura.core.scoring.evaluation import PageMeasures, figures, measure, page_figures, ratios, worth
+from fumikura.core.scoring.metrics import score
+from fumikura.core.scoring.seal_areas import seal_area
+from fumikura.core.scoring.texts import TextCounts, compare_texts, load_texts
 
 WHITE = PageImage(np.full((100, 100, 3), 255, np.uint8), 100, 100)
 RED, BLACK, PAPER, BROWN = (200, 40, 40), (30, 30, 30), (235, 220, 190), (170, 125, 85)

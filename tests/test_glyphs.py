@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from core.errors import FumikuraError
-from core.training.crop_bank import drawable
-from core.training.glyphs import draw_glyph, glyph_ink, hentaigana, load_fonts, variants
+from fumikura.core.errors import FumikuraError
+from fumikura.core.training.datasets.crop_bank import drawable
+from fumikura.core.training.drawing.glyphs import draw_glyph, glyph_ink, hentaigana, load_fonts, variants
 from tests.drawn_font import Bar, build_font
 
 KA_1, KA_2 = (unicodedata.lookup(f"HENTAIGANA LETTER KA-{number}") for number in (1, 2))

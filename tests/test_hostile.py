@@ -18,11 +18,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from core.archive import list_pages, read_member
-from core.errors import ArchiveError, PageError, TruthError
-from core.images import decode
-from core.settings import Settings
-from core.truth import load_truth
+from fumikura.core.archives.images import decode
+from fumikura.core.archives.listing import list_pages, read_member
+from fumikura.core.errors import ArchiveError, PageError, TruthError
+from fumikura.core.scoring.truth import load_truth
+from fumikura.core.settings import Settings
 from tests.handmade import page_png, write_weights
 from tests.hostile import MAX_MEMBERS, MODES, images, write_archives
 
@@ -203,7 +203,7 @@ def run_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str
 
 
 def fumikura(*arguments: str) -> list[str]:
-    return [sys.executable, "-c", "from cli.main import main; main()", *arguments]
+    return [sys.executable, "-c", "from fumikura.cli.main import main; main()", *arguments]
 
 
 def failures_of(folder: Path, environment: dict[str, str]) -> list[dict[str, Any]]:

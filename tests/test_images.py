@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from core.errors import PageError
-from core.images import decode
-from core.page import PageImage
+from fumikura.core.archives.images import decode
+from fumikura.core.errors import PageError
+from fumikura.core.page import PageImage
 
 RED = (255, 0, 0)
 

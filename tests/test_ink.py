@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from core.training.ink import drawn_to_ink, ink_of
+from fumikura.core.training.datasets.ink import drawn_to_ink, ink_of
 
 BOX = np.array([[40, 40, 40, 60]], np.float32)
 

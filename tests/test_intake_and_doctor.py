@@ -8,16 +8,16 @@ import numpy as np
 import pytest
 from sqlalchemy import text
 
-from core import doctor
-from core.errors import CheckpointError, DeviceError, TruthError
-from core.intake import submit, survey
-from core.models.device import try_device
-from core.page import Box, Character, Reading
-from core.recipe import Recipe, recipe_of
-from core.settings import Settings
-from core.store.leases import claim, save_reading
-from core.store.queries import run_scores
-from core.store.session import Engine, open_database
+from fumikura.core import doctor
+from fumikura.core.errors import CheckpointError, DeviceError, TruthError
+from fumikura.core.intake import submit, survey
+from fumikura.core.page import Box, Character, Reading
+from fumikura.core.recognition.models.device import try_device
+from fumikura.core.recognition.recipe import Recipe, recipe_of
+from fumikura.core.settings import Settings
+from fumikura.core.store.leases import claim, save_reading
+from fumikura.core.store.queries import run_scores
+from fumikura.core.store.session import Engine, open_database
 from tests.handmade import BOX_SIDE, blots, page_png, write_truth, write_weights, write_zip
 
 RECIPE = Recipe("a" * 64, "b" * 64)

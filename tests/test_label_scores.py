@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from torch import Tensor, nn
 
-from core.errors import DataSetError
-from core.models.encoder_decoder import EncoderDecoderConfig
-from core.models.loaded import LoadedClassifier, LoadedSegmenter
-from core.models.simple_cnn import SimpleCNNConfig
-from core.training.datasets import CharacterSet, PatchSet
-from core.training.label_scores import Answers, ask, confusion_counts, confusions, figures
-from core.training.mask_scores import score_patches
+from fumikura.core.errors import DataSetError
+from fumikura.core.recognition.models.encoder_decoder import EncoderDecoderConfig
+from fumikura.core.recognition.models.loaded import LoadedClassifier, LoadedSegmenter
+from fumikura.core.recognition.models.simple_cnn import SimpleCNNConfig
+from fumikura.core.training.datasets.loading import CharacterSet, PatchSet
+from fumikura.core.training.label_scores import Answers, ask, confusion_counts, confusions, figures
+from fumikura.core.training.mask_scores import score_patches
 
 _SIDE = 8
 

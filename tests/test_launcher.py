@@ -15,17 +15,17 @@ from typing import Any
 
 import pytest
 
-from core.errors import FumikuraError, UsageError
-from core.page import PageReference
-from core.recipe import Recipe
-from core.settings import Settings
-from core.store.pages import add_pages, add_run
-from core.store.queries import RunSummary, failures, run_summary
-from core.store.session import Engine, open_database
+from fumikura.core.errors import FumikuraError, UsageError
+from fumikura.core.page import PageReference
+from fumikura.core.recognition.recipe import Recipe
+from fumikura.core.settings import Settings
+from fumikura.core.store.pages import add_pages, add_run
+from fumikura.core.store.queries import RunSummary, failures, run_summary
+from fumikura.core.store.session import Engine, open_database
+from fumikura.worker.folder_broker import folder_url
+from fumikura.worker.launcher import run_locally, work
 from tests.simple_launcher import children, program, wait_until
 from tests.simple_reader import COMMAND, FILLS_MEMORY, HANGS, KILLS, RECIPE, draw_pages
-from worker.folder import folder_url
-from worker.launcher import run_locally, work
 
 pytestmark = pytest.mark.slow
 

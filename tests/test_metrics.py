@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from core.metrics import match, pool, score, truth_mask
-from core.page import Box, Character, LabelledBox, Reading, Scores, Truth
+from fumikura.core.page import Box, Character, LabelledBox, Reading, Scores, Truth
+from fumikura.core.scoring.metrics import match, pool, score, truth_mask
 
 BOXES = st.builds(Box, st.integers(0, 6), st.integers(0, 6), st.integers(1, 8), st.integers(1, 8))
 

@@ -16,11 +16,11 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Engine, inspect
 from sqlalchemy.engine import Inspector
 
-import migrations
-from core.store.queries import run_summary
-from core.store.search import find_characters
-from core.store.session import connect, open_database, upgrade
-from core.store.tables import SCHEMA_REVISION, metadata
+from fumikura import migrations
+from fumikura.core.store.queries import run_summary
+from fumikura.core.store.search import find_characters
+from fumikura.core.store.session import connect, open_database, upgrade
+from fumikura.core.store.tables import SCHEMA_REVISION, metadata
 from tests.simple_store import make_pages, make_reading, read_all, start_run
 
 _ROOT = Path(__file__).parents[1]

@@ -10,9 +10,9 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from core.errors import CheckpointError
-from core.models.architectures import build
-from core.models.checkpoint import (
+from fumikura.core.errors import CheckpointError
+from fumikura.core.recognition.models.architectures import build
+from fumikura.core.recognition.models.checkpoint import (
     load_any_classifier,
     load_any_segmenter,
     load_classifier,
@@ -20,15 +20,15 @@ from core.models.checkpoint import (
     save_classifier,
     save_segmenter,
 )
-from core.models.encoder_decoder import EncoderDecoderConfig
-from core.models.glyph_net import GlyphNet, GlyphNetConfig
-from core.models.inference import Classifier, Segmenter, fold_normalisation
-from core.models.plain_cnn import PlainCNNConfig
-from core.models.pre_act_net import PreActNetConfig
-from core.models.simple_cnn import SimpleCNN, SimpleCNNConfig
-from core.models.small_vit import SmallViTConfig
-from core.models.unet import UNet, UNetConfig, unfolded
-from core.recipe import find_weights
+from fumikura.core.recognition.models.encoder_decoder import EncoderDecoderConfig
+from fumikura.core.recognition.models.glyph_net import GlyphNet, GlyphNetConfig
+from fumikura.core.recognition.models.inference import Classifier, Segmenter, fold_normalisation
+from fumikura.core.recognition.models.plain_cnn import PlainCNNConfig
+from fumikura.core.recognition.models.pre_act_net import PreActNetConfig
+from fumikura.core.recognition.models.simple_cnn import SimpleCNN, SimpleCNNConfig
+from fumikura.core.recognition.models.small_vit import SmallViTConfig
+from fumikura.core.recognition.models.unet import UNet, UNetConfig, unfolded
+from fumikura.core.recognition.recipe import find_weights
 
 SMALL_UNET = UNetConfig(widths=(4, 8), bottleneck=8)
 SMALL_GLYPH_NET = GlyphNetConfig(n_classes=3, stem=4, widths=(4, 4, 4, 4), embedding=8)

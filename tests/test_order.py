@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 
-from core.order import reading_order
-from core.page import Box
+from fumikura.core.page import Box
+from fumikura.core.recognition.order import reading_order
 
 
 def column(x: int, *tops: int, side: int = 40) -> list[Box]:

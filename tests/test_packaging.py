@@ -1,4 +1,4 @@
-"""What is installed: a wheel with everything inside, under names that nobody else uses."""
+"""What is installed: a wheel with everything inside, under the one name fumikura."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-from importlib.metadata import packages_distributions
+import tarfile
 from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PACKAGES = ("core", "worker", "cli", "migrations")
+#: At the top of the checkout; in the wheel they lie in fumikura/.
+FOLDERS = ("core", "worker", "cli", "migrations")
 
 
 @pytest.fixture(scope="module")
@@ -69,11 +70,11 @@ def run_in(environment: Path, *arguments: str, folder: Path) -> subprocess.Compl
 
 def test_the_wheel_holds_every_file_of_the_packages(wheel: Path) -> None:
     expected = {
-        path.relative_to(ROOT).as_posix()
-        for package in PACKAGES
-        for path in (ROOT / package).rglob("*")
+        f"fumikura/{path.relative_to(ROOT).as_posix()}"
+        for folder in FOLDERS
+        for path in (ROOT / folder).rglob("*")
         if path.is_file() and "__pycache__" not in path.parts
-    }
+    } | {"fumikura/__init__.py", "fumikura/py.typed"}
 
     inside = {name for name in ZipFile(wheel).namelist() if ".dist-info/" not in name}
 
@@ -84,18 +85,18 @@ def test_the_wheel_holds_what_is_no_python(wheel: Path) -> None:
     inside = set(ZipFile(wheel).namelist())
 
     assert inside >= {
-        "core/folding.tsv",
-        "core/weights/LICENSE",
-        "core/weights/classifier.md",
-        "core/weights/classifier.safetensors",
-        "core/weights/context.md",
-        "core/weights/context.safetensors",
-        "core/weights/segmenter.md",
-        "core/weights/segmenter.safetensors",
-        "migrations/env.py",
-        "migrations/script.py.mako",
+        "fumikura/core/folding.tsv",
+        "fumikura/core/weights/LICENSE",
+        "fumikura/core/weights/classifier.md",
+        "fumikura/core/weights/classifier.safetensors",
+        "fumikura/core/weights/context.md",
+        "fumikura/core/weights/context.safetensors",
+        "fumikura/core/weights/segmenter.md",
+        "fumikura/core/weights/segmenter.safetensors",
+        "fumikura/migrations/env.py",
+        "fumikura/migrations/script.py.mako",
     }
-    assert any(name.startswith("migrations/versions/") for name in inside)
+    assert any(name.startswith("fumikura/migrations/versions/") for name in inside)
 
 
 def test_both_licences_travel_with_the_wheel(wheel: Path) -> None:
@@ -111,23 +112,37 @@ def test_both_licences_travel_with_the_wheel(wheel: Path) -> None:
     assert "10.20676/00000340" in licences["core/weights/LICENSE"]
 
 
-def test_no_other_distribution_owns_our_top_level_names() -> None:
-    owners = packages_distributions()
+def test_the_wheel_and_the_source_archive_hold_the_same_package(wheel: Path, tmp_path: Path) -> None:
+    build = [sys.executable, "-m", "hatchling", "build", "--directory", str(tmp_path), "--target"]
+    subprocess.run([*build, "sdist"], cwd=ROOT, check=True, capture_output=True)
+    [packed] = tmp_path.glob("*.tar.gz")
+    with tarfile.open(packed) as archive:
+        archive.extractall(tmp_path, filter="data")
+    [unpacked] = (path for path in tmp_path.iterdir() if path.is_dir())
+    subprocess.run([*build, "wheel"], cwd=unpacked, check=True, capture_output=True)
+    [rebuilt] = tmp_path.glob("*.whl")
 
-    assert {package: set(owners.get(package, ())) - {"fumikura"} for package in PACKAGES} == {
-        package: set() for package in PACKAGES
-    }
+    assert sorted(ZipFile(rebuilt).namelist()) == sorted(ZipFile(wheel).namelist())
+
+
+@pytest.mark.slow
+def test_no_top_level_name_but_fumikura_is_installed(environment: Path, tmp_path: Path) -> None:
+    for name in FOLDERS:
+        answer = run_in(environment, "python", "-c", f"import {name}", folder=tmp_path)
+
+        assert f"No module named {name!r}" in answer.stderr
 
 
 @pytest.mark.slow
 def test_the_environment_of_the_wheel_does_not_see_the_checkout(environment: Path, tmp_path: Path) -> None:
-    question = "import json, sys, core, worker, cli, migrations as m; "
-    question += "print(json.dumps([sys.path, core.__file__, worker.__file__, cli.__file__, m.__file__]))"
+    question = "import json, sys, fumikura; from fumikura import cli, core, migrations, worker; "
+    question += "packages = [fumikura, core, worker, cli, migrations]; "
+    question += "print(json.dumps([sys.path, *(package.__file__ for package in packages)]))"
 
     answer = run_in(environment, "python", "-c", question, folder=tmp_path)
 
     path, *files = json.loads(answer.stdout)
-    assert str(ROOT) not in path
+    assert not {str(ROOT), str(ROOT / "src")} & set(path)
     assert all(Path(file).is_relative_to(environment) for file in files)
 
 

@@ -9,11 +9,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.images import decode
-from core.models.checkpoint import load_segmenter
-from core.models.unet import UNet, UNetConfig
-from core.patches import Grid, cut, join, map_pages
-from core.recipe import Parameters, find_weights
+from fumikura.core.archives.images import decode
+from fumikura.core.recognition.models.checkpoint import load_segmenter
+from fumikura.core.recognition.models.unet import UNet, UNetConfig
+from fumikura.core.recognition.patches import Grid, cut, join, map_pages
+from fumikura.core.recognition.recipe import Parameters, find_weights
 
 
 @given(height=st.integers(1, 300), width=st.integers(1, 300))

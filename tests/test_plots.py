@@ -10,12 +10,12 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from PIL import Image
 
-from core.calibration import reliability
-from core.training import plots
-from core.training.plots import draw_confusion, draw_reliability, picture, shown
-from core.training.sheets import ConfusedPair, draw_confused_pairs, draw_samples
-from core.training.trial_plots import draw_trials
-from core.training.trials import Trial
+from fumikura.core.scoring.calibration import reliability
+from fumikura.core.training import plots
+from fumikura.core.training.grid import Trial
+from fumikura.core.training.grid_plots import draw_trials
+from fumikura.core.training.plots import draw_confusion, draw_reliability, picture, shown
+from fumikura.core.training.sheets import ConfusedPair, draw_confused_pairs, draw_samples
 
 #: Kana, an old kanji, a repeat mark, what begins a formula, and a kanji that our font lacks.
 LABELS = ("お", "氣", "〱", "$", "\U00020021")

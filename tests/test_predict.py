@@ -14,11 +14,11 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image, ImageDraw, ImageFont
 
-from cli.main import main
-from core.drawing import font_path
-from core.models.checkpoint import save_classifier
-from core.models.naming import with_surroundings
-from core.models.simple_cnn import SimpleCNN, SimpleCNNConfig
+from fumikura.cli.main import main
+from fumikura.core.overlay import font_path
+from fumikura.core.recognition.models.checkpoint import save_classifier
+from fumikura.core.recognition.models.naming import with_surroundings
+from fumikura.core.recognition.models.simple_cnn import SimpleCNN, SimpleCNNConfig
 
 #: What tells two characters apart that the shipped weights read surely in print.
 PRINTED = "山の"

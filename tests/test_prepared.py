@@ -15,23 +15,23 @@ import torch
 from safetensors.torch import load_file
 from torch import nn
 
-from core.errors import CheckpointError, DataSetError, UsageError
-from core.models.checkpoint import (
+from fumikura.core.errors import CheckpointError, DataSetError, UsageError
+from fumikura.core.recognition.models.checkpoint import (
     load_any_classifier,
     load_any_segmenter,
     load_classifier,
     load_segmenter,
     save_classifier,
 )
-from core.models.simple_cnn import SimpleCNN, SimpleCNNConfig
-from core.training.augment import grid_of, moved, worn
-from core.training.characters import train_characters
-from core.training.course import Course
-from core.training.datasets import load_character_set, load_patch_set
-from core.training.loop import Progress
-from core.training.patch_sets import MODELS, train_patches
-from core.training.prepared import Lessons
-from core.training.start import begin_with
+from fumikura.core.recognition.models.simple_cnn import SimpleCNN, SimpleCNNConfig
+from fumikura.core.training.characters import train_characters
+from fumikura.core.training.course import Course
+from fumikura.core.training.datasets.augment import grid_of, moved, worn
+from fumikura.core.training.datasets.loading import load_character_set, load_patch_set
+from fumikura.core.training.lessons import Lessons
+from fumikura.core.training.loop import Progress
+from fumikura.core.training.patch_sets import MODELS, train_patches
+from fumikura.core.training.starting_weights import begin_with
 from tests.tiny_sets import write_characters, write_patches
 
 pytestmark = pytest.mark.slow

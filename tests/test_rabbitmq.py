@@ -13,11 +13,16 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from cli.main import main
-from core.errors import BrokerError
-from core.settings import Settings
-from core.store.queries import run_summary
-from core.store.session import open_database, upgrade
+from fumikura.cli.main import main
+from fumikura.core.errors import BrokerError
+from fumikura.core.settings import Settings
+from fumikura.core.store.queries import run_summary
+from fumikura.core.store.session import open_database, upgrade
+from fumikura.worker import health
+from fumikura.worker.app import make_app, reached, send
+from fumikura.worker.feeder import Feed, announce_more
+from fumikura.worker.health import Pulse, watch_health
+from fumikura.worker.prometheus import Metrics
 from tests.chaos.storm import fingerprints
 from tests.handmade import write_weights, write_zip
 from tests.rabbitmq import PASSWORD, running_rabbitmq
@@ -25,11 +30,6 @@ from tests.servers import Server
 from tests.simple_cluster import Cluster, queued_pages
 from tests.simple_launcher import children, program, wait_until
 from tests.simple_reader import RECIPE
-from worker import health
-from worker.app import make_app, reached, send
-from worker.feeder import Feed, announce_more
-from worker.health import Pulse, watch_health
-from worker.metrics import Metrics
 
 pytestmark = [pytest.mark.slow, pytest.mark.rabbitmq]
 
@@ -183,7 +183,7 @@ def test_doctor_names_a_rabbitmq_that_refuses_the_password_and_not_the_password(
 @contextmanager
 def fumikura(settings: Settings, *arguments: str) -> Iterator[subprocess.Popen[bytes]]:
     """The command as a process of its own, killed at the end if it still runs."""
-    command = [sys.executable, "-c", "from cli.main import main; main()", *arguments]
+    command = [sys.executable, "-c", "from fumikura.cli.main import main; main()", *arguments]
     environment = os.environ | settings.to_environment()
     with subprocess.Popen(command, cwd=Path(__file__).parents[1], env=environment) as process:
         try:

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import torch
 
-from core.context import ContextModel, in_context
-from core.errors import CheckpointError
-from core.images import decode
-from core.models.checkpoint import load_context
-from core.page import PageImage
-from core.reader import PageReader, load_reader
-from core.recipe import Parameters, find_weights, make_recipe, recipe_of
-from core.settings import Settings
+from fumikura.core.archives.images import decode
+from fumikura.core.errors import CheckpointError
+from fumikura.core.page import PageImage
+from fumikura.core.recognition.context import ContextModel, in_context
+from fumikura.core.recognition.models.checkpoint import load_context
+from fumikura.core.recognition.reader import PageReader, load_reader
+from fumikura.core.recognition.recipe import Parameters, find_weights, make_recipe, recipe_of
+from fumikura.core.settings import Settings
 from tests import handmade
 
 

@@ -11,18 +11,18 @@ import fsspec
 import pytest
 from click.testing import CliRunner
 
-from cli.main import main
-from core.addresses import is_public
-from core.archive import archive_name, list_pages, read_member
-from core.errors import ArchiveError, PageError, StorageError
-from core.images import decode
-from core.member import Limits
-from core.store.leases import Claim
-from core.urls import _file_system
+from fumikura.cli.main import main
+from fumikura.core.archives.addresses import is_public
+from fumikura.core.archives.images import decode
+from fumikura.core.archives.listing import archive_name, list_pages, read_member
+from fumikura.core.archives.urls import _file_system
+from fumikura.core.errors import ArchiveError, PageError, StorageError
+from fumikura.core.limits import Limits
+from fumikura.core.store.leases import Claim
+from fumikura.worker.decoding import decode_page
 from tests.handmade import page_png
 from tests.simple_archives import JPEG, Make, make_tar, make_tar_gz, make_zip
 from tests.web import Web, running_web
-from worker.decoding import decode_page
 
 HERE = Limits(allow_private_addresses=True, patience_s=2)
 FILES = {"p10.jpg": JPEG + b"10", "p2.jpg": JPEG + b"2", "頁 1.png": b"\x89PNG", "notes.txt": b"no page"}
@@ -37,7 +37,7 @@ def web() -> Iterator[Web]:
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """No pause between two tries, and no client that another test's settings made."""
-    monkeypatch.setattr("core.outages.pause_s", lambda _n: 0.01)
+    monkeypatch.setattr("fumikura.core.archives.outages.pause_s", lambda _n: 0.01)
     _file_system.cache_clear()
 
 
@@ -123,7 +123,7 @@ def test_a_file_url_is_the_path_in_it(tmp_path: Path) -> None:
 def test_of_a_zip_only_the_pieces_of_one_page_are_fetched(
     tmp_path: Path, web: Web, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.remote._BLOCK_BYTES", 1000)
+    monkeypatch.setattr("fumikura.core.archives.remote._BLOCK_BYTES", 1000)
     noise = {f"p{number}.jpg": os.urandom(1500) for number in range(50)}
     web.files["/shelf.zip"] = Path(make_zip(tmp_path, noise)).read_bytes()
     url = f"{web.url}/shelf.zip"
@@ -249,7 +249,7 @@ def test_a_private_address_is_not_asked_unless_it_is_allowed(web: Web, host: str
 
 
 def test_a_public_server_cannot_lead_to_a_private_address(web: Web, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.addresses.is_public", lambda address: address == "127.0.0.1")
+    monkeypatch.setattr("fumikura.core.archives.addresses.is_public", lambda address: address == "127.0.0.1")
     web.files["/p.jpg"] = JPEG
     web.redirects["/q.jpg"] = web.url.replace("127.0.0.1", "127.0.0.2") + "/p.jpg"
 

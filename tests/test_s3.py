@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from core.archive import list_pages, read_member
-from core.errors import ArchiveError, PageError
-from core.member import Limits
-from core.urls import _file_system
+from fumikura.core.archives.listing import list_pages, read_member
+from fumikura.core.archives.urls import _file_system
+from fumikura.core.errors import ArchiveError, PageError
+from fumikura.core.limits import Limits
 from tests.simple_archives import JPEG, make_tar_gz, make_zip
 
 pytest.importorskip("s3fs", reason="s3fs is not installed")
@@ -36,7 +36,7 @@ def put(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Put:
     variables = {"ENDPOINT_URL": endpoint, "ACCESS_KEY_ID": "reader", "SECRET_ACCESS_KEY": "sesame"}
     for name, value in {**variables, "DEFAULT_REGION": "us-east-1"}.items():
         monkeypatch.setenv(f"AWS_{name}", value)
-    monkeypatch.setattr("core.outages.pause_s", lambda _n: 0.01)
+    monkeypatch.setattr("fumikura.core.archives.outages.pause_s", lambda _n: 0.01)
     _file_system.cache_clear()
     client = boto3.client("s3")
     client.create_bucket(Bucket="shelf")

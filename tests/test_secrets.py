@@ -12,12 +12,12 @@ from click.testing import CliRunner
 from kombu.exceptions import ContentDisallowed
 from kombu.serialization import loads
 
-from cli.main import main
-from cli.output import as_text, printable
-from core.recipe import Recipe
-from core.settings import Settings
+from fumikura.cli.main import main
+from fumikura.cli.output import as_text, printable
+from fumikura.core.recognition.recipe import Recipe
+from fumikura.core.settings import Settings
+from fumikura.worker.app import make_app
 from tests.handmade import write_weights, write_zip
-from worker.app import make_app
 
 
 @pytest.fixture(scope="module")

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import UsageError
-from core.settings import Settings, read_settings
-from core.store.session import open_database
+from fumikura.core.errors import UsageError
+from fumikura.core.settings import Settings, read_settings
+from fumikura.core.store.session import open_database
 
 
 @pytest.mark.parametrize("number", ["0", "-1", "nan"])

@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import update
 
-from core.store import tables
-from core.store.feeding import announce, take_turn
-from core.store.leases import claim, hand_back
-from core.store.queries import cancel
-from core.store.session import Engine
+from fumikura.core.store import tables
+from fumikura.core.store.feeding import announce, take_turn
+from fumikura.core.store.leases import claim, hand_back
+from fumikura.core.store.queries import cancel
+from fumikura.core.store.session import Engine
 from tests.simple_store import OTHER_RECIPE, RECIPE, WORKER, make_page, make_pages, start_run
 
 

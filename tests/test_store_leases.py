@@ -12,10 +12,10 @@ import pytest
 from sqlalchemy import func, select, true, update
 from sqlalchemy.exc import IntegrityError
 
-from core.page import Reading, Scores
-from core.store import tables
-from core.store.feeding import announce
-from core.store.leases import (
+from fumikura.core.page import Reading, Scores
+from fumikura.core.store import tables
+from fumikura.core.store.feeding import announce
+from fumikura.core.store.leases import (
     GRACE_S,
     OUTAGE_S,
     Claim,
@@ -30,11 +30,11 @@ from core.store.leases import (
     save_failure,
     save_reading,
 )
-from core.store.lookup import get_page
-from core.store.queries import failures, run_scores, run_summary
-from core.store.scores import load_reading
-from core.store.session import Engine, write_transaction
-from core.store.tables import Status
+from fumikura.core.store.lookup import get_page
+from fumikura.core.store.queries import failures, run_scores, run_summary
+from fumikura.core.store.scores import load_reading
+from fumikura.core.store.session import Engine, write_transaction
+from fumikura.core.store.tables import Status
 from tests.simple_store import (
     OTHER_RECIPE,
     RECIPE,

@@ -8,14 +8,14 @@ from dataclasses import replace
 import pytest
 from sqlalchemy import func, select
 
-from core.errors import FumikuraError
-from core.page import Truth
-from core.store import tables
-from core.store.leases import return_leases, save_failure
-from core.store.lookup import get_page
-from core.store.pages import Added, add_pages, add_run
-from core.store.queries import cancel, run_summary
-from core.store.session import Engine
+from fumikura.core.errors import FumikuraError
+from fumikura.core.page import Truth
+from fumikura.core.store import tables
+from fumikura.core.store.leases import return_leases, save_failure
+from fumikura.core.store.lookup import get_page
+from fumikura.core.store.pages import Added, add_pages, add_run
+from fumikura.core.store.queries import cancel, run_summary
+from fumikura.core.store.session import Engine
 from tests.simple_store import (
     OTHER_RECIPE,
     RECIPE,

@@ -9,11 +9,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from core.errors import FumikuraError
-from core.page import Scores
-from core.store.leases import claim, hand_back, return_leases, save_failure, save_reading
-from core.store.pages import add_pages
-from core.store.queries import (
+from fumikura.core.errors import FumikuraError
+from fumikura.core.page import Scores
+from fumikura.core.store.leases import claim, hand_back, return_leases, save_failure, save_reading
+from fumikura.core.store.pages import add_pages
+from fumikura.core.store.queries import (
     cancel,
     failures,
     list_runs,
@@ -23,9 +23,9 @@ from core.store.queries import (
     run_scores_by_book,
     run_summary,
 )
-from core.store.scores import load_reading, save_scores, unscored
-from core.store.session import Engine
-from core.store.tables import Status
+from fumikura.core.store.scores import load_reading, save_scores, unscored
+from fumikura.core.store.session import Engine
+from fumikura.core.store.tables import Status
 from tests.simple_store import (
     OTHER_RECIPE,
     RECIPE,
@@ -282,7 +282,8 @@ def test_a_page_is_scored_until_its_truth_changes(engine: Engine) -> None:
 
 def test_the_store_starts_without_heavy_packages() -> None:
     heavy = {"numpy", "PIL", "alembic", "torch", "sqlalchemy.orm", "psycopg"}
-    code = "import sys, core.store.queries, core.store.pages, core.store.feeding; print(*sys.modules)"
+    modules = ", ".join(f"fumikura.core.store.{name}" for name in ("queries", "pages", "feeding"))
+    code = f"import sys, {modules}; print(*sys.modules)"
 
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
 

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import event
 
-from core.page import Scores
-from core.store.leases import claim, renew, save_failure, save_reading
-from core.store.session import Engine
+from fumikura.core.page import Scores
+from fumikura.core.store.leases import claim, renew, save_failure, save_reading
+from fumikura.core.store.session import Engine
 from tests.simple_store import RECIPE, WORKER, claim_all, make_pages, make_reading, make_truth, start_run
 
 #: How a transaction that writes begins: SQLite is asked which machine holds the file; PostgreSQL is told to

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import pytest
 
-from core.errors import FumikuraError
-from core.page import Box, Scores
-from core.store.leases import save_failure, save_reading
-from core.store.lookup import find_pages, get_page
-from core.store.queries import retry
-from core.store.search import find_characters
-from core.store.session import Engine
-from core.store.tables import Status
+from fumikura.core.errors import FumikuraError
+from fumikura.core.page import Box, Scores
+from fumikura.core.store.leases import save_failure, save_reading
+from fumikura.core.store.lookup import find_pages, get_page
+from fumikura.core.store.queries import retry
+from fumikura.core.store.search import find_characters
+from fumikura.core.store.session import Engine
+from fumikura.core.store.tables import Status
 from tests.simple_store import (
     OTHER_RECIPE,
     RECIPE,

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 from sqlalchemy import URL, insert, make_url, select, text
 
-from core.errors import DatabaseError
-from core.store import tables
-from core.store.pages import add_pages, add_run
-from core.store.queries import list_runs, run_summary
-from core.store.session import (
+from fumikura.core.errors import DatabaseError
+from fumikura.core.store import tables
+from fumikura.core.store.pages import add_pages, add_run
+from fumikura.core.store.queries import list_runs, run_summary
+from fumikura.core.store.session import (
     Engine,
     connect,
     describe,
@@ -44,7 +44,7 @@ def set_revision(url: str, revision: str) -> None:
 def test_a_machine_that_freezes_in_a_transaction_does_not_keep_its_locks(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("core.store.session.IDLE_TRANSACTION_S", 1)
+    monkeypatch.setattr("fumikura.core.store.session.IDLE_TRANSACTION_S", 1)
     frozen, alive = connect(postgres_url), connect(postgres_url)
     run_id = add_run(alive, RECIPE, command="fumikura run")
     rename = text("UPDATE run SET command = :it WHERE id = :run")
@@ -93,7 +93,8 @@ def test_upgrading_twice_changes_nothing(database_url: str) -> None:
 
 @pytest.mark.slow
 def test_many_processes_may_make_the_same_file(tmp_path: Path) -> None:
-    code = f"from core.store.session import open_database; open_database('sqlite:///{tmp_path / 'new.db'}')"
+    url = f"sqlite:///{tmp_path / 'new.db'}"
+    code = f"from fumikura.core.store.session import open_database; open_database({url!r})"
     root = Path(__file__).parents[1]
 
     openers = [subprocess.Popen([sys.executable, "-c", code], cwd=root) for _ in range(6)]
@@ -103,7 +104,7 @@ def test_many_processes_may_make_the_same_file(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_two_upgrades_of_postgresql_at_once_wait_for_each_other(empty_postgres_url: str) -> None:
-    code = f"from core.store.session import upgrade; upgrade({empty_postgres_url!r})"
+    code = f"from fumikura.core.store.session import upgrade; upgrade({empty_postgres_url!r})"
     waiting = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
     engine = connect(empty_postgres_url)
 
@@ -295,7 +296,7 @@ def test_sqlite_is_set_up_for_many_processes(sqlite_url: str) -> None:
 
 @pytest.mark.slow
 def test_a_locked_file_is_reported_after_a_while(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("core.store.session.LOCK_TIMEOUT_S", 0.2)
+    monkeypatch.setattr("fumikura.core.store.session.LOCK_TIMEOUT_S", 0.2)
     engine = open_database(sqlite_url)
     path = sqlite_url.removeprefix("sqlite:///")
     other = sqlite3.connect(path, isolation_level=None)

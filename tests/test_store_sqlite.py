@@ -17,20 +17,20 @@ import numpy as np
 import pytest
 from sqlalchemy import event, select, update
 
-from core.errors import DatabaseError
-from core.page import PageImage, Reading
-from core.settings import Settings
-from core.store import session, tables
-from core.store.leases import claim, return_leases
-from core.store.lookup import find_pages
-from core.store.pages import add_pages, add_run
-from core.store.queries import list_runs, overview, run_summary
-from core.store.search import find_characters
-from core.store.session import Engine, open_database, write_transaction
+from fumikura.core.errors import DatabaseError
+from fumikura.core.page import PageImage, Reading
+from fumikura.core.settings import Settings
+from fumikura.core.store import session, tables
+from fumikura.core.store.leases import claim, return_leases
+from fumikura.core.store.lookup import find_pages
+from fumikura.core.store.pages import add_pages, add_run
+from fumikura.core.store.queries import list_runs, overview, run_summary
+from fumikura.core.store.search import find_characters
+from fumikura.core.store.session import Engine, open_database, write_transaction
+from fumikura.worker.stream import Stream
+from fumikura.worker.waiting import Stopped
 from tests.simple_reader import RECIPE, SimpleReader, draw_pages
 from tests.simple_store import make_pages, start_run
-from worker.patience import Stopped
-from worker.stream import Stream
 
 
 @pytest.fixture
@@ -69,7 +69,7 @@ def test_a_machine_that_has_not_written_for_long_makes_room_for_the_next(
 def test_a_page_that_finds_the_disk_full_waits_and_is_saved_when_there_is_room(
     tmp_path: Path, file: Engine, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("worker.patience.pause_s", lambda _n: 0.02)
+    monkeypatch.setattr("fumikura.worker.waiting.pause_s", lambda _n: 0.02)
     run_id = add_run(file, RECIPE, command="run pages")
     add_pages(file, run_id, draw_pages(tmp_path / "book", 1))
     room = Room(file)
@@ -90,7 +90,7 @@ def test_a_page_that_finds_the_disk_full_waits_and_is_saved_when_there_is_room(
 def test_a_worker_told_to_stop_while_the_disk_is_full_leaves_the_page_to_the_next(
     tmp_path: Path, file: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("worker.patience.pause_s", lambda _n: 0.02)
+    monkeypatch.setattr("fumikura.worker.waiting.pause_s", lambda _n: 0.02)
     run_id = add_run(file, RECIPE, command="run pages")
     add_pages(file, run_id, draw_pages(tmp_path / "book", 2))
     room, stop = Room(file), threading.Event()
@@ -141,10 +141,10 @@ class WordyReader(SimpleReader):
 
 _WORKER = """
 import sys, threading, warnings
-from core.settings import Settings
-from core.store.session import open_database
+from fumikura.core.settings import Settings
+from fumikura.core.store.session import open_database
 from tests.simple_reader import SimpleReader
-from worker.stream import Stream
+from fumikura.worker.stream import Stream
 engine = open_database(sys.argv[1])
 stream = Stream(engine, SimpleReader(), settings=Settings(), worker=sys.argv[2], stop=threading.Event())
 for first in range(1, 61, 4):

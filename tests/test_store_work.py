@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from core.store.feeding import announce
-from core.store.search import find_characters
-from core.store.session import Engine, open_database
+from fumikura.core.store.feeding import announce
+from fumikura.core.store.search import find_characters
+from fumikura.core.store.session import Engine, open_database
 from tests.simple_store import RECIPE, make_pages, make_reading, read_all, start_run
 
 

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.page import LabelledBox
-from core.training.columns import Scribe
-from core.training.glyphs import GlyphFont, load_fonts
-from core.training.hand import Hand, make_form
-from core.training.samples import SAMPLES, read_texts
-from core.training.seals import stamp_seal
-from core.training.style import PageStyle, draw_style
-from core.training.synthetic import CSV_HEADER, render_many, render_page
-from core.vocabulary import clean_text
+from fumikura.core.page import LabelledBox
+from fumikura.core.training.drawing.columns import Scribe
+from fumikura.core.training.drawing.glyphs import GlyphFont, load_fonts
+from fumikura.core.training.drawing.hand import Hand, make_form
+from fumikura.core.training.drawing.seals import stamp_seal
+from fumikura.core.training.drawing.style import PageStyle, draw_style
+from fumikura.core.training.drawing.synthetic import CSV_HEADER, render_many, render_page
+from fumikura.core.vocabulary import clean_text
+from samples.redraw import SAMPLES, read_texts
 from tests.drawn_font import build_font, distinct_shapes
 
 KANA = "うんいしかきくとりのこまつさちよたみはひゆけ"

@@ -14,17 +14,22 @@ from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 from torch import Tensor, nn
 
-from core.errors import CheckpointError, DataSetError, TruthError
-from core.models.checkpoint import load_classifier, save_classifier
-from core.models.glyph_net import GlyphNet, GlyphNetConfig
-from core.models.unet import UNetConfig
-from core.training.classifier import ClassifierTraining, real_source, train_classifier
-from core.training.crop_bank import BANK_SIDE, CROP_SIDE, CropBank, bank_of_characters, bank_of_crops
-from core.training.datasets import CharacterSet
-from core.training.distort import FOR_CROPS, FOR_CUT_OUT, FOR_GLYPHS, distort
-from core.training.glyphs import load_fonts
-from core.training.loop import Run, fit
-from core.training.pages import (
+from fumikura.core.errors import CheckpointError, DataSetError, TruthError
+from fumikura.core.recognition.models.checkpoint import load_classifier, save_classifier
+from fumikura.core.recognition.models.glyph_net import GlyphNet, GlyphNetConfig
+from fumikura.core.recognition.models.unet import UNetConfig
+from fumikura.core.training.classifier import ClassifierTraining, real_source, train_classifier
+from fumikura.core.training.datasets.crop_bank import (
+    BANK_SIDE,
+    CROP_SIDE,
+    CropBank,
+    bank_of_characters,
+    bank_of_crops,
+)
+from fumikura.core.training.datasets.distort import FOR_CROPS, FOR_CUT_OUT, FOR_GLYPHS, distort
+from fumikura.core.training.datasets.loading import CharacterSet
+from fumikura.core.training.datasets.targets import draw_targets
+from fumikura.core.training.datasets.training_pages import (
     MILD,
     VARIED,
     RandomPatches,
@@ -32,11 +37,12 @@ from core.training.pages import (
     draw_training_pages,
     load_training_pages,
 )
-from core.training.segmenter import SegmenterTraining, focal_loss, train_segmenter
-from core.training.start import keep_part
-from core.training.synthetic import render_many
-from core.training.targets import draw_targets
-from core.vocabulary import Vocabulary
+from fumikura.core.training.drawing.glyphs import load_fonts
+from fumikura.core.training.drawing.synthetic import render_many
+from fumikura.core.training.loop import Run, fit
+from fumikura.core.training.segmenter import SegmenterTraining, focal_loss, train_segmenter
+from fumikura.core.training.starting_weights import keep_part
+from fumikura.core.vocabulary import Vocabulary
 from tests.drawn_font import build_font, distinct_shapes
 
 BOXES = [(300, 100, 80, 80), (300, 200, 80, 80), (150, 100, 80, 80)]

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
-from cli.main import main
-from core.training.prepared import Lessons
-from core.training.trials import Trial, best_first, name_of, points_of, run_trials
+from fumikura.cli.main import main
+from fumikura.core.training.grid import Trial, best_first, name_of, points_of, run_trials
+from fumikura.core.training.lessons import Lessons
 from tests.tiny_sets import write_characters, write_patches
 
 

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from core.errors import TruthError
-from core.page import Box, LabelledBox, Truth
-from core.truth import load_truth
+from fumikura.core.errors import TruthError
+from fumikura.core.page import Box, LabelledBox, Truth
+from fumikura.core.scoring.truth import load_truth
 
 CODH = "Unicode,Image,X,Y,Block ID,Char ID,Width,Height\n"
 BARE = "Unicode,Image,X,Y,Width,Height\n"
@@ -245,7 +245,7 @@ def test_a_missing_path_and_an_empty_folder_are_named(tmp_path: Path) -> None:
 def test_tables_are_read_without_numpy_or_pillow(table: Path) -> None:
     table.write_text(BARE + "U+3044,p,0,0,1,1\n")
     code = (
-        "import sys; from pathlib import Path; from core.truth import load_truth;"
+        "import sys; from pathlib import Path; from fumikura.core.scoring.truth import load_truth;"
         f" load_truth([Path({str(table)!r})]);"
         " print(sorted({'numpy', 'PIL', 'torch'} & set(sys.modules)))"
     )

@@ -10,12 +10,12 @@ import pytest
 import torch
 from torch.overrides import TorchFunctionMode, resolve_name
 
-from core.images import decode
-from core.models.inference import Batches
-from core.page import PageImage
-from core.reader import PageReader, load_reader
-from core.recipe import Parameters
-from core.settings import Settings
+from fumikura.core.archives.images import decode
+from fumikura.core.page import PageImage
+from fumikura.core.recognition.models.inference import Batches
+from fumikura.core.recognition.reader import PageReader, load_reader
+from fumikura.core.recognition.recipe import Parameters
+from fumikura.core.settings import Settings
 from tests import handmade
 
 N_PAGES = 4

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import UsageError
-from core.settings import Settings, read_settings
-from worker import devices
-from worker.devices import (
+from fumikura.core.errors import UsageError
+from fumikura.core.settings import Settings, read_settings
+from fumikura.worker import devices
+from fumikura.worker.devices import (
     child_environment,
     device_within,
     find_devices,

@@ -11,17 +11,17 @@ from pathlib import Path
 
 import pytest
 
-from core.errors import BrokerError
-from core.settings import Settings
-from core.store.leases import claim, leaseholders
-from core.store.pages import add_pages, add_run
-from core.store.session import open_database
+from fumikura.core.errors import BrokerError
+from fumikura.core.settings import Settings
+from fumikura.core.store.leases import claim, leaseholders
+from fumikura.core.store.pages import add_pages, add_run
+from fumikura.core.store.session import open_database
+from fumikura.worker import feeder
+from fumikura.worker.app import check_broker, make_app, n_waiting, reached
+from fumikura.worker.feeder import Feed, announce_more, announce_now, feed_once, keep_feeding, return_lost
+from fumikura.worker.folder_broker import folder_url
+from fumikura.worker.identity import worker_name
 from tests.simple_reader import RECIPE, draw_pages
-from worker import feeder
-from worker.app import check_broker, make_app, n_waiting, reached
-from worker.feeder import Feed, announce_more, announce_now, feed_once, keep_feeding, return_lost
-from worker.folder import folder_url
-from worker.host import worker_name
 
 #: Nothing listens on this port: it is the discard service's, long out of use.
 DEAD_BROKER = "redis://localhost:9/0"

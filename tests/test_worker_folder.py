@@ -11,16 +11,16 @@ from typing import Any
 import pytest
 from kombu.connection import Connection
 
-from worker import folder
+from fumikura.worker import folder_broker
 
 
 def open_connection(path: Path, options: dict[str, Any]) -> Connection:
-    return Connection(folder.folder_url(path), transport_options=options)  # type: ignore[no-untyped-call]
+    return Connection(folder_broker.folder_url(path), transport_options=options)  # type: ignore[no-untyped-call]
 
 
 @pytest.fixture
 def connections(tmp_path: Path) -> Iterator[list[Connection]]:
-    folder.register()
+    folder_broker.register()
     options = {"folder": str(tmp_path), "polling_interval": 0.01}
     opened = [open_connection(tmp_path, options) for _ in range(4)]
     yield opened
@@ -91,5 +91,5 @@ def test_messages_of_another_queue_stay(connections: list[Connection]) -> None:
 
 
 def test_only_the_url_of_a_folder_names_one(tmp_path: Path) -> None:
-    assert folder.folder_of(folder.folder_url(tmp_path)) == tmp_path
-    assert folder.folder_of("redis://localhost/0") is None
+    assert folder_broker.folder_of(folder_broker.folder_url(tmp_path)) == tmp_path
+    assert folder_broker.folder_of("redis://localhost/0") is None

@@ -8,8 +8,8 @@ import time
 
 import pytest
 
-from worker import host
-from worker.host import is_dead, worker_name
+from fumikura.worker import identity
+from fumikura.worker.identity import is_dead, worker_name
 
 
 def test_this_process_is_not_dead() -> None:
@@ -49,7 +49,7 @@ def test_a_host_that_was_started_anew_does_not_vouch_for_its_old_processes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     name = worker_name()
-    monkeypatch.setattr(host, "boot", lambda: "another boot")
+    monkeypatch.setattr(identity, "boot", lambda: "another boot")
 
     assert is_dead(name) is None
 

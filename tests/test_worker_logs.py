@@ -8,19 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from core.settings import Settings
-from core.store.pages import add_pages, add_run
-from core.store.queries import run_summary
-from core.store.session import open_database
+from fumikura.core.settings import Settings
+from fumikura.core.store.pages import add_pages, add_run
+from fumikura.core.store.queries import run_summary
+from fumikura.core.store.session import open_database
+from fumikura.worker.folder_broker import folder_url
+from fumikura.worker.identity import worker_name
+from fumikura.worker.logs import JsonLines, Lines
 from tests.simple_launcher import program, wait_until
 from tests.simple_reader import RECIPE, draw_pages
-from worker.folder import folder_url
-from worker.host import worker_name
-from worker.logs import JsonLines, Lines
 
 
 def record(message: str, **facts: object) -> logging.LogRecord:
-    made = logging.LogRecord("worker.stream", logging.WARNING, __file__, 1, message, None, None)
+    made = logging.LogRecord("fumikura.worker.stream", logging.WARNING, __file__, 1, message, None, None)
     vars(made).update(facts)
     return made
 
@@ -31,7 +31,7 @@ def test_a_json_line_holds_the_message_and_the_facts_that_are_known() -> None:
     assert line.pop("time").endswith("+00:00")
     assert line == {
         "level": "WARNING",
-        "logger": "worker.stream",
+        "logger": "fumikura.worker.stream",
         "message": "first\nsecond 人",
         "run": 3,
         "page": 12,

@@ -16,23 +16,23 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
-from core.errors import UsageError
-from core.settings import Settings
-from core.store.leases import claim
-from core.store.pages import add_pages, add_run
-from core.store.queries import run_summary
-from core.store.session import connect, open_database
+from fumikura.core.errors import UsageError
+from fumikura.core.settings import Settings
+from fumikura.core.store.leases import claim
+from fumikura.core.store.pages import add_pages, add_run
+from fumikura.core.store.queries import run_summary
+from fumikura.core.store.session import connect, open_database
+from fumikura.worker import health
+from fumikura.worker.app import make_app
+from fumikura.worker.feeder import Feed
+from fumikura.worker.folder_broker import folder_url
+from fumikura.worker.health import Pulse, stall_limit_s, watch_health
+from fumikura.worker.prometheus import Metrics
+from fumikura.worker.reports import listen
+from fumikura.worker.serving import serving
 from tests.servers import free_port
 from tests.simple_launcher import children, program, wait_until
 from tests.simple_reader import KILLS, RECIPE, draw_pages
-from worker import health
-from worker.app import make_app
-from worker.feeder import Feed
-from worker.folder import folder_url
-from worker.health import Pulse, stall_limit_s, watch_health
-from worker.metrics import Metrics
-from worker.reports import listen
-from worker.serving import serving
 
 
 def test_work_that_stands_still_turns_red_after_the_limit() -> None:

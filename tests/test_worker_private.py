@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from worker.host import worker_name
-from worker.private import private_folder
+from fumikura.worker.identity import worker_name
+from fumikura.worker.private_folder import private_folder
 
 
 @pytest.fixture(autouse=True)

@@ -11,17 +11,17 @@ from typing import Any
 
 import pytest
 
-from core.errors import DatabaseError
-from core.page import Box, LabelledBox, PageImage, PageReference, Reading, Truth
-from core.settings import Settings
-from core.store import leases
-from core.store.leases import claim
-from core.store.pages import add_pages, add_run
-from core.store.queries import RunSummary, failures, run_scores, run_summary
-from core.store.session import Engine, open_database
+from fumikura.core.errors import DatabaseError
+from fumikura.core.page import Box, LabelledBox, PageImage, PageReference, Reading, Truth
+from fumikura.core.settings import Settings
+from fumikura.core.store import leases
+from fumikura.core.store.leases import claim
+from fumikura.core.store.pages import add_pages, add_run
+from fumikura.core.store.queries import RunSummary, failures, run_scores, run_summary
+from fumikura.core.store.session import Engine, open_database
+from fumikura.worker.stream import Stream
+from fumikura.worker.waiting import Stopped
 from tests.simple_reader import BREAKS_DEVICE, FILLS_MEMORY, RAISES, RECIPE, SimpleReader, draw_pages
-from worker.patience import Stopped
-from worker.stream import Stream
 
 
 @dataclass
@@ -208,8 +208,8 @@ def test_an_outage_of_the_database_is_waited_out(tmp_path: Path, monkeypatch: py
             raise outage
         return save(*arguments, **more)
 
-    monkeypatch.setattr("worker.stream.save_reading", save_after_outages)
-    monkeypatch.setattr("worker.patience.pause_s", lambda _n: 0.01)
+    monkeypatch.setattr("fumikura.worker.stream.save_reading", save_after_outages)
+    monkeypatch.setattr("fumikura.worker.waiting.pause_s", lambda _n: 0.01)
 
     desk.stream.read(desk.reading_ids)
 
@@ -226,7 +226,7 @@ def test_a_broken_device_ends_the_process_and_fails_no_page(
     def end(_code: int) -> None:
         raise Ended
 
-    monkeypatch.setattr("worker.emergency.os._exit", end)
+    monkeypatch.setattr("fumikura.worker.emergency.os._exit", end)
     desk = make_desk(tmp_path, draw_pages(tmp_path / "book", 2, page_0=BREAKS_DEVICE))
 
     with pytest.raises(Ended):

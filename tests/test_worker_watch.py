@@ -12,19 +12,19 @@ from pathlib import Path
 import pytest
 from celery import Celery
 
-from core.page import PageImage, Reading
-from core.settings import Settings
-from core.store.leases import claim, leaseholders, return_expired
-from core.store.pages import add_pages, add_run
-from core.store.queries import overview
-from core.store.session import Engine, open_database
+from fumikura.core.page import PageImage, Reading
+from fumikura.core.settings import Settings
+from fumikura.core.store.leases import claim, leaseholders, return_expired
+from fumikura.core.store.pages import add_pages, add_run
+from fumikura.core.store.queries import overview
+from fumikura.core.store.session import Engine, open_database
+from fumikura.worker import watch
+from fumikura.worker.app import make_app, reached, send
+from fumikura.worker.folder_broker import folder_url
+from fumikura.worker.stream import Stream
+from fumikura.worker.watch import is_forgotten, start_watching
 from tests.simple_launcher import wait_until
 from tests.simple_reader import RECIPE, SimpleReader, draw_pages
-from worker import watch
-from worker.app import make_app, reached, send
-from worker.folder import folder_url
-from worker.stream import Stream
-from worker.watch import is_forgotten, start_watching
 
 
 @dataclass

@@ -13,12 +13,12 @@ from celery import Celery
 from kombu.connection import Connection
 from kombu.exceptions import OperationalError
 
-from core.errors import BrokerError
-from core.recipe import Recipe
-from core.settings import Settings
-from worker import folder
-from worker.patience import one_line
-from worker.rabbitmq import CONFIRMED, answer_within, is_rabbitmq, rabbitmq_queue
+from fumikura.core.errors import BrokerError
+from fumikura.core.recognition.recipe import Recipe
+from fumikura.core.settings import Settings
+from fumikura.worker import folder_broker
+from fumikura.worker.rabbitmq import CONFIRMED, answer_within, is_rabbitmq, rabbitmq_queue
+from fumikura.worker.waiting import one_line
 
 READ_CHUNK = "fumikura.read_chunk"
 
@@ -34,9 +34,9 @@ def queue_name(recipe: Recipe) -> str:
 def make_app(settings: Settings, recipe: Recipe) -> Celery:
     """The Celery application through which the pages of one recipe are read."""
     url = settings.broker_url or ""
-    path = folder.folder_of(url)
+    path = folder_broker.folder_of(url)
     queue, is_rabbit = queue_name(recipe), is_rabbitmq(url)
-    folder.register()
+    folder_broker.register()
     app = Celery("fumikura", broker=url, set_as_current=False)
     app.conf.update(
         accept_content=["json"],

@@ -21,20 +21,20 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from core.archive import list_pages, read_member
-from core.errors import FumikuraError, PageError
-from core.images import decode
-from core.page import PageReference
-from core.recipe import recipe_of
-from core.settings import Settings
-from core.store.feeding import announce
-from core.store.pages import add_pages, add_run
-from core.store.queries import failures
-from core.store.session import Engine, open_database
-from worker.devices import child_environment, device_within, find_devices
-from worker.measured import JOBS, RESULT, TRACE
+from fumikura.core.archives.images import decode
+from fumikura.core.archives.listing import list_pages, read_member
+from fumikura.core.errors import FumikuraError, PageError
+from fumikura.core.page import PageReference
+from fumikura.core.recognition.recipe import recipe_of
+from fumikura.core.settings import Settings
+from fumikura.core.store.feeding import announce
+from fumikura.core.store.pages import add_pages, add_run
+from fumikura.core.store.queries import failures
+from fumikura.core.store.session import Engine, open_database
+from fumikura.worker.bench_process import JOBS, RESULT, TRACE
+from fumikura.worker.devices import child_environment, device_within, find_devices
 
-COMMAND = (sys.executable, "-P", "-m", "worker.measured")
+COMMAND = (sys.executable, "-P", "-m", "fumikura.worker.bench_process")
 
 _JPEG_QUALITY = 90
 

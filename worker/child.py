@@ -18,17 +18,17 @@ import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from core.errors import BrokerError, CheckpointError, DatabaseError, FumikuraError
-from core.settings import Settings, read_settings
-from worker.host import worker_name
-from worker.logs import is_json, use_format
-from worker.reports import LOADED, READY, Reports, take_standard_output
+from fumikura.core.errors import BrokerError, CheckpointError, DatabaseError, FumikuraError
+from fumikura.core.settings import Settings, read_settings
+from fumikura.worker.identity import worker_name
+from fumikura.worker.logs import is_json, use_format
+from fumikura.worker.reports import LOADED, READY, Reports, take_standard_output
 
 if TYPE_CHECKING:
     from celery import Celery
 
-    from core.store.session import Engine
-    from worker.stream import Reader
+    from fumikura.core.store.session import Engine
+    from fumikura.worker.stream import Reader
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +48,7 @@ def main(load_reader: Callable[[Settings, str], Reader] | None = None) -> int:
     """Read what stands in the queue until told to end; returns the exit code.
 
     Args:
-        load_reader: makes the reader for a device; None means `core.reader.load_reader`.
+        load_reader: makes the reader for a device; None means `fumikura.core.recognition.reader.load_reader`.
     """
     # First of all: importing torch takes seconds in which the parent may die.
     threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
@@ -90,12 +90,12 @@ def _serve(
     reports: Reports,
     load_reader: Callable[[Settings, str], Reader] | None,
 ) -> int:
-    from core.store.session import open_database
-    from worker.app import make_app
-    from worker.stream import Stream
-    from worker.tasks import add_tasks
-    from worker.trial import read_trial_page
-    from worker.watch import start_watching
+    from fumikura.core.store.session import open_database
+    from fumikura.worker.app import make_app
+    from fumikura.worker.stream import Stream
+    from fumikura.worker.tasks import add_tasks
+    from fumikura.worker.trial_page import read_trial_page
+    from fumikura.worker.watch import start_watching
 
     engine = open_database(settings.database_url)
     reader = (load_reader or _load_reader)(settings, device)
@@ -112,8 +112,8 @@ def _serve(
 
 
 def _load_reader(settings: Settings, device: str) -> Reader:
-    from core.models.device import try_device
-    from core.reader import load_reader
+    from fumikura.core.recognition.models.device import try_device
+    from fumikura.core.recognition.reader import load_reader
 
     try_device(device)  # whose error says what to do
     return load_reader(settings, device)
@@ -156,7 +156,7 @@ def _work(app: Celery, stop: threading.Event, *, reports: Reports, leave: Callab
 
 def _leave(engine: Engine, name: str) -> None:
     """End although pages are in hand: these go back to the queue."""
-    from core.store.leases import hand_back
+    from fumikura.core.store.leases import hand_back
 
     try:
         hand_back(engine, name)

@@ -15,23 +15,23 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
-from core.errors import DatabaseError, FumikuraError
-from core.pauses import pause_s
-from core.recipe import Recipe
-from core.settings import Settings
-from core.store.leases import hand_back, return_leases
-from core.store.session import Engine
-from worker.child import AWAY, UNFIT
-from worker.devices import child_environment, device_within, worker_devices
-from worker.emergency import TOOK_TOO_LONG
-from worker.host import worker_name
-from worker.metrics import Metrics
-from worker.reports import LOADED, READY, listen
+from fumikura.core.errors import DatabaseError, FumikuraError
+from fumikura.core.pauses import pause_s
+from fumikura.core.recognition.recipe import Recipe
+from fumikura.core.settings import Settings
+from fumikura.core.store.leases import hand_back, return_leases
+from fumikura.core.store.session import Engine
+from fumikura.worker.child import AWAY, UNFIT
+from fumikura.worker.devices import child_environment, device_within, worker_devices
+from fumikura.worker.emergency import TOOK_TOO_LONG
+from fumikura.worker.identity import worker_name
+from fumikura.worker.prometheus import Metrics
+from fumikura.worker.reports import LOADED, READY, listen
 
 log = logging.getLogger(__name__)
 
 #: Safe path (-P): a folder named `core` or `worker` where the user happens to stand is not ours.
-COMMAND = (sys.executable, "-P", "-m", "worker.child")
+COMMAND = (sys.executable, "-P", "-m", "fumikura.worker.child")
 
 #: From the order to end until a child is killed.
 GRACE_S = 10.0
@@ -50,7 +50,7 @@ class Child:
         start_at_s: monotonic time before which no process is started.
         n_failures: ends in a row before the process was ready for pages, so that none can be blamed.
         exit_code: of the last process that ended.
-        said: the states that the last process reached, see `worker.reports`.
+        said: the states that the last process reached, see `fumikura.worker.reports`.
         reports: the thread that listens to it.
     """
 

@@ -12,12 +12,12 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import islice
 
-from core.archive import read_member
-from core.errors import PageError
-from core.images import decode
-from core.member import Limits
-from core.page import PageImage
-from core.store.leases import Claim
+from fumikura.core.archives.images import decode
+from fumikura.core.archives.listing import read_member
+from fumikura.core.errors import PageError
+from fumikura.core.limits import Limits
+from fumikura.core.page import PageImage
+from fumikura.core.store.leases import Claim
 
 _LARGE = threading.Lock()
 _LARGE_BYTES = 32 << 20

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import psutil
 
-from core.errors import UsageError
-from core.settings import Settings
+from fumikura.core.errors import UsageError
+from fumikura.core.settings import Settings
 
 #: Libraries that each start as many threads as there are cores, in every process.
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS")

@@ -14,16 +14,16 @@ from dataclasses import dataclass
 
 from celery import Celery
 
-from core.errors import BrokerError
-from core.pauses import LONGEST_PAUSE_S
-from core.recipe import Recipe
-from core.settings import Settings
-from core.store.feeding import announce, take_turn
-from core.store.leases import leaseholders, return_expired, return_leases
-from core.store.session import Engine
-from worker.app import make_app, n_waiting, reached, send
-from worker.host import is_dead
-from worker.patience import Stopped, patiently
+from fumikura.core.errors import BrokerError
+from fumikura.core.pauses import LONGEST_PAUSE_S
+from fumikura.core.recognition.recipe import Recipe
+from fumikura.core.settings import Settings
+from fumikura.core.store.feeding import announce, take_turn
+from fumikura.core.store.leases import leaseholders, return_expired, return_leases
+from fumikura.core.store.session import Engine
+from fumikura.worker.app import make_app, n_waiting, reached, send
+from fumikura.worker.identity import is_dead
+from fumikura.worker.waiting import Stopped, patiently
 
 log = logging.getLogger(__name__)
 

@@ -8,14 +8,14 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
-from core.errors import BrokerError, DatabaseError
-from core.settings import Settings
-from core.store.feeding import count_readings
-from core.store.leases import leaseholders
-from core.store.tables import Status
-from worker.app import n_waiting, reached
-from worker.feeder import Feed
-from worker.metrics import COUNTED, Metrics
+from fumikura.core.errors import BrokerError, DatabaseError
+from fumikura.core.settings import Settings
+from fumikura.core.store.feeding import count_readings
+from fumikura.core.store.leases import leaseholders
+from fumikura.core.store.tables import Status
+from fumikura.worker.app import n_waiting, reached
+from fumikura.worker.feeder import Feed
+from fumikura.worker.prometheus import COUNTED, Metrics
 
 log = logging.getLogger(__name__)
 

@@ -10,19 +10,19 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 
-from core.errors import UsageError
-from core.recipe import Recipe
-from core.settings import Settings
-from core.store.queries import RunSummary, run_summary
-from core.store.session import Engine, describe, open_database, write_transaction
-from worker.app import check_broker, make_app
-from worker.children import COMMAND, Children
-from worker.feeder import Feed, keep_feeding
-from worker.folder import folder_url
-from worker.metrics import Metrics
-from worker.patience import Stopped, patiently
-from worker.private import private_folder
-from worker.serving import watched
+from fumikura.core.errors import UsageError
+from fumikura.core.recognition.recipe import Recipe
+from fumikura.core.settings import Settings
+from fumikura.core.store.queries import RunSummary, run_summary
+from fumikura.core.store.session import Engine, describe, open_database, write_transaction
+from fumikura.worker.app import check_broker, make_app
+from fumikura.worker.children import COMMAND, Children
+from fumikura.worker.feeder import Feed, keep_feeding
+from fumikura.worker.folder_broker import folder_url
+from fumikura.worker.private_folder import private_folder
+from fumikura.worker.prometheus import Metrics
+from fumikura.worker.serving import watched
+from fumikura.worker.waiting import Stopped, patiently
 
 log = logging.getLogger(__name__)
 

@@ -13,10 +13,10 @@ from typing import Any
 
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
-from core.errors import UsageError
-from worker.feeder import Feed
-from worker.health import Pulse, stall_limit_s, watch_health
-from worker.metrics import Metrics
+from fumikura.core.errors import UsageError
+from fumikura.worker.feeder import Feed
+from fumikura.worker.health import Pulse, stall_limit_s, watch_health
+from fumikura.worker.prometheus import Metrics
 
 Answer = tuple[HTTPStatus, str, bytes]
 

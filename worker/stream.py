@@ -16,13 +16,13 @@ from functools import partial
 from itertools import islice
 from typing import Protocol, TypeVar
 
-from core.errors import PageError
-from core.memory import is_out_of_memory
-from core.metrics import score
-from core.page import PageImage, Reading
-from core.recipe import Recipe
-from core.settings import Settings
-from core.store.leases import (
+from fumikura.core.errors import PageError
+from fumikura.core.page import PageImage, Reading
+from fumikura.core.recognition.memory import is_out_of_memory
+from fumikura.core.recognition.recipe import Recipe
+from fumikura.core.scoring.metrics import score
+from fumikura.core.settings import Settings
+from fumikura.core.store.leases import (
     Claim,
     claim,
     hand_back,
@@ -31,11 +31,11 @@ from core.store.leases import (
     save_failure,
     save_reading,
 )
-from core.store.session import Engine
-from worker.decoding import DecodedPage, ahead, decode_page
-from worker.emergency import end_if_device_broke, time_limit
-from worker.patience import OUTAGES, Stopped, one_line, patiently
-from worker.reports import Reports
+from fumikura.core.store.session import Engine
+from fumikura.worker.decoding import DecodedPage, ahead, decode_page
+from fumikura.worker.emergency import end_if_device_broke, time_limit
+from fumikura.worker.reports import Reports
+from fumikura.worker.waiting import OUTAGES, Stopped, one_line, patiently
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ _OUT_OF_MEMORY = "reading the page takes more memory than there is; make the ima
 
 
 class Reader(Protocol):
-    """What a worker asks of `core.reader.PageReader`."""
+    """What a worker asks of `fumikura.core.recognition.reader.PageReader`."""
 
     @property
     def recipe(self) -> Recipe: ...

@@ -7,9 +7,9 @@ import logging
 from celery import Celery
 from celery.exceptions import Reject
 
-from worker.app import READ_CHUNK
-from worker.patience import Stopped
-from worker.stream import Stream
+from fumikura.worker.app import READ_CHUNK
+from fumikura.worker.stream import Stream
+from fumikura.worker.waiting import Stopped
 
 log = logging.getLogger(__name__)
 

@@ -10,12 +10,12 @@ from collections.abc import Callable
 
 from celery import Celery
 
-from core.errors import BrokerError, DatabaseError
-from core.settings import Settings
-from core.store.leases import GRACE_S, renew
-from core.store.session import Engine
-from worker.app import n_waiting, reached
-from worker.stream import Stream
+from fumikura.core.errors import BrokerError, DatabaseError
+from fumikura.core.settings import Settings
+from fumikura.core.store.leases import GRACE_S, renew
+from fumikura.core.store.session import Engine
+from fumikura.worker.app import n_waiting, reached
+from fumikura.worker.stream import Stream
 
 log = logging.getLogger(__name__)
 

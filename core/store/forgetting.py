@@ -12,12 +12,12 @@ from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, Engine, and_, delete, exists, func, not_, or_, select
 
-from core.errors import FumikuraError
-from core.store import tables
-from core.store.leases import change_readings
-from core.store.relations import asked_by, check_run, is_asked_for
-from core.store.session import now, read_transaction, write_transaction
-from core.store.tables import Status
+from fumikura.core.errors import FumikuraError
+from fumikura.core.store import tables
+from fumikura.core.store.leases import change_readings
+from fumikura.core.store.relations import asked_by, check_run, is_asked_for
+from fumikura.core.store.session import now, read_transaction, write_transaction
+from fumikura.core.store.tables import Status
 
 #: Readings in one transaction; each brings some hundred characters along.
 READINGS_PER_TRANSACTION = 200

@@ -24,14 +24,14 @@ from sqlalchemy import (
     update,
 )
 
-from core.page import Reading, Scores, Truth
-from core.store import tables
-from core.store.bulk import insert_rows
-from core.store.relations import is_asked_for, newest_run, newest_source
-from core.store.rows import character_rows, mask_to_png, row_to_truth, storable
-from core.store.scores import replace_scores
-from core.store.session import brief_transaction, moment, now, read_transaction, try_alone, upsert
-from core.store.tables import Status
+from fumikura.core.page import Reading, Scores, Truth
+from fumikura.core.store import tables
+from fumikura.core.store.bulk import insert_rows
+from fumikura.core.store.relations import is_asked_for, newest_run, newest_source
+from fumikura.core.store.rows import character_rows, mask_to_png, row_to_truth, storable
+from fumikura.core.store.scores import replace_scores
+from fumikura.core.store.session import brief_transaction, moment, now, read_transaction, try_alone, upsert
+from fumikura.core.store.tables import Status
 
 #: If nobody returned expired leases for so long, there was an outage: the database or
 #: all workers were gone, and leases ran out though their pages harmed nobody.

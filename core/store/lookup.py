@@ -9,14 +9,14 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, Float, Select, cast, func, select
 
-from core.errors import FumikuraError
-from core.page import Character, Scores, Truth
-from core.store import tables
-from core.store.relations import check_run, newest_source, shown_reading
-from core.store.rows import row_to_character, row_to_scores, row_to_truth
-from core.store.search import match_phrase
-from core.store.session import read_transaction
-from core.store.tables import Status
+from fumikura.core.errors import FumikuraError
+from fumikura.core.page import Character, Scores, Truth
+from fumikura.core.store import tables
+from fumikura.core.store.relations import check_run, newest_source, shown_reading
+from fumikura.core.store.rows import row_to_character, row_to_scores, row_to_truth
+from fumikura.core.store.search import match_phrase
+from fumikura.core.store.session import read_transaction
+from fumikura.core.store.tables import Status
 
 #: Digits of a digest that name a page; fewer might be meant as its name.
 _SHORTEST_PREFIX = 6

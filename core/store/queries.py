@@ -9,11 +9,11 @@ from datetime import datetime
 
 from sqlalchemy import ColumnElement, Connection, Engine, and_, case, func, not_, or_, select, update
 
-from core.page import Scores
-from core.store import tables
-from core.store.leases import change_readings, queue_again
-from core.store.lookup import find_page_id
-from core.store.relations import (
+from fumikura.core.page import Scores
+from fumikura.core.store import tables
+from fumikura.core.store.leases import change_readings, queue_again
+from fumikura.core.store.lookup import find_page_id
+from fumikura.core.store.relations import (
     asked_by,
     check_run,
     is_asked_for,
@@ -21,9 +21,9 @@ from core.store.relations import (
     no_run,
     readings_of_runs,
 )
-from core.store.rows import row_to_scores
-from core.store.session import now, read_transaction, write_transaction
-from core.store.tables import Status
+from fumikura.core.store.rows import row_to_scores
+from fumikura.core.store.session import now, read_transaction, write_transaction
+from fumikura.core.store.tables import Status
 
 _FAILED = (Status.FAILED, Status.QUARANTINED)
 

@@ -16,8 +16,8 @@ from sqlalchemy import (
     tuple_,
 )
 
-from core.errors import FumikuraError
-from core.store.tables import Status, page, page_source, reading, recipe, run, run_page
+from fumikura.core.errors import FumikuraError
+from fumikura.core.store.tables import Status, page, page_source, reading, recipe, run, run_page
 
 #: Each run with the readings that it asks for, and once without if it asks for none.
 readings_of_runs = run.outerjoin(run_page).outerjoin(

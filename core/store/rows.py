@@ -10,8 +10,8 @@ from dataclasses import fields
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-from core.page import Box, Character, LabelledBox, Scores, Truth
-from core.store.bulk import to_json
+from fumikura.core.page import Box, Character, LabelledBox, Scores, Truth
+from fumikura.core.store.bulk import to_json
 
 if TYPE_CHECKING:
     import numpy as np

@@ -6,12 +6,12 @@ from dataclasses import asdict
 
 from sqlalchemy import Connection, Engine, delete, insert, or_, select
 
-from core.page import Reading, Scores, Truth
-from core.store import tables
-from core.store.relations import readings_of_runs
-from core.store.rows import png_to_mask, row_to_character, row_to_truth, truth_digest
-from core.store.session import read_transaction, write_transaction
-from core.store.tables import Status
+from fumikura.core.page import Reading, Scores, Truth
+from fumikura.core.store import tables
+from fumikura.core.store.relations import readings_of_runs
+from fumikura.core.store.rows import png_to_mask, row_to_character, row_to_truth, truth_digest
+from fumikura.core.store.session import read_transaction, write_transaction
+from fumikura.core.store.tables import Status
 
 
 def unscored(engine: Engine, run_id: int) -> list[int]:

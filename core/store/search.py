@@ -13,13 +13,13 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, FromClause, Row, RowMapping, Subquery, and_, or_, select
 
-from core.errors import FumikuraError
-from core.folding import fold
-from core.page import Box
-from core.store import tables
-from core.store.relations import check_run, is_newest_done, newest_source
-from core.store.session import read_transaction
-from core.vocabulary import clean_text
+from fumikura.core.errors import FumikuraError
+from fumikura.core.folding import fold
+from fumikura.core.page import Box
+from fumikura.core.store import tables
+from fumikura.core.store.relations import check_run, is_newest_done, newest_source
+from fumikura.core.store.session import read_transaction
+from fumikura.core.vocabulary import clean_text
 
 #: Characters shown before and after a hit.
 N_CONTEXT = 10

@@ -31,11 +31,11 @@ from sqlalchemy import (
     select,
 )
 
-from core.errors import DatabaseError
-from core.host import machine
-from core.store import tables
-from core.store.bulk import send_copies, to_json
-from core.store.tables import SCHEMA_REVISION
+from fumikura.core.errors import DatabaseError
+from fumikura.core.host import machine
+from fumikura.core.store import tables
+from fumikura.core.store.bulk import send_copies, to_json
+from fumikura.core.store.tables import SCHEMA_REVISION
 
 __all__ = [
     "Engine",
@@ -140,7 +140,7 @@ def upgrade(url: str) -> None:
     from alembic.config import Config
     from alembic.util import CommandError
 
-    import migrations
+    from fumikura import migrations
 
     config = Config()
     # ConfigParser reads a % as the start of a reference.

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from sqlalchemy import Engine, func, select
 
-from core.store import tables
-from core.store.relations import asked_by, newest_source
-from core.store.session import read_transaction
-from core.store.tables import Status
+from fumikura.core.store import tables
+from fumikura.core.store.relations import asked_by, newest_source
+from fumikura.core.store.session import read_transaction
+from fumikura.core.store.tables import Status
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,16 +11,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from core.errors import CheckpointError, UsageError
-from core.models.architectures import CLASSIFIERS, ClassifierConfig, build, name_of
-from core.models.checkpoint import load_any_classifier, save_classifier
-from core.models.loaded import resized, with_channels
-from core.training.augment import grid_of, moved, worn
-from core.training.config import keep_config
-from core.training.datasets import CharacterSet, load_character_set
-from core.training.loop import Progress
-from core.training.prepared import Lessons, Task, learn
-from core.training.start import begin_with
+from fumikura.core.errors import CheckpointError, UsageError
+from fumikura.core.recognition.models.architectures import CLASSIFIERS, ClassifierConfig, build, name_of
+from fumikura.core.recognition.models.checkpoint import load_any_classifier, save_classifier
+from fumikura.core.recognition.models.loaded import resized, with_channels
+from fumikura.core.training.config import keep_config
+from fumikura.core.training.datasets.augment import grid_of, moved, worn
+from fumikura.core.training.datasets.loading import CharacterSet, load_character_set
+from fumikura.core.training.lessons import Lessons, Task, learn
+from fumikura.core.training.loop import Progress
+from fumikura.core.training.starting_weights import begin_with
 
 _AT_ONCE = 512
 

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from core.folding import fold
-from core.models.checkpoint import save_classifier
-from core.models.glyph_net import GlyphNet, GlyphNetConfig
-from core.training.config import digest_of, file_digest, keep_config
-from core.training.crop_bank import (
+from fumikura.core.folding import fold
+from fumikura.core.recognition.models.checkpoint import save_classifier
+from fumikura.core.recognition.models.glyph_net import GlyphNet, GlyphNetConfig
+from fumikura.core.training.config import digest_of, file_digest, keep_config
+from fumikura.core.training.datasets.crop_bank import (
     CropBank,
     bank_of_characters,
     bank_of_crops,
@@ -23,13 +23,13 @@ from core.training.crop_bank import (
     drawable,
     joined,
 )
-from core.training.datasets import CharacterSet
-from core.training.distort import FOR_CROPS, FOR_CUT_OUT, FOR_GLYPHS, Strength, distort
-from core.training.glyphs import GlyphFont
-from core.training.loop import Precision, Progress, Run, fit
-from core.training.pages import TrainingPage
-from core.training.start import begin_with, keep_part
-from core.vocabulary import Vocabulary, clean_text, commonest_labels
+from fumikura.core.training.datasets.distort import FOR_CROPS, FOR_CUT_OUT, FOR_GLYPHS, Strength, distort
+from fumikura.core.training.datasets.loading import CharacterSet
+from fumikura.core.training.datasets.training_pages import TrainingPage
+from fumikura.core.training.drawing.glyphs import GlyphFont
+from fumikura.core.training.loop import Precision, Progress, Run, fit
+from fumikura.core.training.starting_weights import begin_with, keep_part
+from fumikura.core.vocabulary import Vocabulary, clean_text, commonest_labels
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from core.errors import CheckpointError
+from fumikura.core.errors import CheckpointError
 
 #: May differ when a training is gone on with, perhaps on another machine.
 _MAY_CHANGE = {"device", "precision"}

@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-from core.calibration import Sureness, calibration_error, reliability
-from core.errors import DataSetError
-from core.folding import fold
-from core.models.inference import CROPS_AT_ONCE, likeliest
-from core.models.loaded import LoadedClassifier
-from core.training.datasets import CharacterSet
-from core.training.plots import draw_confusion, draw_reliability
-from core.training.sheets import N_MISREAD, N_RIGHT, ConfusedPair, draw_confused_pairs, draw_samples
+from fumikura.core.errors import DataSetError
+from fumikura.core.folding import fold
+from fumikura.core.recognition.models.inference import CROPS_AT_ONCE, likeliest
+from fumikura.core.recognition.models.loaded import LoadedClassifier
+from fumikura.core.scoring.calibration import Sureness, calibration_error, reliability
+from fumikura.core.training.datasets.loading import CharacterSet
+from fumikura.core.training.plots import draw_confusion, draw_reliability
+from fumikura.core.training.sheets import N_MISREAD, N_RIGHT, ConfusedPair, draw_confused_pairs, draw_samples
 
 _N_BEST = 5
 _N_SAMPLES = 100

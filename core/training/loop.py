@@ -14,9 +14,9 @@ from typing import Any, Literal, Protocol
 import torch
 from torch import Tensor, nn
 
-from core.errors import CheckpointError
-from core.models.inference import is_bf16_fast
-from core.training.course import Course
+from fumikura.core.errors import CheckpointError
+from fumikura.core.recognition.models.inference import is_bf16_fast
+from fumikura.core.training.course import Course
 
 #: Told the steps done, the steps in all, and the mean of each loss.
 Progress = Callable[[int, int, dict[str, float]], None]

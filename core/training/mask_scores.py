@@ -6,12 +6,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from core.errors import DataSetError
-from core.metrics import count_pixels, pool
-from core.models.inference import Batches
-from core.models.loaded import LoadedSegmenter
-from core.page import Scores
-from core.training.datasets import PatchSet
+from fumikura.core.errors import DataSetError
+from fumikura.core.page import Scores
+from fumikura.core.recognition.models.inference import Batches
+from fumikura.core.recognition.models.loaded import LoadedSegmenter
+from fumikura.core.scoring.metrics import count_pixels, pool
+from fumikura.core.training.datasets.loading import PatchSet
 
 _PATCHES_AT_ONCE = 64
 

@@ -12,19 +12,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from core import crops, patches
-from core.archive import DEFAULT_LIMITS
-from core.comparison import KnownPage, load_page, misfit
-from core.errors import PageError
-from core.folding import fold
-from core.member import Limits
-from core.models.inference import Classifier, Segmenter
-from core.order import reading_order
-from core.page import Box, LabelledBox, PageImage
-from core.recipe import Parameters
-from core.training.alignment import Floats, Found, pair
-from core.training.ink import drawn_to_ink, ink_of
-from core.vocabulary import Vocabulary, clean_text
+from fumikura.core.archives.listing import DEFAULT_LIMITS
+from fumikura.core.errors import PageError
+from fumikura.core.folding import fold
+from fumikura.core.limits import Limits
+from fumikura.core.page import Box, LabelledBox, PageImage
+from fumikura.core.recognition import crops, patches
+from fumikura.core.recognition.models.inference import Classifier, Segmenter
+from fumikura.core.recognition.order import reading_order
+from fumikura.core.recognition.recipe import Parameters
+from fumikura.core.scoring.comparison import KnownPage, load_page, misfit
+from fumikura.core.training.alignment import Floats, Found, pair
+from fumikura.core.training.datasets.ink import drawn_to_ink, ink_of
+from fumikura.core.vocabulary import Vocabulary, clean_text
 
 #: Peaks so low are looked at, since the text will say which of them are characters.
 PEAK_THRESHOLD = 0.08

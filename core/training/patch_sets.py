@@ -11,18 +11,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from core.errors import UsageError
-from core.models.architectures import SegmenterConfig, build
-from core.models.checkpoint import save_segmenter
-from core.models.encoder_decoder import EncoderDecoderConfig
-from core.models.unet import UNetConfig
-from core.training.augment import grid_of, moved
-from core.training.config import keep_config
-from core.training.datasets import PatchSet, load_patch_set
-from core.training.loop import Progress
-from core.training.prepared import Lessons, Task, learn
-from core.training.segmenter import SHIPPED
-from core.training.start import begin_with
+from fumikura.core.errors import UsageError
+from fumikura.core.recognition.models.architectures import SegmenterConfig, build
+from fumikura.core.recognition.models.checkpoint import save_segmenter
+from fumikura.core.recognition.models.encoder_decoder import EncoderDecoderConfig
+from fumikura.core.recognition.models.unet import UNetConfig
+from fumikura.core.training.config import keep_config
+from fumikura.core.training.datasets.augment import grid_of, moved
+from fumikura.core.training.datasets.loading import PatchSet, load_patch_set
+from fumikura.core.training.lessons import Lessons, Task, learn
+from fumikura.core.training.loop import Progress
+from fumikura.core.training.segmenter import SHIPPED
+from fumikura.core.training.starting_weights import begin_with
 
 #: By the names of `--model`: the first report's two, and the one that ships, for a mask alone.
 MODELS: dict[str, SegmenterConfig] = {

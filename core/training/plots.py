@@ -17,8 +17,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from core.calibration import Bin
-from core.drawing import drawable, font_path
+from fumikura.core.overlay import drawable, font_path
+from fumikura.core.scoring.calibration import Bin
 
 RIGHT, WRONG, INK, PALE = "#00783c", "#c8321e", "#333333", "#d9d9d9"
 

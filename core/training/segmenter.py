@@ -12,11 +12,11 @@ from torch import Tensor
 from torch.nn import functional
 from torch.utils.data import DataLoader
 
-from core.models.checkpoint import load_segmenter, save_segmenter
-from core.models.unet import UNet, UNetConfig
-from core.training.config import digest_of, file_digest, keep_config
-from core.training.loop import Precision, Progress, Run, fit
-from core.training.pages import VARIED, RandomPatches, TrainingPage, Variety
+from fumikura.core.recognition.models.checkpoint import load_segmenter, save_segmenter
+from fumikura.core.recognition.models.unet import UNet, UNetConfig
+from fumikura.core.training.config import digest_of, file_digest, keep_config
+from fumikura.core.training.datasets.training_pages import VARIED, RandomPatches, TrainingPage, Variety
+from fumikura.core.training.loop import Precision, Progress, Run, fit
 
 #: The network that ships.
 SHIPPED = UNetConfig(

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from core.training.plots import PALE, RIGHT, WRONG, picture, shown
+from fumikura.core.training.plots import PALE, RIGHT, WRONG, picture, shown
 
 #: Images in a row of confusions: misread ones, and rightly read ones of either label.
 N_MISREAD, N_RIGHT = 6, 3

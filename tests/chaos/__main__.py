@@ -16,7 +16,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from core.settings import Settings
+from fumikura.core.settings import Settings
 from tests.chaos.storm import ALL_BLOWS, Outcome, Plan, run_storm
 from tests.handmade import write_weights
 

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import psutil
 
-from core.errors import DatabaseError
-from core.page import PageReference
-from core.recipe import Recipe
-from core.settings import Settings
-from core.store.pages import add_pages, add_run
-from core.store.queries import RunSummary, run_summary
-from core.store.session import Engine, open_database, upgrade
+from fumikura.core.errors import DatabaseError
+from fumikura.core.page import PageReference
+from fumikura.core.recognition.recipe import Recipe
+from fumikura.core.settings import Settings
+from fumikura.core.store.pages import add_pages, add_run
+from fumikura.core.store.queries import RunSummary, run_summary
+from fumikura.core.store.session import Engine, open_database, upgrade
 from tests.chaos.worker import recipe_for
 from tests.rabbitmq import running_rabbitmq
 from tests.servers import Server, running_postgres, running_redis

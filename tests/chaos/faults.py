@@ -12,13 +12,13 @@ from dataclasses import dataclass
 import psutil
 from sqlalchemy import func, select
 
-from core.errors import DatabaseError
-from core.store import tables
-from core.store.session import Engine, read_transaction
-from core.store.tables import Status
+from fumikura.core.errors import DatabaseError
+from fumikura.core.store import tables
+from fumikura.core.store.session import Engine, read_transaction
+from fumikura.core.store.tables import Status
+from fumikura.worker.app import make_app, reached, send
+from fumikura.worker.identity import worker_name
 from tests.chaos.cluster import Cluster
-from worker.app import make_app, reached, send
-from worker.host import worker_name
 
 #: How long a server stays away.
 AWAY_S = (1.0, 5.0)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import logging
 import threading
 
-from cli.interruption import stopped_by_signals
-from core.settings import read_settings
+from fumikura.cli.interruption import stopped_by_signals
+from fumikura.core.settings import read_settings
+from fumikura.worker.identity import worker_name
+from fumikura.worker.launcher import work
+from fumikura.worker.logs import use_format
 from tests.chaos.worker import COMMAND, recipe_for
-from worker.host import worker_name
-from worker.launcher import work
-from worker.logs import use_format
 
 
 def main() -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from core.page import PageReference
+from fumikura.core.page import PageReference
 from tests.chaos.worker import POISONS
 from tests.handmade import page_png
 

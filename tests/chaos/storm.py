@@ -13,20 +13,20 @@ from pathlib import Path
 
 from sqlalchemy import func, select
 
-from core.errors import DatabaseError
-from core.page import PageReference
-from core.recipe import Recipe
-from core.settings import Settings
-from core.store import tables
-from core.store.pages import add_pages, add_run
-from core.store.queries import failures
-from core.store.session import Engine, open_database, read_transaction
+from fumikura.core.errors import DatabaseError
+from fumikura.core.page import PageReference
+from fumikura.core.recognition.recipe import Recipe
+from fumikura.core.settings import Settings
+from fumikura.core.store import tables
+from fumikura.core.store.pages import add_pages, add_run
+from fumikura.core.store.queries import failures
+from fumikura.core.store.session import Engine, open_database, read_transaction
+from fumikura.worker.launcher import run_locally
 from tests.chaos import faults
 from tests.chaos.cluster import Cluster, running_cluster
 from tests.chaos.faults import Fault
 from tests.chaos.pages import Book, draw_book
 from tests.chaos.worker import COMMAND, recipe_for
-from worker.launcher import run_locally
 
 LOOK_S = 0.2
 

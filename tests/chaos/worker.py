@@ -17,11 +17,11 @@ from pathlib import Path
 
 import numpy as np
 
-from core.page import Box, Character, PageImage, Reading
-from core.recipe import Parameters, Recipe, recipe_of
-from core.settings import Settings
-from worker import child
-from worker.stream import Reader
+from fumikura.core.page import Box, Character, PageImage, Reading
+from fumikura.core.recognition.recipe import Parameters, Recipe, recipe_of
+from fumikura.core.settings import Settings
+from fumikura.worker import child
+from fumikura.worker.stream import Reader
 
 COMMAND = (sys.executable, "-m", "tests.chaos.worker")
 
@@ -85,7 +85,7 @@ def load_reader(settings: Settings, device: str) -> PoisonedReader:
         import torch  # noqa: F401  # it resizes pages; loading it must not count as a page's time
 
         return PoisonedReader(QuickReader())
-    from core.reader import load_reader as load_real_reader
+    from fumikura.core.recognition.reader import load_reader as load_real_reader
 
     return PoisonedReader(load_real_reader(settings, device))
 

@@ -1,0 +1,29 @@
+"""Opening the database for commands that only make sense where pages were read before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fumikura.core.errors import DatabaseError
+from fumikura.core.settings import Settings
+from fumikura.core.store.session import Engine, connect, open_database
+
+
+def open_existing(settings: Settings) -> Engine:
+    """The database, which must be there: asking in the wrong folder must not leave an empty file.
+
+    Raises:
+        DatabaseError: there is none, it is unreachable, or of another version.
+    """
+    if (path := missing_file(settings)) is not None:
+        raise DatabaseError(
+            f"there is no database {path}; name it with --db, or read something first with `fumikura run`"
+        )
+    return open_database(settings.database_url)
+
+
+def missing_file(settings: Settings) -> Path | None:
+    """The SQLite file that the settings name, if it is still to be made."""
+    url = connect(settings.database_url).url
+    path = Path(url.database or "")
+    return path if url.get_backend_name() == "sqlite" and not path.exists() else None

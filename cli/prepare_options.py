@@ -1,0 +1,102 @@
+"""What every `fumikura prepare` command is asked for, and what it prints."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from fumikura.cli import options
+from fumikura.cli.numbers import FiniteRange
+from fumikura.cli.output import console_for, make_table, print_json, print_tables, say
+
+Function = Callable[..., Any]
+Item = TypeVar("Item")
+
+#: A manifest's counts, and how they are called in the table.
+_COLUMNS = {
+    "n_books": "books",
+    "n_pages": "pages",
+    "n_patches": "patches",
+    "n_dropped": "dropped",
+    "n_classes": "classes",
+    "n_images": "images",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What all data sets are asked for: where they go, which books are for testing."""
+
+    out: Path
+    test_books: tuple[str, ...]
+    test_share: float
+    seed: int
+    as_json: bool
+
+    def choose(self, books: Iterable[str]) -> frozenset[str]:
+        from fumikura.core.training.datasets.splits import choose_test_books
+
+        return choose_test_books(books, self.test_books, share=self.test_share, seed=self.seed)
+
+
+def planned(function: Function) -> Function:
+    """Add the options that become the command's `plan`."""
+
+    @functools.wraps(function)
+    def call(**given: Any) -> Any:
+        plan = Plan(**{name: given.pop(name) for name in Plan.__slots__})
+        return function(plan=plan, **given)
+
+    for option in (
+        options.as_json,
+        click.option(
+            "--out",
+            type=click.Path(path_type=Path, file_okay=False),
+            required=True,
+            metavar="FOLDER",
+            help="Where the data set goes: a folder that is new or empty.",
+        ),
+        click.option("--seed", default=1, show_default=True, help="Same seed, same data set."),
+        click.option(
+            "--test-share",
+            type=FiniteRange(0, 1),
+            default=0.2,
+            show_default=True,
+            metavar="X",
+            help="Share of the books to test on, where none is named.",
+        ),
+        click.option(
+            "--test-book", "test_books", multiple=True, metavar="NAME", help="A book to test on. Repeatable."
+        ),
+    ):
+        call = option(call)
+    return call
+
+
+def tracked(items: Sequence[Item]) -> Iterable[Item]:
+    """The items, and a bar on stderr."""
+    from rich.progress import track
+
+    return track(items, description="preparing", console=console_for(sys.stderr), transient=True)
+
+
+def report(manifest: dict[str, Any], plan: Plan) -> None:
+    """Print the counts of the splits."""
+    splits = {
+        split: {name: manifest[split][name] for name in _COLUMNS if name in manifest[split]}
+        for split in ("train", "test")
+    }
+    if plan.as_json:
+        print_json({"out": str(plan.out), "kind": manifest["kind"], **splits})
+        return
+    names = splits["train"]
+    rows = [(split, *counts.values()) for split, counts in splits.items()]
+    columns = ("split", *(_COLUMNS[name] for name in names))
+    print_tables(make_table(*columns, rows=rows, numbers=range(1, len(columns))))
+    say(f"written to {plan.out}")

@@ -1,0 +1,96 @@
+"""A file in an archive, what every kind of archive can do, and what none may claim."""
+
+from __future__ import annotations
+
+import hashlib
+import lzma
+import struct
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+from typing import IO, Protocol
+
+#: What reading damaged zip and tar files raises, found by feeding them damaged files.
+DAMAGES = (
+    OSError,
+    EOFError,
+    NotImplementedError,
+    ValueError,
+    lzma.LZMAError,
+    struct.error,
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+_LONGEST_NAME_BYTES = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A file in an archive.
+
+    Attributes:
+        name: path inside the archive, with forward slashes; always text that a database takes.
+        open: gives its content, until the next member is asked for; None if there is none to be had.
+        problem: why there is none, as the end of a sentence; None also where the content is another member's.
+    """
+
+    name: str
+    size_bytes: int
+    open: Callable[[], IO[bytes]] | None
+    problem: str | None = None
+
+
+class Packed(Protocol):
+    """A zip or tar file, wherever it lies; equal as long as it is the same and unchanged."""
+
+    @property
+    def size_bytes(self) -> int: ...
+
+    def open(self) -> IO[bytes]:
+        """Its content, seekable."""
+        ...
+
+
+class Container(Protocol):
+    """An archive that is open. Any thread may read from it."""
+
+    def members(self) -> Iterator[Member]:
+        """All that can be listed; then, if that is not all, an error from DAMAGES or an ArchiveError."""
+        ...
+
+    def read(self, name: str) -> bytes:
+        """The bytes of a member.
+
+        Raises:
+            KeyError: there is none of this name.
+            PageError: it has a problem.
+        """
+        ...
+
+
+def shown_name(name: str) -> str:
+    """A file's name as text: bytes that are no UTF-8 are Shift JIS, or else marks of replacement."""
+    text = name.replace("\0", "\N{REPLACEMENT CHARACTER}")
+    try:
+        raw = text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        return text.encode("utf-8", "replace").decode()
+    for encoding in ("utf-8", "cp932"):
+        with suppress(UnicodeDecodeError):
+            return raw.decode(encoding)
+    return raw.decode("utf-8", "replace")
+
+
+def packed_name(name: str) -> str:
+    """`shown_name` of a file in a zip or tar, where names may have any length; a database indexes no such."""
+    shown = shown_name(name)
+    if len(shown.encode()) <= _LONGEST_NAME_BYTES:
+        return shown
+    digest = hashlib.sha256(shown.encode()).hexdigest()[:16]
+    return f"{shown[:100]}…{digest}{PurePosixPath(shown).suffix[:10]}"

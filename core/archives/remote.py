@@ -1,0 +1,230 @@
+"""Folders, images, zip and tar files that lie behind a URL: listed and read as those on a disk are.
+
+Nothing is copied to this machine's disk. An image is fetched whole, of a zip or tar only the pieces
+that are asked for. A server that does not answer is asked again for a while.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from glob import has_magic
+from html.parser import HTMLParser
+from http import HTTPStatus
+from typing import IO, Any
+from urllib.parse import unquote, urljoin
+
+from fumikura.core.archives.member import Member
+from fumikura.core.archives.outages import patiently
+from fumikura.core.archives.urls import Url, file_system, parse_url
+from fumikura.core.errors import ArchiveError
+from fumikura.core.limits import Limits
+
+_BLOCK_BYTES = 4 << 20
+_BLOCKS_KEPT = 8
+_PIECE_BYTES = 1 << 20
+
+
+class RemoteFolder:
+    """All below a URL; of a web server, the files that its index page names."""
+
+    def __init__(self, url: Url, limits: Limits) -> None:
+        self._url = url
+        self._limits = limits
+
+    def members(self) -> Iterator[Member]:
+        found = patiently(self._list, self._url, self._limits)
+        for name, size_bytes in sorted(found.items()):
+            yield self.member(name, size_bytes=size_bytes)
+
+    def member(self, name: str, *, size_bytes: int = 0) -> Member:
+        """A file by its name; its size is 0 where nobody has said it yet."""
+        if problem := self._limits.problem(size_bytes):
+            return Member(name, size_bytes, None, problem)
+        return Member(name, size_bytes, partial(self._fetch, name))
+
+    def read(self, name: str) -> bytes:
+        return self._fetch(name).getvalue()
+
+    def _list(self) -> dict[str, int]:
+        if self._url.is_http:
+            # An index page names no sizes.
+            return dict.fromkeys(_links(_fetch(self._url, "", self._limits).getvalue(), f"{self._url}/"), 0)
+        files = file_system(self._url, self._limits)
+        root = files._strip_protocol(str(self._url)).rstrip("/") + "/"
+        found = {
+            path.removeprefix(root): int(info.get("size") or 0)
+            for path, info in files.find(root, detail=True).items()
+            if path.startswith(root)
+        }
+        return {name: size_bytes for name, size_bytes in found.items() if name and not name.endswith("/")}
+
+    def _fetch(self, name: str) -> io.BytesIO:
+        return patiently(lambda: _fetch(self._url, name, self._limits), self._url / name, self._limits)
+
+
+@dataclass(frozen=True, slots=True)
+class RemoteFile:
+    """A zip or tar file behind a URL.
+
+    Attributes:
+        version: what its server says of it; another text for other bytes.
+    """
+
+    url: Url
+    limits: Limits
+    size_bytes: int
+    version: str
+
+    def __str__(self) -> str:
+        return str(self.url)
+
+    def open(self) -> IO[bytes]:
+        return io.BufferedReader(_Blocks(self.size_bytes, self._fetch))
+
+    def _fetch(self, start: int, end: int) -> bytes:
+        return patiently(lambda: _fetch_part(self, start, end), self.url, self.limits)
+
+
+def remote_file(url: Url, limits: Limits) -> RemoteFile:
+    """A zip or tar file, of which nothing is fetched yet.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ArchiveError: it cannot be had.
+        StorageError: its server does not answer.
+    """
+    info = patiently(lambda: file_system(url, limits).info(str(url)), url, limits)
+    if info.get("size") is None:
+        raise ArchiveError(f"{url} comes without a size, which a zip or tar needs; copy it to this machine")
+    names = ("size", "ETag", "LastModified", "Last-Modified", "mtime", "created")
+    return RemoteFile(url, limits, int(info["size"]), str([info.get(name) for name in names]))
+
+
+def remote_image(url: Url, limits: Limits) -> Member:
+    """An image as a member of the folder that it lies in; raises what `remote_file` does."""
+    info = patiently(lambda: file_system(url, limits).info(str(url)), url, limits)
+    name = _shown(url.name) if url.is_http else url.name
+    return RemoteFolder(url.parent, limits).member(name, size_bytes=int(info.get("size") or 0))
+
+
+def matches(url: Url, limits: Limits) -> list[Url]:
+    """All that a URL with wildcards stands for, in a store that can tell; else the URL itself."""
+    if url.is_http or not has_magic(str(url)):
+        return [url]
+
+    def search() -> list[str]:
+        files = file_system(url, limits)
+        return [files.unstrip_protocol(path) for path in files.glob(str(url))]
+
+    return [parse_url(found) for found in patiently(search, url, limits)]
+
+
+def _shown(name: str) -> str:
+    """A name from a web address as people write it, where that still leads to the same place."""
+    decoded = unquote(name)
+    return name if set(decoded) & set("%?#/\N{REPLACEMENT CHARACTER}") else decoded
+
+
+def _fetch(url: Url, name: str, limits: Limits) -> io.BytesIO:
+    """A whole image, or of a web server with an empty name the index page."""
+    files = file_system(url, limits)
+    # From the web in one answer: with a size given, nobody asks for it first.
+    options = {"block_size": 0, "size": 1} if url.is_http else {"block_size": _BLOCK_BYTES}
+    data = io.BytesIO()
+    with files.open(f"{url}/{name}", "rb", **options) as file:
+        while piece := file.read(_PIECE_BYTES):
+            data.write(piece)
+            if data.tell() > limits.max_file_bytes:
+                raise ArchiveError(
+                    f"{url}/{name} has more than {limits.max_file_bytes:,} bytes;"
+                    " make it smaller, or raise FUMIKURA_MAX_FILE_BYTES"
+                )
+    data.seek(0)
+    return data
+
+
+def _fetch_part(file: RemoteFile, start: int, end: int) -> bytes:
+    files = file_system(file.url, file.limits)
+    if file.url.is_http:
+        data = _fetch_range(files, file.url, start, end)
+    else:
+        data = files.cat_file(str(file.url), start=start, end=end)
+    if len(data) < end - start:
+        raise EOFError
+    return bytes(data)
+
+
+def _fetch_range(files: Any, url: Url, start: int, end: int) -> bytes:
+    # Not by fsspec's `cat_file`, which takes as much as the server sends.
+    headers = {"Range": f"bytes={start}-{end - 1}", "Accept-Encoding": "identity"}
+    data = bytearray()
+    with files.open(str(url), "rb", block_size=0, size=1, headers=headers) as answer:
+        if answer.r.status != HTTPStatus.PARTIAL_CONTENT:
+            raise ArchiveError(
+                f"{url} comes whole or not at all, where a zip or tar is read in pieces;"
+                " unpack it there, or copy it to a place that all workers can read"
+            )
+        while len(data) < end - start and (piece := answer.read(end - start - len(data))):
+            data += piece
+    return bytes(data)
+
+
+class _Blocks(io.RawIOBase):
+    """A file that is fetched in blocks, of which the last used are kept: threads take turns in reading it."""
+
+    def __init__(self, size_bytes: int, fetch: Callable[[int, int], bytes]) -> None:
+        self._size_bytes = size_bytes
+        self._position = 0
+        self._block = lru_cache(_BLOCKS_KEPT)(
+            lambda number: fetch(number * _BLOCK_BYTES, min((number + 1) * _BLOCK_BYTES, size_bytes))
+        )
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        origin = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size_bytes}[whence]
+        if origin + offset < 0:
+            raise ValueError(f"no place {origin + offset} in a file")
+        self._position = origin + offset
+        return self._position
+
+    def tell(self) -> int:
+        return self._position
+
+    def readinto(self, buffer: Any, /) -> int:
+        if self._position >= self._size_bytes:
+            return 0
+        number, skipped = divmod(self._position, _BLOCK_BYTES)
+        data = self._block(number)[skipped : skipped + len(buffer)]
+        buffer[: len(data)] = data
+        self._position += len(data)
+        return len(data)
+
+
+class _Links(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.targets: list[str] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.targets += [value for name, value in attrs if tag == "a" and name == "href" and value]
+
+
+def _links(page: bytes, base: str) -> list[str]:
+    """The files right below a URL that its index page names."""
+    parser = _Links()
+    parser.feed(page.decode(errors="replace"))
+    targets = []
+    for target in parser.targets:
+        with suppress(ValueError):  # a link that is no URL leads to none of them
+            targets.append(urljoin(base, target))
+    names = [target.removeprefix(base) for target in targets if target.startswith(base)]
+    return [_shown(name) for name in names if name and not set(name) & set("/?#")]

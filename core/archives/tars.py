@@ -1,0 +1,247 @@
+"""Tar files: which files they hold, and the bytes of one, without a scan for each."""
+
+from __future__ import annotations
+
+import bz2
+import gzip
+import lzma
+import tarfile
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from functools import partial
+from typing import IO, Any, cast
+
+from fumikura.core.archives.member import DAMAGES, Member, Packed, packed_name
+from fumikura.core.errors import ArchiveError, PageError
+from fumikura.core.limits import Limits
+
+# Several threads ask for neighbouring pages, a little out of order.
+_KEPT_BYTES = 64 << 20
+_PIECE_BYTES = 32 << 10
+#: Of a name, or of a header that goes before a file; git writes 52 bytes of the latter.
+_LONGEST_HEADER = 64 << 10
+_HEADERS = (
+    *(tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE),
+    *(tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK),
+)
+_OPENERS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
+
+
+class _TarInfo(tarfile.TarInfo):
+    """Tells damage from the end, where `TarFile` takes a damaged header for the end of the file."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _TarInfo:
+        try:
+            info = super().frombuf(buf, encoding, errors)
+        except tarfile.HeaderError as error:
+            if buf and not buf.strip(b"\0"):
+                raise  # zeros mark the end
+            raise tarfile.ReadError(f"{error} before its end mark") from error
+        if info.type in _HEADERS and info.size > _LONGEST_HEADER:
+            raise tarfile.ReadError(f"a header of {info.size:,} bytes")  # it would be read at once
+        return info
+
+
+def open_tar(file: Packed, limits: Limits) -> Tar | CompressedTar:
+    with file.open() as opened:
+        start = opened.read(8)
+    for magic, opener in _OPENERS.items():
+        if start.startswith(magic):
+            return CompressedTar(file, limits, opener)
+    return Tar(file, limits)
+
+
+class Tar:
+    """A tar file that is not compressed: every member is one seek away."""
+
+    def __init__(self, file: Packed, limits: Limits) -> None:
+        self._limits = limits
+        self._lock = threading.Lock()
+        self._opened = file.open()
+        self._tar = tarfile.open(fileobj=self._opened, mode="r:", tarinfo=_TarInfo)  # noqa: SIM115
+        self._infos: dict[str, tarfile.TarInfo] = {}
+        self._damage: Exception | None = None
+        try:
+            for name, info in _infos(self._tar, file, limits):
+                self._infos.setdefault(name, info)
+        except (ArchiveError, *DAMAGES) as error:
+            self._damage = error  # what stands before it can be read
+
+    def __del__(self) -> None:
+        if hasattr(self, "_opened"):
+            self._opened.close()
+
+    def members(self) -> Iterator[Member]:
+        yield from _members(self._tar, iter(self._infos.items()), self._limits)
+        if self._damage is not None:
+            raise self._damage
+
+    def read(self, name: str) -> bytes:
+        with self._lock:
+            return _read_tar(self._tar, name, self._infos[name], self._limits)
+
+
+class CompressedTar:
+    """A compressed tar file, which can only be read from its start to its end.
+
+    It is read onward to the member asked for, and what passes by is kept for a while: whoever
+    reads about in order, from several threads, decompresses the file once.
+    """
+
+    def __init__(self, file: Packed, limits: Limits, opener: Any) -> None:
+        self._file = file
+        self._limits = limits
+        self._opener = opener
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[str, bytes] = OrderedDict()
+        self._passed: set[str] = set()
+        self._stream: _Stream | None = self._begun()
+
+    def __del__(self) -> None:
+        if hasattr(self, "_stream"):
+            self._drop_stream()
+
+    def _begun(self) -> _Stream:
+        return _Stream(self._file, self._opener, self._limits)
+
+    def _drop_stream(self) -> None:
+        self._passed.clear()
+        if self._stream is not None:
+            self._stream.close()
+            self._stream = None
+
+    def members(self) -> Iterator[Member]:
+        stream = self._begun()
+        try:
+            yield from _members(stream.tar, _infos(stream.tar, self._file, self._limits), self._limits)
+        finally:
+            stream.close()
+
+    def read(self, name: str) -> bytes:
+        with self._lock:
+            if name not in self._kept and not self._read_on_to(name):
+                self._drop_stream()
+                if not self._read_on_to(name):
+                    raise KeyError(name)
+            return self._kept[name]
+
+    def _read_on_to(self, name: str) -> bool:
+        if self._stream is None:
+            self._stream = self._begun()
+        try:
+            # Not `for info in`, which would begin again with the first member.
+            while (info := self._stream.tar.next()) is not None:
+                found = packed_name(info.name)
+                if found in self._passed:
+                    continue  # of two members of one name the first is listed
+                self._passed.add(found)
+                if found == name or (info.size <= _KEPT_BYTES and _problem(info, self._limits) is None):
+                    self._keep(found, _read_tar(self._stream.tar, found, info, self._limits))
+                if found == name:
+                    return True
+        except PageError:
+            raise  # nothing of that member was read
+        except BaseException:
+            self._drop_stream()  # it stands in the middle of a member, or behind what is damaged
+            raise
+        return False
+
+    def _keep(self, name: str, data: bytes) -> None:
+        self._kept[name] = data
+        while len(self._kept) > 1 and sum(map(len, self._kept.values())) > _KEPT_BYTES:
+            self._kept.popitem(last=False)
+
+
+class _Stream:
+    """A tar file that is decompressed little by little, and only as far as it may unpack.
+
+    `TarFile` can decompress by itself, but then a piece of the packed file at once, whatever becomes of it.
+    """
+
+    def __init__(self, file: Packed, opener: Any, limits: Limits) -> None:
+        self._file = file
+        self._most_bytes = self._left = limits.most_bytes(file.size_bytes)
+        self._packed = file.open()
+        self._unpacked = opener(self._packed, "rb")
+        try:
+            self.tar = tarfile.open(  # noqa: SIM115, closed by close()
+                fileobj=cast("IO[bytes]", self), mode="r|", tarinfo=_TarInfo, bufsize=_PIECE_BYTES
+            )
+        except BaseException:
+            self._close_files()
+            raise
+
+    def read(self, size: int) -> bytes:
+        # One piece, and not as many as were asked for: of a file that is cut off, `read` gives nothing.
+        data: bytes = self._unpacked.read1(size)
+        self._left -= len(data)
+        if self._left < 0:
+            raise ArchiveError(
+                f"{self._file} unpacks to more than {self._most_bytes:,} bytes, as only a bomb does;"
+                " unpack it yourself, or raise FUMIKURA_MAX_RATIO"
+            )
+        return data
+
+    def close(self) -> None:
+        self.tar.close()
+        self._close_files()
+
+    def _close_files(self) -> None:
+        self._unpacked.close()
+        self._packed.close()
+
+
+def _infos(tar: tarfile.TarFile, file: Packed, limits: Limits) -> Iterator[tuple[str, tarfile.TarInfo]]:
+    for number, info in enumerate(tar):
+        if number >= limits.max_members:
+            raise ArchiveError(f"{file} {limits.too_many()}")
+        info.pax_headers = {}  # a copy of a header for the whole archive, in each of its files
+        yield packed_name(info.name), info
+
+
+def _members(
+    tar: tarfile.TarFile, infos: Iterator[tuple[str, tarfile.TarInfo]], limits: Limits
+) -> Iterator[Member]:
+    """Every name once, without folders."""
+    is_plain: dict[str, bool] = {}
+    for name, info in infos:
+        if info.isdir() or name in is_plain:
+            continue
+        is_plain[name] = _is_plain(info)
+        problem = _problem(info, limits)
+        if info.islnk() and is_plain.get(packed_name(info.linkname)):
+            yield Member(name, 0, None)  # the same bytes as the page before
+        elif problem is not None:
+            yield Member(name, info.size, None, problem)
+        else:
+            yield Member(name, info.size, partial(_open_tar_member, tar, info))
+
+
+def _is_plain(info: tarfile.TarInfo) -> bool:
+    return info.isreg() and not info.issparse()
+
+
+def _problem(info: tarfile.TarInfo, limits: Limits) -> str | None:
+    if not _is_plain(info):
+        # Either could lead anywhere; a sparse file can claim any size.
+        return "is a link, a device or a sparse file, which are not followed; put the image itself there"
+    return limits.problem(info.size)
+
+
+def _open_tar_member(tar: tarfile.TarFile, info: tarfile.TarInfo) -> IO[bytes]:
+    file = tar.extractfile(info)
+    if file is None:
+        raise KeyError(info.name)
+    return file
+
+
+def _read_tar(tar: tarfile.TarFile, name: str, info: tarfile.TarInfo, limits: Limits) -> bytes:
+    if problem := _problem(info, limits):
+        raise PageError(f"{name} {problem}")
+    with _open_tar_member(tar, info) as file:
+        data = file.read()
+    if len(data) < info.size:
+        raise EOFError(f"{name} is cut off")
+    return data

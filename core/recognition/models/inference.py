@@ -1,0 +1,185 @@
+"""The two networks, loaded on a device and ready for batches of any length."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
+
+from fumikura.core.recognition.memory import is_out_of_memory
+from fumikura.core.recognition.models.checkpoint import load_classifier, load_segmenter
+from fumikura.core.recognition.models.loaded import LoadedClassifier
+
+log = logging.getLogger(__name__)
+
+#: Of single characters, whose classifiers are small.
+CROPS_AT_ONCE = 256
+
+
+class Segmenter:
+    """Patches to score maps."""
+
+    def __init__(self, path: Path, *, device: str, precision: str, patches_per_batch: int) -> None:
+        model, self.config = load_segmenter(path)
+        fold_normalisation(model)
+        begin_with_bytes(model)
+        end_in_single_precision(model)
+        self._model = Batches(model, device=device, precision=precision, batch_size=patches_per_batch)
+
+    def maps(self, patches: Tensor) -> Tensor:
+        """Score maps (N, 4, P, Q) on the device: mask and centre in [0, 1], log width, log height.
+
+        Args:
+            patches: uint8 (N, 3, P, Q).
+        """
+        return self._model(patches, self._score)
+
+    def _score(self, model: nn.Module, patches: Tensor) -> Tensor:
+        maps: Tensor = model(patches.to(self._model.dtype))  # bf16 holds all whole numbers up to 256
+        maps[:, :2].sigmoid_()
+        return maps
+
+
+class Classifier:
+    """Crops to labels."""
+
+    def __init__(self, path: Path, *, device: str, precision: str, crops_per_batch: int) -> None:
+        model, self.config, self.vocabulary = load_classifier(path)
+        fold_normalisation(model)
+        end_in_single_precision(model)
+        self._model = Batches(model, device=device, precision=precision, batch_size=crops_per_batch)
+
+    def best(self, crops: Tensor, n_labels: int) -> tuple[Tensor, Tensor]:
+        """Probabilities and class numbers of the likeliest labels, (M, K) each, best first.
+
+        Args:
+            crops: (M, 1, S, S).
+            n_labels: K.
+        """
+        n_labels = min(n_labels, len(self.vocabulary))
+        if not len(crops):
+            return torch.empty(0, n_labels), torch.empty(0, n_labels, dtype=torch.long)
+        logits = self._model(crops, lambda model, batch: model(batch / 255))
+        probabilities, numbers = logits.softmax(dim=1).topk(n_labels, dim=1)
+        return probabilities.cpu(), numbers.cpu()
+
+
+def likeliest(
+    classifier: LoadedClassifier, crops: Iterable[Tensor], *, device: str, n_labels: int
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Probabilities and class numbers of the likeliest labels, (M, K) each, best first.
+
+    In single precision, so that figures are the same on every machine.
+
+    Args:
+        crops: one batch or more, as `LoadedClassifier.crops_of` makes them.
+        n_labels: K; fewer if there are fewer labels.
+    """
+    batches = Batches(classifier.model, device=device, precision="fp32", batch_size=CROPS_AT_ONCE)
+    n_labels = min(n_labels, len(classifier.labels))
+    best = []
+    for some in crops:
+        logits = batches(some, lambda model, batch: model(batch).float())
+        best.append(logits.softmax(dim=1).topk(n_labels, dim=1))
+    probabilities, numbers = (torch.cat(parts).cpu().numpy() for parts in zip(*best, strict=True))
+    return probabilities, numbers
+
+
+class Batches:
+    """A model on its device that is fed batch by batch; the batch shrinks when memory is short."""
+
+    def __init__(self, model: nn.Module, *, device: str, precision: str, batch_size: int) -> None:
+        self._device = torch.device(device)
+        self._model: nn.Module = model.to(self._device).to(memory_format=torch.channels_last)
+        self._in_bf16 = precision == "bf16" or (precision == "auto" and is_bf16_fast(self._device))
+        self._batch_size = batch_size
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """In which most layers compute."""
+        return torch.bfloat16 if self._in_bf16 else torch.float32
+
+    def __call__(self, inputs: Tensor, run: Callable[[nn.Module, Tensor], Tensor]) -> Tensor:
+        outputs = []
+        start = 0
+        with (
+            torch.inference_mode(),
+            torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._in_bf16),
+        ):
+            while start < len(inputs):
+                batch = inputs[start : start + self._batch_size]
+                try:
+                    outputs.append(
+                        run(self._model, batch.to(self._device, memory_format=torch.channels_last))
+                    )
+                except (MemoryError, RuntimeError) as error:
+                    if self._batch_size == 1 or not is_out_of_memory(error):
+                        raise
+                    # Remembered: what did not fit once will not fit the next time.
+                    self._batch_size = max(1, len(batch) // 2)
+                    log.warning(
+                        "out of memory with %d at once; going on with %d", len(batch), self._batch_size
+                    )
+                    continue
+                start += len(batch)
+        return torch.cat(outputs) if len(outputs) > 1 else outputs[0]
+
+
+def begin_with_bytes(model: nn.Module) -> None:
+    """Let the first convolution divide by 255, in place: the model takes pixels from 0 to 255, not to 1."""
+    first = next(layer for layer in model.modules() if isinstance(layer, nn.Conv2d))
+    first.weight.data /= 255
+
+
+def end_in_single_precision(model: nn.Module) -> None:
+    """Let the last two layers that have weights compute in fp32, whatever the others do, in place.
+
+    In bf16 sizes of characters would come in steps of three per cent, and labels that are nearly as
+    likely would be chosen by rounding (docs/performance.md says how many).
+    """
+    layers = [name for name, layer in model.named_modules() if isinstance(layer, nn.Conv2d | nn.Linear)]
+    for name in layers[-2:]:
+        model.set_submodule(name, _InSinglePrecision(model.get_submodule(name)))
+
+
+class _InSinglePrecision(nn.Module):
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, enabled=False):
+            y: Tensor = self.layer(x.float())
+        return y
+
+
+def fold_normalisation(model: nn.Module) -> None:
+    """Put each batch normalisation into the layer before it, in place; the model says what it said.
+
+    Jacob et al. 2018, arXiv:1712.05877, section 3.2. The model must be in evaluation mode, and can learn
+    no more.
+    """
+    for chain in model.modules():
+        if not isinstance(chain, nn.Sequential):
+            continue
+        for number, (layer, normalised) in enumerate(pairwise(list(chain))):
+            if isinstance(layer, nn.Conv2d) and isinstance(normalised, nn.BatchNorm2d):
+                chain[number], chain[number + 1] = fuse_conv_bn_eval(layer, normalised), nn.Identity()
+            elif isinstance(layer, nn.Linear) and isinstance(normalised, nn.BatchNorm1d):
+                chain[number], chain[number + 1] = fuse_linear_bn_eval(layer, normalised), nn.Identity()
+
+
+def is_bf16_fast(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return bool(torch.cuda.is_bf16_supported())
+    if device.type == "cpu":
+        # Without the instructions bf16 is emulated, and slower than fp32.
+        return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
+    return False

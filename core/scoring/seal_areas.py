@@ -1,0 +1,68 @@
+"""Where owners' seals lie on a page, told by their red, and which boxes lie on them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageFilter
+
+from fumikura.core.page import Box, PageImage
+
+# In Pillow's HSV, where each of the three goes from 0 to 255. Chosen by eye on 34 pages with seals,
+# strong and faded: with a hue of 14, brown paper counts as seal; with 9, faded seals are lost.
+_HUE = 11
+_SATURATION = 70
+_VALUE = 90
+
+#: Working pixels of one cell of the map that is closed, in each direction.
+_CELL = 4
+#: Share of a cell that is red where a stroke of a seal crosses it.
+_COVER = 0.25
+#: Cells across the gaps between a seal's strokes.
+_GAP = 5
+#: Cells across the smallest seal; vermilion marks beside the text are thinner.
+_SMALLEST = 7
+
+# Ink is darker than this share of the paper in the red channel, where seals nearly vanish.
+_INK = 0.7
+#: A box with less of its area in ink holds no stroke but the seal's.
+_STROKE = 0.05
+
+
+def count_in_seals(boxes: Sequence[Box], page: PageImage) -> tuple[int, int]:
+    """How many boxes are centred in a seal, and in how many of those there is no black ink."""
+    red = page.pixels[..., 0]
+    is_ink, seals = red < _INK * np.median(red), seal_area(page.pixels)
+    height, width = seals.shape
+    inside = []
+    for box in boxes:
+        y, x = (int(place * page.scale) for place in box.centre)
+        # A box of one pixel at the page's edge has its centre beyond it.
+        if seals[min(y, height - 1), min(x, width - 1)]:
+            inside.append(_window(is_ink, box, page.scale).mean() < _STROKE)
+    return len(inside), sum(map(bool, inside))
+
+
+def _window(area: NDArray[np.bool_], box: Box, scale: float) -> NDArray[np.bool_]:
+    top, left = int(box.y * scale), int(box.x * scale)
+    bottom, right = int((box.y + box.height) * scale), int((box.x + box.width) * scale)
+    return area[top : max(bottom, top + 1), left : max(right, left + 1)]
+
+
+def seal_area(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Bool (H, W), true inside red seals: red by hue and saturation, closed, single strokes left out.
+
+    Args:
+        pixels: uint8 (H, W, 3) at working resolution.
+    """
+    hsv = np.asarray(Image.fromarray(pixels).convert("HSV"))
+    hue = hsv[..., 0].astype(np.int16)
+    is_red = (np.minimum(hue, 256 - hue) <= _HUE) & (hsv[..., 1] >= _SATURATION) & (hsv[..., 2] >= _VALUE)
+    share = Image.fromarray(is_red).convert("L").reduce(_CELL)
+    cells = share.point(lambda value: 255 * (value > 255 * _COVER))
+    closed = cells.filter(ImageFilter.MaxFilter(_GAP)).filter(ImageFilter.MinFilter(_GAP))
+    opened = closed.filter(ImageFilter.MinFilter(_SMALLEST)).filter(ImageFilter.MaxFilter(_SMALLEST))
+    height, width = is_red.shape
+    return np.asarray(opened.resize((width, height), Image.Resampling.NEAREST)) > 0

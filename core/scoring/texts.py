@@ -1,0 +1,76 @@
+"""Texts of pages, as people typed them in PAGE.txt files, and a reading against such a text."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from rapidfuzz.distance import Levenshtein
+
+from fumikura.core.errors import TruthError
+from fumikura.core.folding import fold
+from fumikura.core.vocabulary import clean_text
+
+
+@dataclass(frozen=True, slots=True)
+class TextCounts:
+    """A page's labels against its text, both folded, without marks and white space.
+
+    Attributes:
+        n_truth: characters of the text.
+        n_found: characters that were read.
+        n_common: characters of both, wherever they stand.
+        distance: fewest insertions, deletions and replacements that make the one the other.
+    """
+
+    n_truth: int
+    n_found: int
+    n_common: int
+    distance: int
+
+    @property
+    def error_rate(self) -> float:
+        return self.distance / self.n_truth
+
+    @property
+    def f1(self) -> float:
+        return 2 * self.n_common / (self.n_truth + self.n_found)
+
+
+def load_texts(folders: Sequence[Path]) -> dict[str, str]:
+    """The text of each page by page name, as it stands in the files.
+
+    A line is a column, or all columns. Marks and white space are still there: `clean_text`
+    drops them. Of a page that lies in several folders the first text counts.
+
+    Raises:
+        TruthError: a folder holds no such file, or a file is not UTF-8.
+    """
+    texts: dict[str, str] = {}
+    for folder in folders:
+        paths = sorted(path for path in folder.glob("*.txt") if not path.name.startswith("."))
+        if not paths:
+            raise TruthError(f"{folder} holds no text of a page (PAGE.txt); name another folder")
+        for path in paths:
+            texts.setdefault(path.stem, _read(path))
+    return texts
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise TruthError(f"{path} is not UTF-8 at byte {error.start}; save it as UTF-8") from error
+    except OSError as error:
+        raise TruthError(f"{path} cannot be read ({error.strerror}); correct that") from error
+
+
+def compare_texts(found: str, true: str, *, min_length: int = 1) -> TextCounts | None:
+    """What was read against a page's text; None if that has fewer than `min_length` characters, or none."""
+    found, true = fold(clean_text(found)), fold(clean_text(true))
+    if len(true) < max(1, min_length):
+        return None
+    n_common = (Counter(found) & Counter(true)).total()
+    return TextCounts(len(true), len(found), n_common, Levenshtein.distance(found, true))

@@ -1,0 +1,196 @@
+"""A writing hand: which form each character takes on a page, and its ink there.
+
+One hand keeps to its forms over a page, as writers and block carvers do; every
+time it writes one, the brush presses, leans and stretches a little differently.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from fumikura.core.training.drawing.glyphs import GlyphFont, glyph_ink, variants
+
+# A font with fewer characters draws kana only and lends its forms to others.
+BODY_CHARACTERS = 1500
+
+#: Kana that writers draw out along the column, and how far.
+LONG_KANA = {"し": 1.9, "く": 1.3, "り": 1.3, "ゝ": 1.1, "う": 1.15, "へ": 1.1, "つ": 1.1}
+
+#: Kana that writers draw out across the column, and how far.
+WIDE_KANA = {
+    **dict.fromkeys("のこきせ", 1.25),
+    "へ": 1.5,
+    "つ": 1.4,
+    "ふ": 1.35,
+    "や": 1.3,
+    "と": 1.2,
+}
+
+# Ink below this is the soft edge of a stroke and lies outside the box.
+EDGE_INK = 0.3
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """A glyph as signed distances to its outline, inside positive, in source pixels.
+
+    Attributes:
+        stroke: mean width of its strokes.
+        height: of the ink without the padding around it.
+        width: likewise.
+    """
+
+    distances: NDArray[np.float32]
+    stroke: float
+    height: int
+    width: int
+
+
+@dataclass(frozen=True, slots=True)
+class Touch:
+    """How one character is written: sizes relative to its form, angles in radians."""
+
+    scale_y: float
+    scale_x: float
+    lean: float
+    turn: float
+    wobble: float
+    phase: float
+
+
+class Hand:
+    """Chooses and keeps forms; a class because forms are costly and used again.
+
+    Args:
+        size: of a kanji in page pixels.
+        weight: stroke width relative to the size.
+        stretch: how much taller than the fonts this hand writes, about 1.
+        hentaigana_share: how many kana get forms other than the modern one, in [0, 1].
+    """
+
+    def __init__(
+        self,
+        fonts: Sequence[GlyphFont],
+        rng: np.random.Generator,
+        *,
+        size: float,
+        weight: float,
+        stretch: float,
+        hentaigana_share: float,
+    ) -> None:
+        bodies = [font for font in fonts if len(font.characters) >= BODY_CHARACTERS] or list(fonts)
+        first = int(rng.integers(len(bodies)))
+        self._bodies = [bodies[first], *bodies[:first], *bodies[first + 1 :]]
+        self._kana_fonts = [font for font in fonts if font not in bodies]
+        self._rng = rng
+        # Forms are half as large again as on the page, so that warping them loses nothing.
+        self._source_size = max(16, round(size * 1.5))
+        self.scale = size / self._source_size
+        self.weight = weight * self._source_size
+        self._stretch = stretch
+        self._hentaigana_share = hentaigana_share
+        self._choices: dict[str, list[tuple[GlyphFont, str]]] = {}
+        self._forms: dict[tuple[str, str], Form] = {}
+
+    def form(self, label: str) -> Form | None:
+        """A form of the label, of those that this hand uses; None if no font draws it."""
+        if label not in self._choices:
+            self._choices[label] = self._choose(label)
+        choices = self._choices[label]
+        if not choices:
+            return None
+        font, character = choices[int(self._rng.integers(len(choices)))]
+        key = (font.name, character)
+        if key not in self._forms:
+            self._forms[key] = make_form(font, character, self._source_size)
+        return self._forms[key]
+
+    def _choose(self, label: str) -> list[tuple[GlyphFont, str]]:
+        rng = self._rng
+        plain = next(((font, label) for font in self._bodies if label in font.characters), None)
+        choices = [plain] if plain else []
+        others = [(font, variant) for font in self._kana_fonts for variant in variants(font, label)]
+        if others and (not choices or rng.random() < self._hentaigana_share):
+            picked = rng.choice(len(others), min(len(others), int(rng.integers(1, 3))), replace=False)
+            kept = choices if rng.random() < 0.6 else []
+            choices = kept + [others[number] for number in picked]
+        return choices
+
+    def touch(self, label: str, *, wobble: float) -> Touch:
+        """How the label is written this time."""
+        rng = self._rng
+        long = LONG_KANA.get(label, 1.0)
+        size = (0.86 if is_kana(label) else 1.0) * float(np.exp(rng.normal(0, 0.07)))
+        stretch = float(rng.uniform(0.9, max(1.12, long)))
+        return Touch(
+            scale_y=size * stretch * self._stretch,
+            scale_x=size * float(rng.uniform(0.88, WIDE_KANA.get(label, 1.08))),
+            lean=float(rng.normal(0, 0.07)),
+            turn=float(rng.normal(0, 0.035)),
+            wobble=wobble * float(rng.uniform(0.4, 1.3)),
+            phase=float(rng.uniform(0, 2 * np.pi)),
+        )
+
+
+def is_kana(label: str) -> bool:
+    """Whether a label is hiragana or katakana, iteration marks included."""
+    return "\u3040" <= label <= "\u30ff" or label in "〱〲〳〵"
+
+
+def is_kanji(label: str) -> bool:
+    """Whether a label is a Chinese character, with furigana beside it in many books."""
+    return unicodedata.name(label, "").startswith("CJK")
+
+
+def make_form(font: GlyphFont, character: str, size: int) -> Form:
+    """A form for a character at a font size in pixels."""
+    ink = glyph_ink(font, character, size) > 127
+    pad = max(2, size // 8)
+    padded = np.pad(ink, pad)
+    inside = ndimage.distance_transform_edt(padded)
+    outside = ndimage.distance_transform_edt(~padded)
+    edge = np.count_nonzero(np.diff(padded, axis=0)) + np.count_nonzero(np.diff(padded, axis=1))
+    # A stroke has two sides; on a pixel grid its outline is 4/pi longer than it is.
+    stroke = 2 * np.count_nonzero(ink) / max(1.0, edge * np.pi / 4)
+    distances = np.where(padded, inside - 0.5, 0.5 - outside).astype(np.float32)
+    return Form(distances, float(stroke), *ink.shape)
+
+
+def write(form: Form, touch: Touch, *, scale: float, weight: float) -> NDArray[np.float32]:
+    """Ink of one written character in [0, 1], with some empty border around it.
+
+    Args:
+        scale: page pixels for one source pixel, before the touch.
+        weight: stroke width that the hand aims at, in source pixels.
+    """
+    source_height, source_width = form.distances.shape
+    height = max(3, round(source_height * touch.scale_y * scale))
+    width = max(3, round(source_width * touch.scale_x * scale))
+    v, u = np.mgrid[0:height, 0:width].astype(np.float32)
+    v, u = (v + 0.5) / height - 0.5, (u + 0.5) / width - 0.5
+    bend = np.float32(touch.wobble * 0.03)
+    y = v + touch.turn * u + bend * np.sin(5 * u + touch.phase)
+    x = u - (touch.lean + touch.turn) * v + bend * np.sin(6 * v + 2 * touch.phase)
+    where = np.stack([(y + 0.5) * source_height - 0.5, (x + 0.5) * source_width - 0.5])
+    distances = ndimage.map_coordinates(form.distances, where, order=1, mode="nearest")
+    # Both sides of a stroke move; the finest brush leaves a third of what the font has.
+    thicker = float(np.clip(0.45 * (weight - form.stroke), -0.33 * form.stroke, 0.35 * form.stroke))
+    press = 0.08 * weight * touch.wobble * np.sin(7 * (u + v) + 3 * touch.phase)
+    zoom = scale * min(touch.scale_x, touch.scale_y)
+    ink: NDArray[np.float32] = np.clip((distances + thicker + press) * zoom + 0.5, 0, 1)
+    return ink
+
+
+def ink_bounds(ink: NDArray[np.float32]) -> tuple[int, int, int, int] | None:
+    """(top, left, bottom, right), the last two excluded, of what is truly inked; None if nothing is."""
+    inked = ink > EDGE_INK
+    rows, columns = np.flatnonzero(inked.any(1)), np.flatnonzero(inked.any(0))
+    if rows.size == 0:
+        return None
+    return int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1

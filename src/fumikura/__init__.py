@@ -1,0 +1,1 @@
+"""Reads archives of scanned Japanese books in kuzushiji into a database."""

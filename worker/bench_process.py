@@ -1,0 +1,130 @@
+"""A process that reads pages as a worker does, and is measured. `fumikura.worker.bench` starts it.
+
+It reads its chunks from a file and not from a queue; everything behind that is what a run uses. Its
+settings come from FUMIKURA_* variables.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from fumikura.core.errors import FumikuraError
+from fumikura.core.settings import Settings, read_settings
+
+#: In the folder that both processes share.
+JOBS, RESULT, TRACE = "jobs.json", "result.json", "trace.json"
+
+_LOOK_EVERY_S = 0.05
+
+Chunks = Sequence[Sequence[int]]
+
+
+def main() -> int:
+    """Read the jobs of a folder on a device, and leave there what was measured."""
+    folder, device = Path(sys.argv[1]), sys.argv[2]
+    jobs = json.loads((folder / JOBS).read_text(encoding="utf-8"))
+    try:
+        result = _measure(read_settings(), device, jobs, folder)
+    except FumikuraError as error:
+        print(error, file=sys.stderr)
+        return 1
+    (folder / RESULT).write_text(json.dumps(result), encoding="utf-8")
+    return 0
+
+
+def _measure(settings: Settings, device: str, jobs: Mapping[str, Chunks], folder: Path) -> dict[str, Any]:
+    from fumikura.core.recognition.models.device import try_device
+    from fumikura.core.recognition.models.gauges import (
+        counted_batches,
+        gpu_utilisation,
+        peak_gpu_bytes,
+        traced,
+    )
+    from fumikura.core.recognition.reader import load_reader
+    from fumikura.core.store.session import open_database
+    from fumikura.worker.identity import worker_name
+    from fumikura.worker.reports import Reports
+    from fumikura.worker.stream import Stream
+
+    described = try_device(device)
+    engine, reader = open_database(settings.database_url), load_reader(settings, device)
+    path = folder / "reports.jsonl"
+    reports = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
+    stream = Stream(
+        engine,
+        reader,
+        settings=settings,
+        worker=worker_name(),
+        stop=threading.Event(),
+        reports=Reports(reports),
+    )
+    process = psutil.Process()
+    start_s = time.time() - process.create_time()
+    warm_up_s = _read(stream.read, jobs["warm"])
+    os.truncate(reports, 0)  # pages of the warm-up do not count
+    with (
+        counted_batches() as fills,
+        _looked_at(lambda: process.memory_info().rss) as memory,
+        _looked_at(lambda: gpu_utilisation(device)) as busy,
+    ):
+        cpu_s = -time.process_time()
+        seconds = _read(stream.read, jobs["timed"])
+        cpu_s += time.process_time()
+    told = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    shares = [share for share in busy if share is not None]
+    if jobs["traced"]:
+        with traced(folder / TRACE):
+            _read(stream.read, jobs["traced"])
+    return {
+        "device": described,
+        "seconds": seconds,
+        "cpu_s": cpu_s,
+        "start_s": start_s,
+        "warm_up_s": warm_up_s,
+        "reports": told,
+        "inputs": {name: fill.n_inputs for name, fill in fills.items()},
+        "batch_fill": {name: fill.share for name, fill in fills.items()},
+        "gpu_utilisation": sum(shares) / len(shares) if shares else None,
+        "peak_memory_bytes": max(memory),
+        "peak_gpu_memory_bytes": peak_gpu_bytes(device),
+    }
+
+
+def _read(read: Callable[[Sequence[int]], None], chunks: Chunks) -> float:
+    """Seconds until the last page of some chunks is written."""
+    started_s = time.perf_counter()
+    for chunk in chunks:
+        read(chunk)
+    return time.perf_counter() - started_s
+
+
+@contextmanager
+def _looked_at(look: Callable[[], Any]) -> Iterator[list[Any]]:
+    """What a look finds, many times a second for as long as the block lasts; at least once."""
+    found, stop = [look()], threading.Event()
+
+    def keep_looking() -> None:
+        while not stop.wait(_LOOK_EVERY_S):
+            found.append(look())
+
+    thread = threading.Thread(target=keep_looking, daemon=True)
+    thread.start()
+    try:
+        yield found
+    finally:
+        stop.set()
+        thread.join()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
