@@ -25,7 +25,7 @@ from fumikura.core.recognition.recipe import recipe_of
 from fumikura.core.settings import Settings
 from fumikura.core.store.pages import add_pages, add_run
 from fumikura.core.store.queries import RunSummary
-from fumikura.core.store.session import open_database
+from fumikura.core.store.upgrading import open_database
 from fumikura.worker.children import COMMAND
 from fumikura.worker.launcher import run_locally
 from tests import simple_reader

@@ -12,7 +12,8 @@ from fumikura.cli.output import console_for, counted, say
 from fumikura.core.intake import Submitted, submit, survey
 from fumikura.core.recognition.recipe import Recipe
 from fumikura.core.settings import Settings
-from fumikura.core.store.session import Engine, open_database
+from fumikura.core.store.connecting import Engine
+from fumikura.core.store.upgrading import open_database
 
 
 def submit_archives(

@@ -8,7 +8,7 @@ from alembic import context
 from sqlalchemy import Connection
 
 from fumikura.core.settings import read_settings
-from fumikura.core.store.session import connect
+from fumikura.core.store.connecting import connect
 from fumikura.core.store.tables import UtcDateTime, metadata
 
 

@@ -6,13 +6,16 @@ import hashlib
 from collections.abc import Sequence
 
 import numpy as np
+from sqlalchemy import select
 
 from fumikura.core.page import Box, Character, LabelledBox, PageReference, Reading, Truth
 from fumikura.core.recognition.recipe import Recipe
+from fumikura.core.store import tables
+from fumikura.core.store.claiming import Claim, claim
+from fumikura.core.store.connecting import Engine
 from fumikura.core.store.feeding import announce
-from fumikura.core.store.leases import Claim, claim, save_reading
 from fumikura.core.store.pages import Added, add_pages, add_run
-from fumikura.core.store.session import Engine
+from fumikura.core.store.saving import save_reading
 
 RECIPE = Recipe(segmenter_digest="5" * 64, classifier_digest="c" * 64)
 OTHER_RECIPE = Recipe(segmenter_digest="6" * 64, classifier_digest="c" * 64)
@@ -72,3 +75,10 @@ def read_all(engine: Engine, *readings: Reading, recipe: Recipe = RECIPE) -> lis
     for claimed, reading in zip(claims, readings, strict=True):
         assert save_reading(engine, claimed.reading_id, reading, worker=WORKER)
     return [claimed.reading_id for claimed in claims]
+
+
+def row_of(engine: Engine, reading_id: int) -> dict[str, object]:
+    """The row of a reading, by column."""
+    with engine.connect() as connection:
+        row = connection.execute(select(tables.reading).where(tables.reading.c.id == reading_id))
+        return dict(row.mappings().one())

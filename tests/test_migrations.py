@@ -17,10 +17,11 @@ from sqlalchemy import Engine, inspect
 from sqlalchemy.engine import Inspector
 
 from fumikura import migrations
+from fumikura.core.store.connecting import connect
 from fumikura.core.store.queries import run_summary
 from fumikura.core.store.search import find_characters
-from fumikura.core.store.session import connect, open_database, upgrade
 from fumikura.core.store.tables import SCHEMA_REVISION, metadata
+from fumikura.core.store.upgrading import open_database, upgrade
 from tests.simple_store import make_pages, make_reading, read_all, start_run
 
 _ROOT = Path(__file__).parents[1]

@@ -11,7 +11,7 @@ import pytest
 from fumikura.core.settings import Settings
 from fumikura.core.store.pages import add_pages, add_run
 from fumikura.core.store.queries import run_summary
-from fumikura.core.store.session import open_database
+from fumikura.core.store.upgrading import open_database
 from fumikura.worker.folder_broker import folder_url
 from fumikura.worker.identity import worker_name
 from fumikura.worker.logs import JsonLines, Lines

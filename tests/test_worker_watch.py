@@ -14,10 +14,12 @@ from celery import Celery
 
 from fumikura.core.page import PageImage, Reading
 from fumikura.core.settings import Settings
-from fumikura.core.store.leases import claim, leaseholders, return_expired
+from fumikura.core.store.claiming import claim
+from fumikura.core.store.connecting import Engine
+from fumikura.core.store.leases import leaseholders, return_expired
 from fumikura.core.store.pages import add_pages, add_run
 from fumikura.core.store.queries import overview
-from fumikura.core.store.session import Engine, open_database
+from fumikura.core.store.upgrading import open_database
 from fumikura.worker import watch
 from fumikura.worker.app import make_app, reached, send
 from fumikura.worker.folder_broker import folder_url

@@ -51,7 +51,7 @@ def _measure(settings: Settings, device: str, jobs: Mapping[str, Chunks], folder
         traced,
     )
     from fumikura.core.recognition.reader import load_reader
-    from fumikura.core.store.session import open_database
+    from fumikura.core.store.upgrading import open_database
     from fumikura.worker.identity import worker_name
     from fumikura.worker.reports import Reports
     from fumikura.worker.stream import Stream

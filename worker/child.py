@@ -27,7 +27,7 @@ from fumikura.worker.reports import LOADED, READY, Reports, take_standard_output
 if TYPE_CHECKING:
     from celery import Celery
 
-    from fumikura.core.store.session import Engine
+    from fumikura.core.store.connecting import Engine
     from fumikura.worker.stream import Reader
 
 log = logging.getLogger(__name__)
@@ -90,7 +90,7 @@ def _serve(
     reports: Reports,
     load_reader: Callable[[Settings, str], Reader] | None,
 ) -> int:
-    from fumikura.core.store.session import open_database
+    from fumikura.core.store.upgrading import open_database
     from fumikura.worker.app import make_app
     from fumikura.worker.stream import Stream
     from fumikura.worker.tasks import add_tasks

@@ -19,8 +19,8 @@ from fumikura.core.errors import DatabaseError, FumikuraError
 from fumikura.core.pauses import pause_s
 from fumikura.core.recognition.recipe import Recipe
 from fumikura.core.settings import Settings
+from fumikura.core.store.connecting import Engine
 from fumikura.core.store.leases import hand_back, return_leases
-from fumikura.core.store.session import Engine
 from fumikura.worker.child import AWAY, UNFIT
 from fumikura.worker.devices import child_environment, device_within, worker_devices
 from fumikura.worker.emergency import TOOK_TOO_LONG

@@ -17,7 +17,7 @@ from fumikura.core.archives.listing import read_member
 from fumikura.core.errors import PageError
 from fumikura.core.limits import Limits
 from fumikura.core.page import PageImage
-from fumikura.core.store.leases import Claim
+from fumikura.core.store.claiming import Claim
 
 _LARGE = threading.Lock()
 _LARGE_BYTES = 32 << 20

@@ -18,9 +18,9 @@ from fumikura.core.errors import BrokerError
 from fumikura.core.pauses import LONGEST_PAUSE_S
 from fumikura.core.recognition.recipe import Recipe
 from fumikura.core.settings import Settings
+from fumikura.core.store.connecting import Engine
 from fumikura.core.store.feeding import announce, take_turn
 from fumikura.core.store.leases import leaseholders, return_expired, return_leases
-from fumikura.core.store.session import Engine
 from fumikura.worker.app import make_app, n_waiting, reached, send
 from fumikura.worker.identity import is_dead
 from fumikura.worker.waiting import Stopped, patiently

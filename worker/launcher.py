@@ -13,8 +13,10 @@ from dataclasses import replace
 from fumikura.core.errors import UsageError
 from fumikura.core.recognition.recipe import Recipe
 from fumikura.core.settings import Settings
+from fumikura.core.store.connecting import Engine, describe
 from fumikura.core.store.queries import RunSummary, run_summary
-from fumikura.core.store.session import Engine, describe, open_database, write_transaction
+from fumikura.core.store.transactions import write_transaction
+from fumikura.core.store.upgrading import open_database
 from fumikura.worker.app import check_broker, make_app
 from fumikura.worker.children import COMMAND, Children
 from fumikura.worker.feeder import Feed, keep_feeding

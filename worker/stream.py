@@ -22,16 +22,10 @@ from fumikura.core.recognition.memory import is_out_of_memory
 from fumikura.core.recognition.recipe import Recipe
 from fumikura.core.scoring.metrics import score
 from fumikura.core.settings import Settings
-from fumikura.core.store.leases import (
-    Claim,
-    claim,
-    hand_back,
-    return_leases,
-    return_page,
-    save_failure,
-    save_reading,
-)
-from fumikura.core.store.session import Engine
+from fumikura.core.store.claiming import Claim, claim
+from fumikura.core.store.connecting import Engine
+from fumikura.core.store.leases import hand_back, return_leases, return_page
+from fumikura.core.store.saving import save_failure, save_reading
 from fumikura.worker.decoding import DecodedPage, ahead, decode_page
 from fumikura.worker.emergency import end_if_device_broke, time_limit
 from fumikura.worker.reports import Reports

@@ -9,8 +9,8 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, Connection, Engine, and_, exists, func, or_, select, update
 
 from fumikura.core.store import tables
-from fumikura.core.store.session import brief_transaction, now, read_transaction, try_alone, upsert
 from fumikura.core.store.tables import Status
+from fumikura.core.store.transactions import brief_transaction, now, read_transaction, try_alone, upsert
 
 
 def take_turn(engine: Engine, period_s: float, *, recipe_digest: str = "") -> bool:

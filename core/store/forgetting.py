@@ -14,10 +14,10 @@ from sqlalchemy import ColumnElement, Connection, Engine, and_, delete, exists, 
 
 from fumikura.core.errors import FumikuraError
 from fumikura.core.store import tables
-from fumikura.core.store.leases import change_readings
+from fumikura.core.store.reading_status import change_readings
 from fumikura.core.store.relations import asked_by, check_run, is_asked_for
-from fumikura.core.store.session import now, read_transaction, write_transaction
 from fumikura.core.store.tables import Status
+from fumikura.core.store.transactions import now, read_transaction, write_transaction
 
 #: Readings in one transaction; each brings some hundred characters along.
 READINGS_PER_TRANSACTION = 200

@@ -15,8 +15,8 @@ from fumikura.core.store import tables
 from fumikura.core.store.relations import check_run, newest_source, shown_reading
 from fumikura.core.store.rows import row_to_character, row_to_scores, row_to_truth
 from fumikura.core.store.search import match_phrase
-from fumikura.core.store.session import read_transaction
 from fumikura.core.store.tables import Status
+from fumikura.core.store.transactions import read_transaction
 
 #: Digits of a digest that name a page; fewer might be meant as its name.
 _SHORTEST_PREFIX = 6

@@ -13,10 +13,10 @@ from sqlalchemy import Connection, Engine, insert, select
 from fumikura.core.page import PageReference, Truth
 from fumikura.core.recognition.recipe import Recipe
 from fumikura.core.store import tables
-from fumikura.core.store.leases import queue_again
+from fumikura.core.store.reading_status import queue_again
 from fumikura.core.store.rows import storable, truth_row
-from fumikura.core.store.session import now, serialize_writers, upsert, write_transaction
 from fumikura.core.store.tables import Status
+from fumikura.core.store.transactions import now, serialize_writers, upsert, write_transaction
 
 #: Pages in one transaction: few enough that workers can write in between.
 PAGES_PER_TRANSACTION = 1000

@@ -11,8 +11,8 @@ from sqlalchemy import ColumnElement, Connection, Engine, and_, case, func, not_
 
 from fumikura.core.page import Scores
 from fumikura.core.store import tables
-from fumikura.core.store.leases import change_readings, queue_again
 from fumikura.core.store.lookup import find_page_id
+from fumikura.core.store.reading_status import change_readings, queue_again
 from fumikura.core.store.relations import (
     asked_by,
     check_run,
@@ -22,8 +22,8 @@ from fumikura.core.store.relations import (
     readings_of_runs,
 )
 from fumikura.core.store.rows import row_to_scores
-from fumikura.core.store.session import now, read_transaction, write_transaction
 from fumikura.core.store.tables import Status
+from fumikura.core.store.transactions import now, read_transaction, write_transaction
 
 _FAILED = (Status.FAILED, Status.QUARANTINED)
 

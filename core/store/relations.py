@@ -32,6 +32,11 @@ def asked_by(run_id: int) -> ColumnElement[bool]:
     return and_(reading.c.recipe_id == recipe_id, reading.c.page_id.in_(pages))
 
 
+def is_leased_to(worker: str) -> ColumnElement[bool]:
+    """That a reading is in the hands of a worker."""
+    return and_(reading.c.status == Status.LEASED, reading.c.worker == worker)
+
+
 def is_asked_for(*, but_by_run: int | None = None, or_was: bool = False) -> ColumnElement[bool]:
     """That a run asks for a reading and was not cancelled.
 

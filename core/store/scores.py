@@ -10,8 +10,8 @@ from fumikura.core.page import Reading, Scores, Truth
 from fumikura.core.store import tables
 from fumikura.core.store.relations import readings_of_runs
 from fumikura.core.store.rows import png_to_mask, row_to_character, row_to_truth, truth_digest
-from fumikura.core.store.session import read_transaction, write_transaction
 from fumikura.core.store.tables import Status
+from fumikura.core.store.transactions import read_transaction, write_transaction
 
 
 def unscored(engine: Engine, run_id: int) -> list[int]:

@@ -18,7 +18,7 @@ from fumikura.core.folding import fold
 from fumikura.core.page import Box
 from fumikura.core.store import tables
 from fumikura.core.store.relations import check_run, is_newest_done, newest_source
-from fumikura.core.store.session import read_transaction
+from fumikura.core.store.transactions import read_transaction
 from fumikura.core.vocabulary import clean_text
 
 #: Characters shown before and after a hit.

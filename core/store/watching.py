@@ -10,8 +10,8 @@ from sqlalchemy import Engine, func, select
 
 from fumikura.core.store import tables
 from fumikura.core.store.relations import asked_by, newest_source
-from fumikura.core.store.session import read_transaction
 from fumikura.core.store.tables import Status
+from fumikura.core.store.transactions import read_transaction
 
 
 @dataclass(frozen=True, slots=True)
