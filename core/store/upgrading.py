@@ -59,7 +59,7 @@ def upgrade(url: str) -> None:
     try:
         with reporting(engine), engine.connect() as connection:
             _check_encoding(connection)
-            _unlink_foreign_keys(connection)
+            _let_tables_be_rebuilt(connection)
             with connection.begin():
                 serialize_writers(connection, "upgrade")
                 config.attributes["connection"] = connection
@@ -97,8 +97,10 @@ def _revision(engine: Engine) -> str | None:
         ) from error
 
 
-def _unlink_foreign_keys(connection: Connection) -> None:
-    """Let a migration rebuild a SQLite table without deleting the rows that point to it."""
+def _let_tables_be_rebuilt(connection: Connection) -> None:
+    """Let a migration make a SQLite table anew, though rows and views point to it."""
     driver = connection.connection.driver_connection
     if connection.dialect.name == "sqlite" and driver is not None:
-        driver.execute("PRAGMA foreign_keys = OFF")  # has no effect inside a transaction
+        # The first has no effect inside a transaction.
+        driver.execute("PRAGMA foreign_keys = OFF")
+        driver.execute("PRAGMA legacy_alter_table = ON")

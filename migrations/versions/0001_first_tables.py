@@ -1,4 +1,4 @@
-"""The first tables."""
+"""Make the first tables, and the views through which people ask them (docs/database.md)."""
 
 from __future__ import annotations
 
@@ -9,6 +9,58 @@ revision = "0001"
 down_revision = None
 branch_labels = None
 depends_on = None
+
+#: Each page with its newest done reading, as `is_newest_done` in relations.py finds it. Were it written
+#: `status = 'done'`, SQLite would begin with all readings that are done, also where one page is asked for.
+_NEWEST_DONE = """
+    page JOIN reading ON reading.page_id = page.id AND NOT reading.status <> 'done' AND NOT EXISTS (
+        SELECT newer.id FROM reading AS newer
+        WHERE newer.page_id = reading.page_id AND newer.status = 'done'
+        AND (newer.finished_at, newer.id) > (reading.finished_at, reading.id))
+"""
+_PAGE = "page.id AS page_id, page.name AS page, page.book, reading.id AS reading_id"
+_RATIO = "CAST({} AS FLOAT) / NULLIF({}, 0) AS {}"
+#: As `pool` in metrics.py makes them of the counts of one page.
+_RATIOS = (
+    ("2 * pixel_tp", "2 * pixel_tp + pixel_fp + pixel_fn", "dice"),
+    ("pixel_tp", "pixel_tp + pixel_fp + pixel_fn", "iou"),
+    ("pixel_tp + pixel_tn", "pixel_tp + pixel_fp + pixel_fn + pixel_tn", "accuracy"),
+    ("pixel_tp", "pixel_tp + pixel_fp", "precision"),
+    ("pixel_tp", "pixel_tp + pixel_fn", "recall"),
+    ("2 * pixel_tp", "2 * pixel_tp + pixel_fp + pixel_fn", "f1"),
+    ("n_matched", "n_found", "detection_precision"),
+    ("n_matched", "n_truth", "detection_recall"),
+    ("2 * n_matched", "n_found + n_truth", "detection_f1"),
+    ("2 * n_right", "n_found + n_truth", "character_f1"),
+    ("n_right", "n_matched", "character_accuracy"),
+    ("2 * n_right_as_written", "n_found + n_truth", "character_f1_as_written"),
+    ("n_right_as_written", "n_matched", "character_accuracy_as_written"),
+)
+_VIEWS = {
+    "latest_character": f"""
+        SELECT {_PAGE}, position, column_number, x, y, character.width, character.height,
+            label, confidence, alternatives, next_label
+        FROM {_NEWEST_DONE} JOIN character ON character.reading_id = reading.id
+    """,
+    "page_text": f"SELECT {_PAGE}, text, n_characters, mean_confidence FROM {_NEWEST_DONE}",
+    # A column begins where the character before belongs to another. The window sets the order in which
+    # labels are put together; SQLite takes an ORDER BY inside the brackets only from version 3.44 on.
+    "column_text": f"""
+        SELECT {_PAGE}, first.column_number, (
+            SELECT {{string_agg}}(label, '') OVER (
+                ORDER BY position ROWS BETWEEN UNBOUNDED PRECEDING AND UNBOUNDED FOLLOWING)
+            FROM character
+            WHERE reading_id = reading.id AND column_number = first.column_number LIMIT 1) AS text
+        FROM {_NEWEST_DONE} JOIN character AS first ON first.reading_id = reading.id AND NOT EXISTS (
+            SELECT 1 FROM character AS before
+            WHERE before.reading_id = first.reading_id AND before.position = first.position - 1
+            AND before.column_number = first.column_number)
+    """,
+    "page_score": f"""
+        SELECT {_PAGE}, {", ".join(_RATIO.format(*ratio) for ratio in _RATIOS)}
+        FROM {_NEWEST_DONE} JOIN score ON score.reading_id = reading.id
+    """,
+}
 
 
 def upgrade() -> None:
@@ -99,6 +151,9 @@ def upgrade() -> None:
         sa.UniqueConstraint("page_id", "recipe_id", name="uq_reading_page_id_recipe_id"),
     )
     op.create_index("ix_reading_recipe_id_status_id", "reading", ["recipe_id", "status", "id"])
+    op.create_index(
+        "ix_reading_recipe_id_status_announced_at", "reading", ["recipe_id", "status", "announced_at"]
+    )
     op.create_index("ix_reading_status_worker", "reading", ["status", "worker"])
     op.create_table(
         "run",
@@ -135,6 +190,7 @@ def upgrade() -> None:
         sa.Column("label", sa.Text(), nullable=False),
         sa.Column("confidence", sa.Float(), nullable=False),
         sa.Column("alternatives", sa.JSON(), nullable=False),
+        sa.Column("next_label", sa.Text()),
         sa.ForeignKeyConstraint(
             ["reading_id"], ["reading.id"], name="fk_character_reading_id_reading", ondelete="CASCADE"
         ),
@@ -143,6 +199,11 @@ def upgrade() -> None:
     )
     op.create_index(
         "ix_character_label_reading_id_position", "character", ["label", "reading_id", "position"]
+    )
+    op.create_index(
+        "ix_character_label_next_label_reading_id_position",
+        "character",
+        ["label", "next_label", "reading_id", "position"],
     )
     op.create_table(
         "run_page",
@@ -174,9 +235,14 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("reading_id", name="pk_score"),
     )
+    string_agg = "string_agg" if op.get_context().dialect.name == "postgresql" else "group_concat"
+    for name, query in _VIEWS.items():
+        op.execute(f"CREATE VIEW {name} AS {query.format(string_agg=string_agg)}")
 
 
 def downgrade() -> None:
+    for view in _VIEWS:
+        op.execute(f"DROP VIEW {view}")
     for table in (
         "score",
         "run_page",
