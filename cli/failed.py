@@ -8,7 +8,7 @@ from fumikura.cli import options
 from fumikura.cli.existing_database import open_existing
 from fumikura.cli.output import counted, make_table, print_json, print_tables, say
 from fumikura.core.settings import Settings
-from fumikura.core.store.queries import failures
+from fumikura.core.store.failures import failures
 
 
 @click.command()

@@ -18,8 +18,8 @@ from fumikura.cli.status_tables import Picture, as_object, last_line, tables
 from fumikura.core.errors import DatabaseError
 from fumikura.core.settings import Settings
 from fumikura.core.store.connecting import Engine
-from fumikura.core.store.queries import list_runs, overview, run_summary
-from fumikura.core.store.watching import done_by_worker, failure_reasons
+from fumikura.core.store.failures import failure_reasons
+from fumikura.core.store.queries import done_by_worker, list_runs, overview, run_summary
 
 WATCH_S = 2.0
 

@@ -9,9 +9,9 @@ from typing import Any
 from rich.table import Table
 
 from fumikura.cli.output import as_duration, counted, make_table
+from fumikura.core.store.failures import FailureReason
 from fumikura.core.store.queries import Overview, RunSummary
 from fumikura.core.store.tables import Status
-from fumikura.core.store.watching import FailureReason
 
 #: Reasons shown to people; --json gives all.
 REASONS_SHOWN = 8

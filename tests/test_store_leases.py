@@ -12,6 +12,7 @@ from sqlalchemy import func, select, true, update
 from fumikura.core.store import tables
 from fumikura.core.store.claiming import Claim, claim
 from fumikura.core.store.connecting import Engine
+from fumikura.core.store.failures import failures
 from fumikura.core.store.feeding import announce
 from fumikura.core.store.leases import (
     GRACE_S,
@@ -23,7 +24,6 @@ from fumikura.core.store.leases import (
     return_leases,
     return_page,
 )
-from fumikura.core.store.queries import failures
 from fumikura.core.store.reading_status import change_readings
 from fumikura.core.store.tables import Status
 from fumikura.core.store.transactions import write_transaction

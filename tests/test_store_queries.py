@@ -13,11 +13,11 @@ from fumikura.core.errors import FumikuraError
 from fumikura.core.page import Scores
 from fumikura.core.store.claiming import claim
 from fumikura.core.store.connecting import Engine
+from fumikura.core.store.failures import failures
 from fumikura.core.store.leases import hand_back, return_leases
 from fumikura.core.store.pages import add_pages
 from fumikura.core.store.queries import (
     cancel,
-    failures,
     list_runs,
     overview,
     retry,

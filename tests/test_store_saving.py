@@ -10,9 +10,10 @@ from sqlalchemy.exc import IntegrityError
 
 from fumikura.core.page import Reading, Scores
 from fumikura.core.store.connecting import Engine
+from fumikura.core.store.failures import failures
 from fumikura.core.store.leases import leaseholders, return_leases
 from fumikura.core.store.lookup import get_page
-from fumikura.core.store.queries import failures, run_scores, run_summary
+from fumikura.core.store.queries import run_scores, run_summary
 from fumikura.core.store.saving import save_failure, save_reading
 from fumikura.core.store.scores import load_reading
 from fumikura.core.store.tables import Status

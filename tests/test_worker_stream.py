@@ -17,8 +17,9 @@ from fumikura.core.settings import Settings
 from fumikura.core.store import saving
 from fumikura.core.store.claiming import claim
 from fumikura.core.store.connecting import Engine
+from fumikura.core.store.failures import failures
 from fumikura.core.store.pages import add_pages, add_run
-from fumikura.core.store.queries import RunSummary, failures, run_scores, run_summary
+from fumikura.core.store.queries import RunSummary, run_scores, run_summary
 from fumikura.core.store.upgrading import open_database
 from fumikura.worker.stream import Stream
 from fumikura.worker.waiting import Stopped

@@ -28,9 +28,9 @@ from fumikura.core.page import PageReference
 from fumikura.core.recognition.recipe import recipe_of
 from fumikura.core.settings import Settings
 from fumikura.core.store.connecting import Engine
+from fumikura.core.store.failures import failures
 from fumikura.core.store.feeding import announce
 from fumikura.core.store.pages import add_pages, add_run
-from fumikura.core.store.queries import failures
 from fumikura.core.store.upgrading import open_database
 from fumikura.worker.bench_process import JOBS, RESULT, TRACE
 from fumikura.worker.devices import child_environment, device_within, find_devices

@@ -18,7 +18,7 @@ from fumikura.core.store.transactions import brief_transaction, moment, read_tra
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A page that is this worker's to read, and where its image was seen last.
+    """A claim gives one page to one worker, and tells where its image was seen last.
 
     Attributes:
         run_id: the newest run that asks for it.
@@ -37,7 +37,7 @@ class Claim:
 def claim(
     engine: Engine, reading_ids: Sequence[int], *, recipe_digest: str, worker: str, lease_s: float
 ) -> list[Claim]:
-    """Lease those of some readings that still wait, in the order of their ids.
+    """Lease to a worker those of some readings that still wait, in the order of their ids.
 
     Readings of another recipe, and such as are done or another worker's, drop out: a
     message may come twice, late, or to the wrong worker. So do readings that are to come in
@@ -78,21 +78,19 @@ def claim(
 
 
 def _claims(engine: Engine, reading_ids: Sequence[int]) -> list[Claim]:
-    reading, page, source, truth = (
-        tables.reading.c,
-        tables.page.c,
-        tables.page_source.c,
-        tables.truth.c,
-    )
+    reading, page, source, truth = tables.reading.c, tables.page.c, tables.page_source.c, tables.truth.c
+    columns = {
+        "reading_id": reading.id,
+        "page_id": page.id,
+        "archive": source.archive,
+        "member": source.member,
+        "digest": page.digest,
+        "size_bytes": page.size_bytes,
+        "run_id": newest_run(),
+    }
     statement = (
         select(
-            reading.id,
-            page.id.label("page_id"),
-            page.digest,
-            page.size_bytes,
-            newest_run().label("run_id"),
-            source.archive,
-            source.member,
+            *(column.label(name) for name, column in columns.items()),
             truth.boxes,
             truth.mask,
             truth.is_partial,
@@ -107,14 +105,8 @@ def _claims(engine: Engine, reading_ids: Sequence[int]) -> list[Claim]:
         rows = connection.execute(statement).all()
     return [
         Claim(
-            reading_id=row.id,
-            page_id=row.page_id,
-            archive=row.archive,
-            member=row.member,
-            digest=row.digest,
-            size_bytes=row.size_bytes,
             truth=row_to_truth(row) if row.is_partial is not None else None,
-            run_id=row.run_id,
+            **{name: getattr(row, name) for name in columns},
         )
         for row in rows
     ]

@@ -23,7 +23,7 @@ IDLE_TRANSACTION_S = 15
 
 
 def connect(url: str) -> Engine:
-    """An engine for a SQLAlchemy URL; nothing is opened yet.
+    """Make an engine for a database URL; nothing is opened yet.
 
     Raises:
         DatabaseError: the URL is none, names another kind of database or a file in a folder that is not
@@ -56,7 +56,7 @@ def connect(url: str) -> Engine:
 
 
 def describe(url: str | URL) -> str:
-    """The URL as people may see it: without password and options."""
+    """Write the URL as people may see it: without password and options."""
     return make_url(url).set(query={}).render_as_string(hide_password=True)
 
 
@@ -87,7 +87,7 @@ def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
 
 
 def _turn_to_wal(connection: sqlite3.Connection) -> None:
-    """Two that do this to a new file would wait for each other, so SQLite refuses one without waiting."""
+    """Try until it works: of two that do this to a new file, SQLite refuses one without waiting."""
     deadline_s = time.monotonic() + LOCK_TIMEOUT_S
     while True:
         try:

@@ -19,8 +19,8 @@ from fumikura.core.store.transactions import (
     moment,
     now,
     read_transaction,
+    set_gate,
     try_alone,
-    upsert,
 )
 
 #: If nobody returned expired leases for so long, there was an outage: the database or
@@ -32,7 +32,7 @@ _LOST = "{} workers ended while they read this page alone"
 
 
 def renew(engine: Engine, worker: str, reading_ids: Sequence[int], *, lease_s: float) -> int:
-    """Put off the end of a worker's leases on some readings; how many of them it has.
+    """Let a worker keep its leases on some readings for longer; return how many of them it has.
 
     What else is leased to it, it does not know of: a database that lost its last
     transactions may have forgotten that it was done. Such leases run out.
@@ -57,7 +57,7 @@ def hand_back(engine: Engine, worker: str) -> int:
 
 
 def return_leases(engine: Engine, worker: str, max_attempts: int, *, how: str | None = None) -> int:
-    """Take back what a worker held that was lost; how many pages that were.
+    """Take back the pages of a worker that died; return how many.
 
     They come again in chunks of half the size, until the page that ends its worker
     is alone. Then each lost worker is an attempt, and the last one a quarantine.
@@ -99,7 +99,7 @@ def return_expired(engine: Engine, max_attempts: int) -> int:
 
 
 def leaseholders(engine: Engine) -> list[str]:
-    """The workers that hold leases, dead ones included."""
+    """List the workers that hold leases, dead ones included."""
     reading = tables.reading.c
     holds = reading.status == Status.LEASED
     statement = select(reading.worker).where(holds).distinct().order_by(reading.worker)
@@ -135,18 +135,13 @@ def _take_back(
 
 
 def _waiting() -> ColumnElement[Status]:
-    """Queued; cancelled if every run that asked for the reading was cancelled while it was in hand."""
+    """Choose the status of a page that comes back: cancelled if all its runs are, else queued."""
     return case((is_asked_for(), Status.QUEUED), else_=Status.CANCELLED)
 
 
 def _was_outage(connection: Connection, time: datetime) -> bool:
-    """Whether expired leases were not looked after for OUTAGE_S; notes that they are now."""
+    """Tell whether nobody looked for expired leases for OUTAGE_S, and note that somebody does now."""
     gate = tables.gate.c
     due = connection.scalar(select(gate.next_at).where(gate.name == "sweep"))
-    statement = upsert(connection, tables.gate).values(
-        name="sweep", next_at=time + timedelta(seconds=OUTAGE_S)
-    )
-    connection.execute(
-        statement.on_conflict_do_update(index_elements=["name"], set_={"next_at": statement.excluded.next_at})
-    )
+    connection.execute(set_gate(connection, "sweep", time + timedelta(seconds=OUTAGE_S)))
     return due is not None and due < time

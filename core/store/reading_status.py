@@ -13,13 +13,14 @@ from sqlalchemy import ColumnElement, Connection, and_, select, update
 from fumikura.core.store import tables
 from fumikura.core.store.tables import Status
 
+#: What a reading holds that is in nobody's hands.
 FREE: Mapping[str, Any] = {"announced_at": None, "worker": None, "lease_until": None, "lease_size": None}
 
 
 def change_readings(
     connection: Connection, condition: ColumnElement[bool], *, skip_locked: bool = False, **values: Any
 ) -> int:
-    """Update readings, locking them in the order of their ids.
+    """Update readings, locked in the order of their ids; return how many.
 
     Args:
         skip_locked: leave out rows that somebody is just changing.
@@ -30,7 +31,7 @@ def change_readings(
 
 
 def queue_again(connection: Connection, *conditions: ColumnElement[bool]) -> int:
-    """Queue finished readings as if for the first time; how many."""
+    """Queue finished readings as if for the first time; return how many."""
     values: dict[str, Any] = {
         "status": Status.QUEUED,
         "attempts": 0,

@@ -57,7 +57,7 @@ def save_reading(
 
 
 def save_failure(engine: Engine, reading_id: int, reason: str, *, worker: str) -> bool:
-    """Note why a page cannot be read; False, and nothing is written, without its lease."""
+    """Note why a page cannot be read; without its lease write nothing, and return False."""
     with brief_transaction(engine) as connection:
         outcome = {"status": Status.FAILED, "error": storable(reason)}
         return _finish(connection, reading_id, worker, outcome)

@@ -30,14 +30,14 @@ _MAY_NOT = "42501"
 
 @contextmanager
 def read_transaction(engine: Engine) -> Iterator[Connection]:
-    """A connection that only reads, and on SQLite waits for no writer."""
+    """Open a connection that only reads, and on SQLite waits for no writer."""
     with reporting(engine), engine.connect().execution_options(only_reads=True) as connection:
         yield connection
 
 
 @contextmanager
 def write_transaction(engine: Engine) -> Iterator[Connection]:
-    """A connection whose changes are kept together at the end, or not at all.
+    """Open a connection whose changes are kept together at the end, or not at all.
 
     Raises:
         DatabaseError: also if another machine writes into the same SQLite file.
@@ -50,7 +50,7 @@ def write_transaction(engine: Engine) -> Iterator[Connection]:
 
 @contextmanager
 def brief_transaction(engine: Engine) -> Iterator[Connection]:
-    """A `write_transaction` whose locks a machine that freezes in it loses after BRIEF_S.
+    """Open a `write_transaction` that loses its locks after BRIEF_S, should this machine freeze in it.
 
     Ask it for nothing large: while a frozen client leaves an answer lying, PostgreSQL ends no session.
     """
@@ -62,7 +62,7 @@ def brief_transaction(engine: Engine) -> Iterator[Connection]:
 
 
 def now(connection: Connection) -> datetime:
-    """The time in UTC: PostgreSQL's own, as its hosts' clocks differ; this machine's for SQLite."""
+    """Tell the time in UTC: the server's for PostgreSQL, as clocks differ; this machine's for SQLite."""
     if connection.dialect.name == "sqlite":
         return datetime.now(UTC)
     time: datetime = connection.execute(select(func.clock_timestamp())).scalar_one()
@@ -70,7 +70,7 @@ def now(connection: Connection) -> datetime:
 
 
 def moment(connection: Connection) -> Any:
-    """What `now` gives, to be written into a statement: PostgreSQL need not be asked for it first."""
+    """Give the time of `now` as part of a statement, so that PostgreSQL need not be asked for it first."""
     if connection.dialect.name == "sqlite":
         return now(connection)
     return func.clock_timestamp(type_=DateTime(timezone=True))
@@ -86,7 +86,7 @@ def serialize_writers(connection: Connection, purpose: str) -> None:
 
 
 def try_alone(connection: Connection, purpose: str) -> bool:
-    """Be the one transaction of this purpose until it ends; False if another is, be it of a frozen machine.
+    """Be the one transaction of this purpose until it ends; return False if another one is.
 
     SQLite has one writer anyway.
     """
@@ -100,7 +100,7 @@ def _lock_key(purpose: str) -> ColumnElement[int]:
 
 
 def upsert(connection: Connection, table: Table) -> Any:
-    """INSERT with ON CONFLICT, which both databases write alike and SQLAlchemy does not."""
+    """Begin an INSERT with ON CONFLICT, which both databases write alike and SQLAlchemy does not."""
     if connection.dialect.name == "sqlite":
         from sqlalchemy.dialects import sqlite
 
@@ -108,6 +108,16 @@ def upsert(connection: Connection, table: Table) -> Any:
     from sqlalchemy.dialects import postgresql
 
     return postgresql.insert(table)
+
+
+def set_gate(
+    connection: Connection, name: str, next_at: datetime, *, where: ColumnElement[bool] | None = None
+) -> Any:
+    """Make the statement that shuts a gate until a time; `where` says which gates, if not all."""
+    statement = upsert(connection, tables.gate).values(name=name, next_at=next_at)
+    return statement.on_conflict_do_update(
+        index_elements=["name"], set_={"next_at": statement.excluded.next_at}, where=where
+    )
 
 
 def _hold_file(connection: Connection) -> None:
@@ -127,14 +137,12 @@ def _hold_file(connection: Connection) -> None:
             f" machines, or wait until that one has been done for {HOLD_S:.0f} seconds"
         )
     if until is None or until < time + timedelta(seconds=HOLD_S / 2):
-        held = upsert(connection, tables.gate).values(name=mine, next_at=time + timedelta(seconds=HOLD_S))
-        connection.execute(
-            held.on_conflict_do_update(index_elements=["name"], set_={"next_at": held.excluded.next_at})
-        )
+        connection.execute(set_gate(connection, mine, time + timedelta(seconds=HOLD_S)))
 
 
 @contextmanager
 def reporting(engine: Engine) -> Iterator[None]:
+    """Raise a DatabaseError, one line for people, for whatever the database itself does wrong."""
     try:
         yield
     except _OUTAGES as error:
@@ -149,7 +157,7 @@ def reporting(engine: Engine) -> Iterator[None]:
 
 
 def _reason(error: exc.SQLAlchemyError, url: URL) -> str:
-    """The first line of what the driver says, in which a password must not show."""
+    """Give the first line of what the driver says, without the password."""
     origin = getattr(error, "orig", None) or error
     line = next(iter(str(origin).strip().splitlines()), type(origin).__name__)
     if "is full" in line or "No space left" in line:

@@ -15,7 +15,7 @@ _version_table = Table("alembic_version", MetaData())
 
 
 def open_database(url: str) -> Engine:
-    """An engine for a database of this version.
+    """Open a database that is at this version, or refuse it.
 
     A SQLite file is made or upgraded on the way; PostgreSQL never is, as other
     machines may be working with it.
@@ -85,7 +85,7 @@ def _check_encoding(connection: Connection) -> None:
 
 
 def _revision(engine: Engine) -> str | None:
-    """The version in a database; None where there are no tables of ours."""
+    """Ask for the version of a database; None where there are no tables of ours."""
     try:
         with read_transaction(engine) as connection:
             if not inspect(connection).has_table(_version_table.name):

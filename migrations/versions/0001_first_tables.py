@@ -36,6 +36,14 @@ _RATIOS = (
     ("2 * n_right_as_written", "n_found + n_truth", "character_f1_as_written"),
     ("n_right_as_written", "n_matched", "character_accuracy_as_written"),
 )
+#: Tables in the order in which they can be dropped.
+_DROP = ("score", "run_page", "character", "truth", "run", "reading", "page_source", "recipe", "page", "gate")
+_STATUSES = ("queued", "leased", "done", "failed", "quarantined", "cancelled")
+_STATUS = sa.Enum(*_STATUSES, name="status", native_enum=False, length=16)
+_COUNTS = (
+    *("pixel_tp", "pixel_fp", "pixel_fn", "pixel_tn"),
+    *("n_truth", "n_found", "n_matched", "n_right", "n_right_as_written"),
+)
 _VIEWS = {
     "latest_character": f"""
         SELECT {_PAGE}, position, column_number, x, y, character.width, character.height,
@@ -61,6 +69,11 @@ _VIEWS = {
         FROM {_NEWEST_DONE} JOIN score ON score.reading_id = reading.id
     """,
 }
+
+
+def _points_to(target: str, table: str) -> sa.ForeignKeyConstraint:
+    name = f"fk_{table}_{target}_id_{target}"
+    return sa.ForeignKeyConstraint([f"{target}_id"], [f"{target}.id"], name=name, ondelete="CASCADE")
 
 
 def upgrade() -> None:
@@ -104,9 +117,7 @@ def upgrade() -> None:
         sa.Column("archive", sa.Text(), nullable=False),
         sa.Column("member", sa.Text(), nullable=False),
         sa.Column("seen_at", sa.DateTime(timezone=True), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["page_id"], ["page.id"], name="fk_page_source_page_id_page", ondelete="CASCADE"
-        ),
+        _points_to("page", "page_source"),
         sa.PrimaryKeyConstraint("id", name="pk_page_source"),
         sa.UniqueConstraint("page_id", "archive", "member", name="uq_page_source_page_id_archive_member"),
     )
@@ -115,21 +126,7 @@ def upgrade() -> None:
         sa.Column("id", sa.Integer(), nullable=False),
         sa.Column("page_id", sa.Integer(), nullable=False),
         sa.Column("recipe_id", sa.Integer(), nullable=False),
-        sa.Column(
-            "status",
-            sa.Enum(
-                "queued",
-                "leased",
-                "done",
-                "failed",
-                "quarantined",
-                "cancelled",
-                name="status",
-                native_enum=False,
-                length=16,
-            ),
-            nullable=False,
-        ),
+        sa.Column("status", _STATUS, nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("chunk_limit", sa.Integer()),
         sa.Column("announced_at", sa.DateTime(timezone=True)),
@@ -143,10 +140,8 @@ def upgrade() -> None:
         sa.Column("timings_s", sa.JSON(none_as_null=True)),
         sa.Column("text", sa.Text()),
         sa.Column("mask", sa.LargeBinary()),
-        sa.ForeignKeyConstraint(["page_id"], ["page.id"], name="fk_reading_page_id_page", ondelete="CASCADE"),
-        sa.ForeignKeyConstraint(
-            ["recipe_id"], ["recipe.id"], name="fk_reading_recipe_id_recipe", ondelete="CASCADE"
-        ),
+        _points_to("page", "reading"),
+        _points_to("recipe", "reading"),
         sa.PrimaryKeyConstraint("id", name="pk_reading"),
         sa.UniqueConstraint("page_id", "recipe_id", name="uq_reading_page_id_recipe_id"),
     )
@@ -162,9 +157,7 @@ def upgrade() -> None:
         sa.Column("command", sa.Text(), nullable=False),
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("cancelled_at", sa.DateTime(timezone=True)),
-        sa.ForeignKeyConstraint(
-            ["recipe_id"], ["recipe.id"], name="fk_run_recipe_id_recipe", ondelete="CASCADE"
-        ),
+        _points_to("recipe", "run"),
         sa.PrimaryKeyConstraint("id", name="pk_run"),
     )
     op.create_index("ix_run_recipe_id", "run", ["recipe_id"])
@@ -175,7 +168,7 @@ def upgrade() -> None:
         sa.Column("is_partial", sa.Boolean(), nullable=False),
         sa.Column("boxes", sa.JSON(none_as_null=True)),
         sa.Column("mask", sa.LargeBinary()),
-        sa.ForeignKeyConstraint(["page_id"], ["page.id"], name="fk_truth_page_id_page", ondelete="CASCADE"),
+        _points_to("page", "truth"),
         sa.PrimaryKeyConstraint("page_id", name="pk_truth"),
     )
     op.create_table(
@@ -183,17 +176,12 @@ def upgrade() -> None:
         sa.Column("reading_id", sa.Integer(), nullable=False),
         sa.Column("position", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("column_number", sa.Integer(), nullable=False),
-        sa.Column("x", sa.Integer(), nullable=False),
-        sa.Column("y", sa.Integer(), nullable=False),
-        sa.Column("width", sa.Integer(), nullable=False),
-        sa.Column("height", sa.Integer(), nullable=False),
+        *(sa.Column(name, sa.Integer(), nullable=False) for name in ("x", "y", "width", "height")),
         sa.Column("label", sa.Text(), nullable=False),
         sa.Column("confidence", sa.Float(), nullable=False),
         sa.Column("alternatives", sa.JSON(), nullable=False),
         sa.Column("next_label", sa.Text()),
-        sa.ForeignKeyConstraint(
-            ["reading_id"], ["reading.id"], name="fk_character_reading_id_reading", ondelete="CASCADE"
-        ),
+        _points_to("reading", "character"),
         sa.PrimaryKeyConstraint("reading_id", "position", name="pk_character"),
         sqlite_with_rowid=False,
     )
@@ -210,10 +198,8 @@ def upgrade() -> None:
         sa.Column("run_id", sa.Integer(), nullable=False),
         sa.Column("page_id", sa.Integer(), nullable=False),
         sa.Column("was_done", sa.Boolean(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["page_id"], ["page.id"], name="fk_run_page_page_id_page", ondelete="CASCADE"
-        ),
-        sa.ForeignKeyConstraint(["run_id"], ["run.id"], name="fk_run_page_run_id_run", ondelete="CASCADE"),
+        _points_to("page", "run_page"),
+        _points_to("run", "run_page"),
         sa.PrimaryKeyConstraint("run_id", "page_id", name="pk_run_page"),
     )
     op.create_index("ix_run_page_page_id", "run_page", ["page_id"])
@@ -221,18 +207,8 @@ def upgrade() -> None:
         "score",
         sa.Column("reading_id", sa.Integer(), nullable=False),
         sa.Column("truth_digest", sa.String(length=64), nullable=False),
-        sa.Column("pixel_tp", sa.Integer()),
-        sa.Column("pixel_fp", sa.Integer()),
-        sa.Column("pixel_fn", sa.Integer()),
-        sa.Column("pixel_tn", sa.Integer()),
-        sa.Column("n_truth", sa.Integer()),
-        sa.Column("n_found", sa.Integer()),
-        sa.Column("n_matched", sa.Integer()),
-        sa.Column("n_right", sa.Integer()),
-        sa.Column("n_right_as_written", sa.Integer()),
-        sa.ForeignKeyConstraint(
-            ["reading_id"], ["reading.id"], name="fk_score_reading_id_reading", ondelete="CASCADE"
-        ),
+        *(sa.Column(name, sa.Integer()) for name in _COUNTS),
+        _points_to("reading", "score"),
         sa.PrimaryKeyConstraint("reading_id", name="pk_score"),
     )
     string_agg = "string_agg" if op.get_context().dialect.name == "postgresql" else "group_concat"
@@ -243,16 +219,5 @@ def upgrade() -> None:
 def downgrade() -> None:
     for view in _VIEWS:
         op.execute(f"DROP VIEW {view}")
-    for table in (
-        "score",
-        "run_page",
-        "character",
-        "truth",
-        "run",
-        "reading",
-        "page_source",
-        "recipe",
-        "page",
-        "gate",
-    ):
+    for table in _DROP:
         op.drop_table(table)

@@ -19,8 +19,8 @@ from fumikura.core.recognition.recipe import Recipe
 from fumikura.core.settings import Settings
 from fumikura.core.store import tables
 from fumikura.core.store.connecting import Engine
+from fumikura.core.store.failures import failures
 from fumikura.core.store.pages import add_pages, add_run
-from fumikura.core.store.queries import failures
 from fumikura.core.store.transactions import read_transaction
 from fumikura.core.store.upgrading import open_database
 from fumikura.worker.launcher import run_locally
