@@ -34,12 +34,11 @@ def connect(url: str) -> Engine:
         folder = Path(parsed.database or "").parent
         if not folder.is_dir():
             raise DatabaseError(f"there is no folder {folder} for the database; make it first")
-        arguments: dict[str, Any] = {"timeout": LOCK_TIMEOUT_S}
-        engine = create_engine(parsed, json_serializer=to_json, connect_args=arguments)
+        engine = create_engine(parsed, json_serializer=to_json, connect_args={"timeout": LOCK_TIMEOUT_S})
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
         return engine
-    arguments = {
+    arguments: dict[str, Any] = {
         "connect_timeout": CONNECT_TIMEOUT_S,
         "client_encoding": "utf8",
         "options": f"-c idle_in_transaction_session_timeout={IDLE_TRANSACTION_S}s",

@@ -189,24 +189,22 @@ def _once_called(name: str) -> Select[tuple[int]]:
     )
 
 
+def _shared_columns() -> tuple[ColumnElement[Any], ...]:
+    """Choose what a summary and the details of a page both tell."""
+    page, reading = tables.page.c, tables.reading.c
+    of_page = (page.id.label("page_id"), page.name, page.book, page.digest, page.width, page.height)
+    of_reading = (reading.status, reading.error, reading.finished_at, reading.mean_confidence)
+    return (*of_page, reading.id.label("reading_id"), *of_reading)
+
+
 def _summaries(shown: ColumnElement[int]) -> Select[Any]:
     page, reading, source = tables.page.c, tables.reading.c, tables.page_source.c
     return (
         select(
-            page.id.label("page_id"),
-            page.name,
-            page.book,
-            page.digest,
+            *_shared_columns(),
             source.archive,
             source.member,
-            page.width,
-            page.height,
-            reading.id.label("reading_id"),
-            reading.status,
-            reading.error,
             reading.n_characters,
-            reading.mean_confidence,
-            reading.finished_at,
             _dice().label("dice"),
             _character_f1().label("character_f1"),
         )
@@ -218,22 +216,12 @@ def _summaries(shown: ColumnElement[int]) -> Select[Any]:
 
 
 def _details(shown: ColumnElement[int]) -> Select[Any]:
-    page, reading = tables.page.c, tables.reading.c
+    reading = tables.reading.c
     return (
         select(
-            page.id.label("page_id"),
-            page.name,
-            page.book,
-            page.digest,
-            page.width,
-            page.height,
-            reading.id.label("reading_id"),
-            reading.status,
-            reading.error,
+            *_shared_columns(),
             tables.recipe.c.digest.label("recipe_digest"),
-            reading.finished_at,
             reading.text,
-            reading.mean_confidence,
             reading.timings_s,
             reading.mask.label("mask_png"),
         )

@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Engine, delete, select, update
 from fumikura.core.page import Reading, Scores, Truth
 from fumikura.core.store import tables
 from fumikura.core.store.bulk import insert_rows
+from fumikura.core.store.reading_status import FREE
 from fumikura.core.store.relations import is_leased_to
 from fumikura.core.store.rows import character_rows, mask_to_png, storable
 from fumikura.core.store.scores import replace_scores
@@ -71,10 +72,8 @@ def _finish(connection: Connection, reading_id: int, worker: str, outcome: Mappi
         .values(
             **outcome,
             finished_at=moment(connection),
-            announced_at=None,
-            lease_until=None,
-            lease_size=None,
             chunk_limit=None,
+            **{**FREE, "worker": worker},
         )
     )
     return finished.rowcount == 1

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from sqlalchemy import Connection, Engine, MetaData, Table, exc, inspect
+from sqlalchemy import Connection, Engine, exc, inspect
 
 from fumikura.core.errors import DatabaseError
 from fumikura.core.store.connecting import connect, describe
 from fumikura.core.store.tables import SCHEMA_REVISION
 from fumikura.core.store.transactions import read_transaction, reporting, serialize_writers
-
-_version_table = Table("alembic_version", MetaData())
 
 
 def open_database(url: str) -> Engine:
@@ -88,7 +86,7 @@ def _revision(engine: Engine) -> str | None:
     """Ask for the version of a database; None where there are no tables of ours."""
     try:
         with read_transaction(engine) as connection:
-            if not inspect(connection).has_table(_version_table.name):
+            if not inspect(connection).has_table("alembic_version"):
                 return None
             return connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
     except exc.DatabaseError as error:
