@@ -14,7 +14,7 @@ from fumikura.core.page import Box, Character, PageImage, Reading
 from fumikura.core.recognition import crops, patches
 from fumikura.core.recognition.context import ContextModel, in_context
 from fumikura.core.recognition.models.checkpoint import load_context
-from fumikura.core.recognition.models.inference import Classifier, Segmenter
+from fumikura.core.recognition.models.inference import Classifier, Fill, Segmenter
 from fumikura.core.recognition.order import reading_order
 from fumikura.core.recognition.recipe import Recipe, find_context, find_weights, make_recipe
 from fumikura.core.settings import Settings
@@ -73,6 +73,12 @@ class PageReader:
             Reading(mask, page_characters, page.width, page.height, clock.timings_s)
             for page, mask, page_characters in zip(pages, masks, characters, strict=True)
         ]
+
+    def count_batches(self) -> dict[str, Fill]:
+        """Count from now on what goes into the batches of "patches" and of "crops"."""
+        fills = {"patches": Fill(), "crops": Fill()}
+        self._segmenter.batches.fill, self._classifier.batches.fill = fills.values()
+        return fills
 
     def _to_device(self, page: PageImage) -> Tensor:
         """Pixels (3, H, W) as uint8."""
