@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
-from fumikura.cli.numbers import FiniteRange
 from fumikura.core.settings import Settings, read_settings
 
 Function = Callable[..., Any]
+
+
+class FiniteRange(click.FloatRange):
+    """A range of floats without nan, which is in no range and passes every comparison with one."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{number} is no finite number.", param, ctx)
+        return number
+
 
 as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout.")
 run_id = click.option("--run", "run_id", type=int, metavar="N", help="Only this run (see `fumikura status`).")

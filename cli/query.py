@@ -8,7 +8,7 @@ from rich.text import Text
 
 from fumikura.cli import options
 from fumikura.cli.existing_database import open_existing
-from fumikura.cli.numbers import FiniteRange
+from fumikura.cli.options import FiniteRange
 from fumikura.cli.output import columns_of_stdout, make_table, print_json, print_tables, say
 from fumikura.core.settings import Settings
 from fumikura.core.store.lookup import PageSummary, find_pages

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from fumikura.cli import options, summary
+from fumikura.cli import options, run_results
 from fumikura.cli.interruption import stopped_by_signals
 from fumikura.cli.output import print_json, print_tables, say
 from fumikura.cli.progress import shown_progress
@@ -69,16 +69,16 @@ def command(
         state = run_summary(engine, run_id)
 
     scores = run_scores_by_book(engine, run_id)
-    figures = summary.figures(
+    figures = run_results.figures(
         state, scores, seconds=time.monotonic() - started_s, steady_rate=pace.pages_per_second
     )
     if as_json:
         print_json(figures)
     else:
-        print_tables(*summary.tables(figures, scores))
+        print_tables(*run_results.tables(figures, scores))
     if stop.is_set():
         say("interrupted; give the same command again to go on")
         ctx.exit(130)
-    for line in summary.next_steps(state, database=settings.database_url):
+    for line in run_results.next_steps(state, database=settings.database_url):
         say(line)
     ctx.exit(3 if state.failed or state.cancelled else 0)

@@ -16,12 +16,12 @@ from fumikura.core.settings import Settings
 from fumikura.core.store.queries import RunSummary, run_summary
 from fumikura.core.store.session import Engine, describe, open_database, write_transaction
 from fumikura.worker.app import check_broker, make_app
-from fumikura.worker.children import COMMAND, Children
 from fumikura.worker.feeder import Feed, keep_feeding
 from fumikura.worker.folder_broker import folder_url
+from fumikura.worker.metrics_server import watched
 from fumikura.worker.private_folder import private_folder
 from fumikura.worker.prometheus import Metrics
-from fumikura.worker.serving import watched
+from fumikura.worker.supervision import COMMAND, Children
 from fumikura.worker.waiting import Stopped, patiently
 
 log = logging.getLogger(__name__)

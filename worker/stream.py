@@ -18,7 +18,7 @@ from typing import Protocol, TypeVar
 
 from fumikura.core.errors import PageError
 from fumikura.core.page import PageImage, Reading
-from fumikura.core.recognition.memory import is_out_of_memory
+from fumikura.core.recognition.out_of_memory import is_out_of_memory
 from fumikura.core.recognition.recipe import Recipe
 from fumikura.core.scoring.metrics import score
 from fumikura.core.settings import Settings
@@ -33,7 +33,7 @@ from fumikura.core.store.leases import (
 )
 from fumikura.core.store.session import Engine
 from fumikura.worker.decoding import DecodedPage, ahead, decode_page
-from fumikura.worker.emergency import end_if_device_broke, time_limit
+from fumikura.worker.emergency_exit import end_if_device_broke, time_limit
 from fumikura.worker.reports import Reports
 from fumikura.worker.waiting import OUTAGES, Stopped, one_line, patiently
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fumikura.core.page import PageImage
-from fumikura.worker.emergency import time_limit
+from fumikura.worker.emergency_exit import time_limit
 from fumikura.worker.waiting import one_line
 
 if TYPE_CHECKING:

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
-from fumikura.core.recognition.memory import is_out_of_memory
 from fumikura.core.recognition.models.checkpoint import load_classifier, load_segmenter
 from fumikura.core.recognition.models.loaded import LoadedClassifier
+from fumikura.core.recognition.out_of_memory import is_out_of_memory
 
 log = logging.getLogger(__name__)
 

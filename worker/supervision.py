@@ -21,17 +21,17 @@ from fumikura.core.recognition.recipe import Recipe
 from fumikura.core.settings import Settings
 from fumikura.core.store.leases import hand_back, return_leases
 from fumikura.core.store.session import Engine
-from fumikura.worker.child import AWAY, UNFIT
 from fumikura.worker.devices import child_environment, device_within, worker_devices
-from fumikura.worker.emergency import TOOK_TOO_LONG
+from fumikura.worker.emergency_exit import TOOK_TOO_LONG
 from fumikura.worker.identity import worker_name
 from fumikura.worker.prometheus import Metrics
 from fumikura.worker.reports import LOADED, READY, listen
+from fumikura.worker.worker_process import AWAY, UNFIT
 
 log = logging.getLogger(__name__)
 
 #: Safe path (-P): a folder named `core` or `worker` where the user happens to stand is not ours.
-COMMAND = (sys.executable, "-P", "-m", "fumikura.worker.child")
+COMMAND = (sys.executable, "-P", "-m", "fumikura.worker.worker_process")
 
 #: From the order to end until a child is killed.
 GRACE_S = 10.0

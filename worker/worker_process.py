@@ -92,10 +92,10 @@ def _serve(
 ) -> int:
     from fumikura.core.store.session import open_database
     from fumikura.worker.app import make_app
+    from fumikura.worker.lease_keeping import start_watching
     from fumikura.worker.stream import Stream
     from fumikura.worker.tasks import add_tasks
     from fumikura.worker.trial_page import read_trial_page
-    from fumikura.worker.watch import start_watching
 
     engine = open_database(settings.database_url)
     reader = (load_reader or _load_reader)(settings, device)
