@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -154,7 +154,18 @@ def settings(*groups: str) -> Callable[[Function], Function]:
             given = {name: None if value == "" else value for name, value in given.items()}
             return function(*positional, settings=read_settings().overridden(**given), **arguments)
 
-        return functools.reduce(lambda wrapped, option: option(wrapped), reversed(added), call)
+        return with_options(added)(call)
+
+    return decorate
+
+
+def with_options(added: Sequence[Callable[[Function], Function]]) -> Callable[[Function], Function]:
+    """Return a decorator that adds options, which stand in the help in this order."""
+
+    def decorate(function: Function) -> Function:
+        for option in reversed(added):
+            function = option(function)
+        return function
 
     return decorate
 
@@ -182,4 +193,4 @@ def archives(function: Function) -> Function:
             help="The same where some characters lack a box. Repeatable.",
         ),
     ]
-    return functools.reduce(lambda wrapped, option: option(wrapped), reversed(added), function)
+    return with_options(added)(function)

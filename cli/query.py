@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import click
 from rich.table import Table
 from rich.text import Text
@@ -14,6 +17,8 @@ from fumikura.core.settings import Settings
 from fumikura.core.store.lookup import PageSummary, find_pages
 from fumikura.core.store.search import Hit, find_characters
 from fumikura.core.store.tables import Status
+
+T = TypeVar("T")
 
 #: Columns of the terminal that a hit's other cells take, its context left out.
 _BESIDE_CONTEXT = 66
@@ -70,13 +75,7 @@ def characters(
         min_confidence=min_confidence,
         limit=limit,
     )
-    if as_json:
-        for hit in found:
-            print_json(hit)
-        return
-    if found:
-        print_tables(_hit_table(found))
-    _say_number(len(found), limit)
+    _answer(found, _hit_table, limit=limit, as_json=as_json)
 
 
 @command.command("pages")
@@ -125,13 +124,22 @@ def pages(
         max_dice=max_dice,
         limit=limit,
     )
+    _answer(found, _page_table, limit=limit, as_json=as_json)
+
+
+def _answer(found: list[T], table_of: Callable[[list[T]], Table], *, limit: int, as_json: bool) -> None:
     if as_json:
-        for page in found:
-            print_json(page)
+        for one in found:
+            print_json(one)
         return
-    if found:
-        print_tables(_page_table(found))
-    _say_number(len(found), limit)
+    if not found:
+        say("nothing found")
+        return
+    print_tables(table_of(found))
+    if len(found) == limit:
+        say(f"the first {limit}; --limit shows more")
+    else:
+        say(f"{len(found)} found")
 
 
 def _hit_table(hits: list[Hit]) -> Table:
@@ -170,12 +178,3 @@ def _page_table(found: list[PageSummary]) -> Table:
         for page in found
     ]
     return make_table(*columns, rows=rows, numbers=[0, *range(4, len(columns))])
-
-
-def _say_number(n_found: int, limit: int) -> None:
-    if not n_found:
-        say("nothing found")
-    elif n_found == limit:
-        say(f"the first {limit}; --limit shows more")
-    else:
-        say(f"{n_found} found")

@@ -267,7 +267,7 @@ def test_the_batch_shrinks_when_memory_is_short(tmp_path: Path, error: Exception
         if len(inputs[0]) > 2:
             raise error
 
-    segmenter._model._model.register_forward_pre_hook(forget_large_batches)
+    segmenter.batches._model.register_forward_pre_hook(forget_large_batches)
 
     assert torch.allclose(segmenter.maps(patches), wanted, atol=1e-5)
     assert seen == [8, 4, 2, 2, 2, 2]

@@ -13,12 +13,11 @@ from celery import Celery
 from kombu.connection import Connection
 from kombu.exceptions import OperationalError
 
-from fumikura.core.errors import BrokerError
+from fumikura.core.errors import BrokerError, first_line
 from fumikura.core.recognition.recipe import Recipe
 from fumikura.core.settings import Settings
 from fumikura.worker import folder_broker
 from fumikura.worker.rabbitmq import CONFIRMED, answer_within, is_rabbitmq, rabbitmq_queue
-from fumikura.worker.waiting import one_line
 
 READ_CHUNK = "fumikura.read_chunk"
 
@@ -103,7 +102,7 @@ def reached(app: Celery) -> Iterator[Connection]:
             yield connection
     except failures as error:
         raise BrokerError(
-            f"the queue {shown} does not answer ({one_line(error)}); start its server, or correct --broker"
+            f"the queue {shown} does not answer ({first_line(error)}); start its server, or correct --broker"
         ) from error
 
 

@@ -23,7 +23,7 @@ from fumikura.core.store.leases import leaseholders, return_expired, return_leas
 from fumikura.core.store.session import Engine
 from fumikura.worker.app import make_app, n_waiting, reached, send
 from fumikura.worker.identity import is_dead
-from fumikura.worker.waiting import Stopped, patiently
+from fumikura.worker.waiting import Stopped, retry_until_stopped
 
 log = logging.getLogger(__name__)
 
@@ -62,11 +62,11 @@ def keep_feeding(feed: Feed, stop: threading.Event) -> None:
     try:
         if feed.run_id is not None:
             # What an earlier run announced, it announced to a broker that is no more.
-            patiently(lambda: announce_more(feed, announce_again_s=0.0), stop)
+            retry_until_stopped(lambda: announce_more(feed, announce_again_s=0.0), stop)
         # Jitter: of two feeders that ask in step, always the same one would get the turn.
         while not stop.wait(random.uniform(0.8, 1.2) * PERIOD_S):
             try:
-                patiently(lambda: feed_once(feed), stop)
+                retry_until_stopped(lambda: feed_once(feed), stop)
             except Stopped:
                 raise
             except Exception:

@@ -15,11 +15,14 @@ from fumikura.core.store.leases import leaseholders
 from fumikura.core.store.tables import Status
 from fumikura.worker.app import n_waiting, reached
 from fumikura.worker.feeder import Feed
-from fumikura.worker.prometheus import COUNTED, Metrics
+from fumikura.worker.prometheus import Metrics
 
 log = logging.getLogger(__name__)
 
 LOOK_S = 5.0
+
+#: Statuses whose readings are few, or are what the work is: to count all that is done takes too long.
+COUNTED = (Status.QUEUED, Status.LEASED, Status.FAILED, Status.QUARANTINED)
 
 #: Beyond the longest that the time limits leave to pages in hand, so that whoever starts red
 #: workers anew does not spare a page that hangs from being found out.

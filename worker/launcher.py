@@ -22,7 +22,7 @@ from fumikura.worker.metrics_server import watched
 from fumikura.worker.private_folder import private_folder
 from fumikura.worker.prometheus import Metrics
 from fumikura.worker.supervision import COMMAND, Children
-from fumikura.worker.waiting import Stopped, patiently
+from fumikura.worker.waiting import Stopped, retry_until_stopped
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ def run_locally(
             children.look_after()
             started_s = time.monotonic()
             try:
-                summary = patiently(lambda: run_summary(engine, run_id), stop)
+                summary = retry_until_stopped(lambda: run_summary(engine, run_id), stop)
             except Stopped:
                 return
             on_progress(summary)

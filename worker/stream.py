@@ -16,7 +16,7 @@ from functools import partial
 from itertools import islice
 from typing import Protocol, TypeVar
 
-from fumikura.core.errors import PageError
+from fumikura.core.errors import PageError, first_line
 from fumikura.core.page import PageImage, Reading
 from fumikura.core.recognition.out_of_memory import is_out_of_memory
 from fumikura.core.recognition.recipe import Recipe
@@ -35,7 +35,7 @@ from fumikura.core.store.session import Engine
 from fumikura.worker.decoding import DecodedPage, ahead, decode_page
 from fumikura.worker.emergency_exit import end_if_device_broke, time_limit
 from fumikura.worker.reports import Reports
-from fumikura.worker.waiting import OUTAGES, Stopped, one_line, patiently
+from fumikura.worker.waiting import OUTAGES, Stopped, retry_until_stopped
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +102,7 @@ class Stream:
         started_s, self._idle_since_s = time.monotonic(), None
         self.in_hand = tuple(reading_ids)  # before the claim, whose answer may be lost
         try:
-            claims = self._patiently(lambda: self._claim(reading_ids))
+            claims = self._retry(lambda: self._claim(reading_ids))
             self._read_claimed(claims)
             seconds = time.monotonic() - started_s
             log.info(
@@ -129,13 +129,13 @@ class Stream:
                 self._check_stop()
         except Stopped:
             self._finish(writes)
-            self._patiently(lambda: hand_back(self._engine, self.worker))
+            self._retry(lambda: hand_back(self._engine, self.worker))
             raise
         self._finish(writes)
 
     def give_up(self) -> None:
         """Treat the chunk in hand as that of a lost worker: it comes back in halves."""
-        self._patiently(
+        self._retry(
             lambda: return_leases(self._engine, self.worker, max_attempts=self._settings.max_attempts)
         )
 
@@ -190,7 +190,7 @@ class Stream:
     def _write(self, claimed: Claim, reading: Reading) -> None:
         scores = None if claimed.truth is None else score(reading, claimed.truth)
         started_s = time.perf_counter()
-        was_ours = self._patiently(
+        was_ours = self._retry(
             lambda: save_reading(
                 self._engine,
                 claimed.reading_id,
@@ -226,7 +226,7 @@ class Stream:
                 extra=_facts(claimed),
             )
             reason = _reason(error)
-            was_ours = self._patiently(
+            was_ours = self._retry(
                 lambda: save_failure(self._engine, claimed.reading_id, reason, worker=self.worker)
             )
             if was_ours:
@@ -236,7 +236,7 @@ class Stream:
     def _come_back_alone(self, claimed: Claim) -> None:
         """Let a page that needs more memory than there is now have it all; should that fail, it counts."""
         log.warning("page %d: out of memory; it comes again alone", claimed.page_id)
-        self._patiently(
+        self._retry(
             lambda: return_page(
                 self._engine,
                 claimed.reading_id,
@@ -254,8 +254,8 @@ class Stream:
         if self._stop.is_set():
             raise Stopped
 
-    def _patiently(self, action: Callable[[], T]) -> T:
-        return patiently(action, self._stop)
+    def _retry(self, action: Callable[[], T]) -> T:
+        return retry_until_stopped(action, self._stop)
 
 
 def _facts(claimed: Claim) -> dict[str, int | None]:
@@ -267,4 +267,4 @@ def _reason(error: Exception) -> str:
     """Why a page failed, for whoever asks `fumikura failed`."""
     if isinstance(error, PageError):
         return str(error)
-    return f"the program failed on this page, please report it: {type(error).__name__}: {one_line(error)}"
+    return f"the program failed on this page, please report it: {type(error).__name__}: {first_line(error)}"

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fumikura.core.errors import first_line
 from fumikura.core.page import PageImage
 from fumikura.worker.emergency_exit import time_limit
-from fumikura.worker.waiting import one_line
 
 if TYPE_CHECKING:
     from fumikura.worker.stream import Reader
@@ -33,7 +33,7 @@ def read_trial_page(reader: Reader, *, limit_s: float) -> None:
         with time_limit(limit_s):
             reader.read([page])
     except Exception as error:
-        raise RuntimeError(f"a page drawn for a trial cannot be read here ({one_line(error)})") from error
+        raise RuntimeError(f"a page drawn for a trial cannot be read here ({first_line(error)})") from error
 
 
 def draw_trial_page(long_side: int) -> PageImage:

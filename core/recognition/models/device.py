@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from fumikura.core.errors import DeviceError
+from fumikura.core.errors import DeviceError, first_line
 
 
 def try_device(name: str) -> str:
@@ -27,9 +27,8 @@ def try_device(name: str) -> str:
         torch.nn.functional.conv2d(ink, ink[..., :3, :3]).sum().item()
     # torch without CUDA answers with an AssertionError, a broken driver with a RuntimeError.
     except (RuntimeError, AssertionError) as error:
-        reason = str(error).strip().splitlines()[0]
         raise DeviceError(
-            f"{name} does not work ({reason}); see `nvidia-smi`, or take the device cpu"
+            f"{name} does not work ({first_line(error)}); see `nvidia-smi`, or take the device cpu"
         ) from error
     if device.type == "cuda":
         found = torch.cuda.get_device_properties(device)
