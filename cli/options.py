@@ -1,4 +1,4 @@
-"""Options that several commands share, so that they are spelt and explained once."""
+"""Several commands share these options, so that they are spelt and explained once."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Function = Callable[..., Any]
 
 
 class FiniteRange(click.FloatRange):
-    """A range of floats without nan, which is in no range and passes every comparison with one."""
+    """This range of floats refuses nan, which is in no range and yet passes every comparison with one."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         number = super().convert(value, param, ctx)
@@ -171,7 +171,7 @@ def with_options(added: Sequence[Callable[[Function], Function]]) -> Callable[[F
 
 
 def archives(function: Function) -> Function:
-    """ARCHIVE… with --book, --truth and --partial-truth."""
+    """Add ARCHIVE… with --book, --truth and --partial-truth."""
     path = click.Path(path_type=Path, exists=True)
     added = [
         click.argument("archives", nargs=-1, required=True, metavar="ARCHIVE..."),

@@ -143,7 +143,7 @@ def _answer(found: list[T], table_of: Callable[[list[T]], Table], *, limit: int,
 
 
 def _hit_table(hits: list[Hit]) -> Table:
-    """A concordance: the hits stand below each other, with what surrounds them."""
+    """Make a concordance: the hits stand below each other, with what surrounds them."""
     n_context = min(10, max(2, (columns_of_stdout() - _BESIDE_CONTEXT) // 4))
     rows = [
         (

@@ -1,4 +1,4 @@
-"""Every setting of Celery, and the few words that are spoken to a broker outside of it."""
+"""This module makes the Celery application, and speaks to the broker where Celery is not needed."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ ANSWER_S = 4.0
 
 
 def queue_name(recipe: Recipe) -> str:
-    """A queue for each recipe: a worker gets only what its weights can read."""
+    """Name the queue of a recipe, so that a worker gets only what its weights can read."""
     return f"fumikura.{recipe.digest[:12]}"
 
 
 def make_app(settings: Settings, recipe: Recipe) -> Celery:
-    """The Celery application through which the pages of one recipe are read."""
+    """Make the Celery application through which the pages of one recipe are read."""
     url = settings.broker_url or ""
     path = folder_broker.folder_of(url)
     queue, is_rabbit = queue_name(recipe), is_rabbitmq(url)
@@ -74,7 +74,7 @@ def _transport_options(url: str, path: Path | None) -> dict[str, Any]:
 
 @contextmanager
 def reached(app: Celery) -> Iterator[Connection]:
-    """A fresh connection to the broker, so that none is ever left over from before an outage.
+    """Open a fresh connection to the broker, so that none is left over from before an outage.
 
     Raises:
         BrokerError: the broker does not answer, or its URL cannot be understood.
@@ -107,7 +107,7 @@ def reached(app: Celery) -> Iterator[Connection]:
 
 
 def n_waiting(app: Celery, connection: Connection) -> int:
-    """Messages that no worker has taken yet."""
+    """Count the messages that no worker has taken yet."""
     try:
         with connection.channel() as channel:  # type: ignore[no-untyped-call]
             queue = channel.queue_declare(app.conf.task_default_queue, passive=True)
@@ -122,7 +122,7 @@ def send(app: Celery, connection: Connection, reading_ids: Sequence[int]) -> Non
 
 
 def check_broker(settings: Settings) -> str:
-    """What to tell a person about the broker.
+    """Try the broker, and say in a few words how it is.
 
     Raises:
         BrokerError: it does not answer.
@@ -134,7 +134,7 @@ def check_broker(settings: Settings) -> str:
 
 
 def _without_password(urls: str) -> str:
-    """Broker URLs, separated by semicolons, as people may see them."""
+    """Return broker URLs, separated by semicolons, as people may see them."""
     return ";".join(map(_shown, re.split(r";(?=[^;@]+://)", urls)))
 
 

@@ -1,4 +1,4 @@
-"""A process that reads pages as a worker does, and is measured. `fumikura.worker.bench` starts it.
+"""This process reads pages as a worker does, and is measured. `worker/bench.py` starts it.
 
 It reads its chunks from a file and not from a queue; everything behind that is what a run uses. Its
 settings come from FUMIKURA_* variables.

@@ -1,4 +1,4 @@
-"""When a worker process ends itself, because it can no longer be trusted to read.
+"""A worker process ends itself here when it can no longer be trusted to read.
 
 Its pages stay leased: the launcher returns them as those of any lost worker, in halves, until the one
 that is to blame stands alone.

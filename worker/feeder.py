@@ -1,4 +1,4 @@
-"""The feeder: keeps a few chunks of queued readings announced to the broker.
+"""The feeder keeps a few chunks of queued readings announced to the broker.
 
 The database is the truth, and the broker only wakes workers: what it loses is announced again, and what
 comes twice finds nothing left to claim.
@@ -32,7 +32,7 @@ PERIOD_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """What is fed to which broker.
+    """A feed says which readings are announced to which broker.
 
     Attributes:
         run_id: only readings of this run; None means all that wait for the recipe.
@@ -90,7 +90,7 @@ def feed_once(feed: Feed) -> None:
 
 
 def return_lost(engine: Engine, max_attempts: int) -> int:
-    """Take back the leases of dead processes of this host at once, and any that ran out; how many did."""
+    """Take back the leases of dead processes of this host, and any that ran out; count the latter."""
     for worker in leaseholders(engine):
         if is_dead(worker):
             log.warning("worker %s is dead; its pages go back to the queue", worker)

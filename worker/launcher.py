@@ -1,4 +1,4 @@
-"""Reading on this machine: worker processes and a feeder, until a run is read or somebody says stop."""
+"""The launcher reads on this machine, with worker processes and a feeder, until it is done or stopped."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def work(
 
 @contextmanager
 def feeding(feed: Feed) -> Iterator[None]:
-    """A feeder in a thread of its own, for as long as the block lasts."""
+    """Run a feeder in a thread of its own for as long as the block lasts."""
     stop = threading.Event()
     thread = threading.Thread(target=keep_feeding, args=(feed, stop), name="feeder", daemon=True)
     thread.start()

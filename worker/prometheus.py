@@ -59,7 +59,7 @@ class Metrics:
 
     @property
     def n_steps(self) -> int:
-        """The number of times that anything has come nearer to its end."""
+        """Return how often anything has come nearer to its end."""
         return self._n_steps
 
     def note_step(self) -> None:

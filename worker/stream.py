@@ -1,4 +1,4 @@
-"""A chunk's way through a worker: claim, decode ahead, read in groups, write behind.
+"""A worker takes a chunk of pages through four steps: claim, decode ahead, read in groups, write behind.
 
 While the device reads one group of pages, the next is decoded and the last is written.
 """
@@ -45,7 +45,7 @@ _OUT_OF_MEMORY = "reading the page takes more memory than there is; make the ima
 
 
 class Reader(Protocol):
-    """What a worker asks of `fumikura.core.recognition.reader.PageReader`."""
+    """A reader has what a worker asks of `PageReader` (`recognition/reader.py`)."""
 
     @property
     def recipe(self) -> Recipe: ...
@@ -54,7 +54,7 @@ class Reader(Protocol):
 
 
 class Stream:
-    """Reads chunks for one worker process.
+    """A stream reads chunks for one worker process.
 
     Args:
         worker: the name under which pages are leased.
@@ -88,7 +88,7 @@ class Stream:
 
     @property
     def idle_s(self) -> float:
-        """Seconds since the last chunk ended; 0 while one is being read."""
+        """Return the seconds since the last chunk ended; 0 while one is being read."""
         since_s = self._idle_since_s
         return 0.0 if since_s is None else time.monotonic() - since_s
 
@@ -149,7 +149,7 @@ class Stream:
         )
 
     def _decoded_ahead(self, claims: Sequence[Claim]) -> Iterator[DecodedPage]:
-        """The pages in order, but for those that cannot be decoded: these are failed rows already."""
+        """Yield the pages in order, but for those that cannot be decoded: they are failed rows already."""
         work = partial(
             decode_page,
             long_side=self._reader.recipe.parameters.long_side,
@@ -165,7 +165,7 @@ class Stream:
                 yield page
 
     def _read_group(self, group: Sequence[DecodedPage]) -> list[tuple[Claim, Reading]]:
-        """The readings of a group; where it cannot be read as a whole, page by page."""
+        """Read a group of pages; where that fails, read them one by one."""
         if len(group) == 1:
             readings = self._or_failed(group[0].claim, lambda: self._read_pages(group))
             return readings or []
@@ -207,7 +207,7 @@ class Stream:
         log.debug("page %d: %d characters", claimed.page_id, len(reading.characters), extra=_facts(claimed))
 
     def _or_failed(self, claimed: Claim, work: Callable[[], T]) -> T | None:
-        """What the work on one page returns; None if it cannot be done, which is then a row."""
+        """Return what the work on one page returns; None if it fails, and the page is then a failed row."""
         try:
             return work()
         except (Stopped, *OUTAGES):
@@ -259,12 +259,12 @@ class Stream:
 
 
 def _facts(claimed: Claim) -> dict[str, int | None]:
-    """What a log line about a page carries."""
+    """Return what a log line about a page carries."""
     return {"run": claimed.run_id, "page": claimed.page_id}
 
 
 def _reason(error: Exception) -> str:
-    """Why a page failed, for whoever asks `fumikura failed`."""
+    """Say why a page failed, for whoever asks `fumikura failed`."""
     if isinstance(error, PageError):
         return str(error)
     return f"the program failed on this page, please report it: {type(error).__name__}: {first_line(error)}"

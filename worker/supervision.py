@@ -1,4 +1,4 @@
-"""The worker processes of one launcher: started, watched, replaced, and ended together."""
+"""A launcher starts its worker processes here, watches and replaces them, and ends them together."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ MAX_FAILURES = 3
 
 @dataclass
 class Child:
-    """One place for a worker process, and the process that fills it now, if any.
+    """A child is a place for one worker process, with the process that fills it now, if any.
 
     Attributes:
         name: under which its pages are leased.
         start_at_s: monotonic time before which no process is started.
         n_failures: ends in a row before the process was ready for pages, so that none can be blamed.
         exit_code: of the last process that ended.
-        said: the states that the last process reached, see `fumikura.worker.reports`.
+        said: the states that the last process reached, see `worker/reports.py`.
         reports: the thread that listens to it.
     """
 
@@ -70,7 +70,7 @@ class Child:
 
 
 class Children:
-    """The worker processes of this machine.
+    """These are the worker processes of this machine.
 
     Args:
         most: so many at most; None means as many as the settings want.
@@ -104,7 +104,7 @@ class Children:
 
     @property
     def names(self) -> list[str]:
-        """Under which the processes that live now lease pages."""
+        """Return the names under which the processes that live now lease pages."""
         return [child.name for child in self._children if child.process is not None]
 
     def look_after(self) -> None:
@@ -170,7 +170,7 @@ class Children:
         )
 
     def _take(self, device: str, said: set[str], event: Mapping[str, Any]) -> None:
-        """What a process reports."""
+        """Heed an event that a process reports."""
         if "state" in event:
             said.add(event["state"])
         elif self._metrics is not None:

@@ -1,4 +1,4 @@
-"""The one task: read a chunk of pages."""
+"""Celery has one task here, which reads a chunk of pages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A page that a worker reads before it is given anybody's: on a broken machine it ends here.
+"""A worker reads a page of its own before it gets anybody's: on a broken machine it ends here.
 
 Without it, a machine whose device or library ends every process would take page after page, and three
 innocent attempts later each of them would be quarantined.
@@ -37,7 +37,7 @@ def read_trial_page(reader: Reader, *, limit_s: float) -> None:
 
 
 def draw_trial_page(long_side: int) -> PageImage:
-    """Crosses of ink on white paper."""
+    """Draw crosses of ink on white paper."""
     width = long_side * 3 // 4
     pixels = np.full((long_side, width, 3), 255, np.uint8)
     for y in range(_STEP // 2, long_side - _STEP // 2, _STEP):

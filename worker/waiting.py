@@ -19,7 +19,7 @@ OUTAGES = (DatabaseError, BrokerError)
 
 
 class Stopped(Exception):  # noqa: N818  # no error: somebody asked for it
-    """The worker is to end before its work is done."""
+    """This says that the worker is to end before its work is done."""
 
 
 def retry_until_stopped(action: Callable[[], T], stop: threading.Event) -> T:

@@ -1,4 +1,4 @@
-"""One worker process: a reader on one device, fed by Celery. The launcher starts it.
+"""A worker process is a reader on one device that Celery feeds. The launcher starts it.
 
 Its settings come from FUMIKURA_* variables, and it lives no longer than the process that holds the
 other end of its standard input.
@@ -45,10 +45,10 @@ ORPHAN_GRACE_S = 8.0
 
 
 def main(load_reader: Callable[[Settings, str], Reader] | None = None) -> int:
-    """Read what stands in the queue until told to end; returns the exit code.
+    """Read what stands in the queue until told to end; return the exit code.
 
     Args:
-        load_reader: makes the reader for a device; None means `fumikura.core.recognition.reader.load_reader`.
+        load_reader: makes the reader for a device; None means the one of `recognition/reader.py`.
     """
     # First of all: importing torch takes seconds in which the parent may die.
     threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()

@@ -1,4 +1,4 @@
-"""The two networks, loaded on a device and ready for batches of any length."""
+"""This module loads the two networks on a device, ready for batches of any length."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ CROPS_AT_ONCE = 256
 
 
 class Segmenter:
-    """Patches to score maps."""
+    """A segmenter maps patches to score maps."""
 
     def __init__(self, path: Path, *, device: str, precision: str, patches_per_batch: int) -> None:
         model, self.config = load_segmenter(path)
@@ -35,7 +35,7 @@ class Segmenter:
         self.batches = Batches(model, device=device, precision=precision, batch_size=patches_per_batch)
 
     def maps(self, patches: Tensor) -> Tensor:
-        """Score maps (N, 4, P, Q) on the device: mask and centre in [0, 1], log width, log height.
+        """Make score maps (N, 4, P, Q) on the device: mask and centre in [0, 1], log width, log height.
 
         Args:
             patches: uint8 (N, 3, P, Q).
@@ -49,7 +49,7 @@ class Segmenter:
 
 
 class Classifier:
-    """Crops to labels."""
+    """A classifier maps crops to labels."""
 
     def __init__(self, path: Path, *, device: str, precision: str, crops_per_batch: int) -> None:
         model, self.config, self.vocabulary = load_classifier(path)
@@ -58,7 +58,7 @@ class Classifier:
         self.batches = Batches(model, device=device, precision=precision, batch_size=crops_per_batch)
 
     def best(self, crops: Tensor, n_labels: int) -> tuple[Tensor, Tensor]:
-        """Probabilities and class numbers of the likeliest labels, (M, K) each, best first.
+        """Find probabilities and class numbers of the likeliest labels, (M, K) each, best first.
 
         Args:
             crops: (M, 1, S, S).
@@ -75,7 +75,7 @@ class Classifier:
 def likeliest(
     classifier: LoadedClassifier, crops: Iterable[Tensor], *, device: str, n_labels: int
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Probabilities and class numbers of the likeliest labels, (M, K) each, best first.
+    """Find probabilities and class numbers of the likeliest labels, (M, K) each, best first.
 
     In single precision, so that figures are the same on every machine.
 
@@ -95,7 +95,7 @@ def likeliest(
 
 @dataclass(slots=True)
 class Fill:
-    """What went into the batches of one network.
+    """This counts what went into the batches of one network.
 
     Attributes:
         n_inputs: patches or crops.
@@ -109,7 +109,7 @@ class Fill:
 
     @property
     def share(self) -> float | None:
-        """Of the slots, those that held something real; None before the first batch."""
+        """Return the share of slots that held something real; None before the first batch."""
         return self.n_inputs / self.n_slots if self.n_slots else None
 
     def add(self, batch: Tensor, n_slots: int) -> None:
@@ -119,7 +119,7 @@ class Fill:
 
 
 class Batches:
-    """A model on its device that is fed batch by batch; the batch shrinks when memory is short.
+    """A model on its device is fed batch by batch; the batch shrinks when memory is short.
 
     Attributes:
         fill: counts what the model is fed; put a new one in its place to count from now on.
@@ -134,7 +134,7 @@ class Batches:
 
     @property
     def dtype(self) -> torch.dtype:
-        """In which most layers compute."""
+        """Return the type of number in which most layers compute."""
         return torch.bfloat16 if self._in_bf16 else torch.float32
 
     def __call__(self, inputs: Tensor, run: Callable[[nn.Module, Tensor], Tensor]) -> Tensor:
