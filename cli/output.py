@@ -81,11 +81,6 @@ def make_table(
     return table
 
 
-def columns_of_stdout() -> int:
-    """Count the columns that a table may take."""
-    return console_for(sys.stdout).width
-
-
 def console_for(stream: IO[str]) -> Console:
     """Make a console that neither colours numbers nor reads [brackets] in page names as markup."""
     is_free = not stream.isatty() and "COLUMNS" not in os.environ

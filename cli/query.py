@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -12,7 +13,7 @@ from rich.text import Text
 from fumikura.cli import options
 from fumikura.cli.existing_database import open_existing
 from fumikura.cli.options import FiniteRange
-from fumikura.cli.output import columns_of_stdout, make_table, print_json, print_tables, say
+from fumikura.cli.output import console_for, make_table, print_json, print_tables, say
 from fumikura.core.settings import Settings
 from fumikura.core.store.lookup import PageSummary, find_pages
 from fumikura.core.store.search import Hit, find_characters
@@ -144,7 +145,7 @@ def _answer(found: list[T], table_of: Callable[[list[T]], Table], *, limit: int,
 
 def _hit_table(hits: list[Hit]) -> Table:
     """Make a concordance: the hits stand below each other, with what surrounds them."""
-    n_context = min(10, max(2, (columns_of_stdout() - _BESIDE_CONTEXT) // 4))
+    n_context = min(10, max(2, (console_for(sys.stdout).width - _BESIDE_CONTEXT) // 4))
     rows = [
         (
             hit.page,

@@ -16,7 +16,7 @@ from fumikura.core.recognition.context import ContextModel, in_context
 from fumikura.core.recognition.models.checkpoint import load_context
 from fumikura.core.recognition.models.inference import Classifier, Fill, Segmenter
 from fumikura.core.recognition.order import reading_order
-from fumikura.core.recognition.recipe import Recipe, find_context, find_weights, make_recipe
+from fumikura.core.recognition.recipe import Recipe, find_context, find_weights, recipe_of
 from fumikura.core.settings import Settings
 
 
@@ -103,12 +103,10 @@ def load_reader(settings: Settings, device: str) -> PageReader:
     Raises:
         CheckpointError: weights are missing, damaged or of the wrong kind.
     """
-    segmenter_path = find_weights("segmenter", settings.segmenter_path)
-    classifier_path = find_weights("classifier", settings.classifier_path)
     context_path = find_context(settings)
     return PageReader(
         *load_networks(settings, device),
-        make_recipe(segmenter_path, classifier_path, context_path, context_weight=settings.context_weight),
+        recipe_of(settings),
         device=device,
         context=None if context_path is None else ContextModel(load_context(context_path)),
     )
