@@ -1,4 +1,4 @@
-"""fumikura bench: how fast does this machine read?"""
+"""fumikura bench: measure how fast this machine reads."""
 
 from __future__ import annotations
 

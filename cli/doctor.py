@@ -1,4 +1,4 @@
-"""fumikura doctor: does this machine have what reading needs?"""
+"""fumikura doctor: check whether this machine has what reading needs."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ inverted = click.option(
     " Kuzushiji-MNIST, where the weights learnt dark ink; or the other way round.",
 )
 
-#: By what they are of.
+#: Options that name weights, by the kind of weights.
 _WEIGHTS = {
     kind: click.option(
         f"--{kind}",

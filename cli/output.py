@@ -16,7 +16,7 @@ from rich.table import Table
 
 #: Columns of a table that goes to a file or a pipe, where nothing should be folded.
 _WIDE = 500
-#: Pages in a message.
+#: Pages that a message names.
 _NAMED = 5
 #: Control characters as Unicode's pictures of them; a line break in a message of ours stays one.
 _CONTROLS = {code: 0x2400 + code for code in range(32) if code != ord("\n")} | dict.fromkeys(

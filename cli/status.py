@@ -1,4 +1,4 @@
-"""fumikura status: the runs, how far they are, and who is reading."""
+"""fumikura status: show the runs, how far they are, and who is reading."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ from fumikura.core.settings import Settings, read_settings
 if TYPE_CHECKING:
     from fumikura.core.recognition.reader import PageReader
 
-#: In the folder that both processes share.
+#: Files in the folder that both processes share.
 JOBS, RESULT, TRACE = "jobs.json", "result.json", "trace.json"
 
 _LOOK_EVERY_S = 0.05

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 log = logging.getLogger(__name__)
 
 DEVICE_BROKE = 71
-#: With which `time_limit` ends the process; faulthandler leaves no choice.
+#: The exit code with which `time_limit` ends the process; faulthandler leaves no choice.
 TOOK_TOO_LONG = 1
 STANDARD_ERROR = 2
 

@@ -24,8 +24,8 @@ LOOK_S = 5.0
 #: Statuses whose readings are few, or are what the work is: to count all that is done takes too long.
 COUNTED = (Status.QUEUED, Status.LEASED, Status.FAILED, Status.QUARANTINED)
 
-#: Beyond the longest that the time limits leave to pages in hand, so that whoever starts red
-#: workers anew does not spare a page that hangs from being found out.
+#: Longer than the time limits allow for pages in hand, so that a page that hangs is found out before
+#: somebody starts red workers anew.
 _SLACK = 1.25
 
 

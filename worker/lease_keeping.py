@@ -19,6 +19,7 @@ from fumikura.worker.stream import Stream
 
 log = logging.getLogger(__name__)
 
+#: The exit code of a worker that its broker forgot.
 FORGOTTEN = 72
 #: A worker without work for so long looks whether there is none.
 IDLE_S = 60.0

@@ -9,7 +9,7 @@ from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
-#: Of a page on one slow core as of one on a fast GPU.
+#: They hold the stages of a page on one slow core as of one on a fast GPU.
 STAGE_BUCKETS_S = (0.001, 0.003, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 FILL_BUCKETS = (0.25, 0.5, 0.75, 1.0)
 

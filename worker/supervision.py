@@ -30,12 +30,12 @@ from fumikura.worker.worker_process import AWAY, UNFIT
 
 log = logging.getLogger(__name__)
 
-#: Safe path (-P): a folder named `core` or `worker` where the user happens to stand is not ours.
+#: Safe path (-P): a folder named `fumikura` where the user happens to stand is not ours.
 COMMAND = (sys.executable, "-P", "-m", "fumikura.worker.worker_process")
 
-#: From the order to end until a child is killed.
+#: Seconds from the order to end until a child is killed.
 GRACE_S = 10.0
-#: For what a dead child wrote last; its own children may keep the pipe open.
+#: Seconds to wait for what a dead child wrote last; its own children may keep the pipe open.
 LAST_REPORTS_S = 1.0
 #: A child that ended so often in a row before it was ready for pages will not do better.
 MAX_FAILURES = 3

@@ -17,7 +17,7 @@ from fumikura.worker.emergency_exit import time_limit
 if TYPE_CHECKING:
     from fumikura.worker.stream import Reader
 
-#: From one cross to the next, and the thickness of its strokes, at working resolution.
+#: Pixels from one cross to the next, and the thickness of its strokes, at working resolution.
 _STEP, _STROKE = 160, 7
 
 

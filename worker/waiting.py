@@ -14,7 +14,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-#: What passes when the other side comes back.
+#: Errors that pass when the other side comes back.
 OUTAGES = (DatabaseError, BrokerError)
 
 

@@ -38,9 +38,9 @@ UNFIT = 78
 AWAY = 75
 BROKEN = 70
 
-#: From the order to end until the pages in hand are given up.
+#: Seconds from the order to end until the pages in hand are given up.
 STOP_GRACE_S = 3.0
-#: From the death of the parent until this process ends, whatever it is doing.
+#: Seconds from the death of the parent until this process ends, whatever it is doing.
 ORPHAN_GRACE_S = 8.0
 
 

@@ -20,7 +20,7 @@ from fumikura.core.recognition.out_of_memory import is_out_of_memory
 
 log = logging.getLogger(__name__)
 
-#: Of single characters, whose classifiers are small.
+#: Images of single characters in a batch; their classifiers are small.
 CROPS_AT_ONCE = 256
 
 
