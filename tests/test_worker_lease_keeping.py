@@ -19,7 +19,7 @@ from fumikura.core.store.pages import add_pages, add_run
 from fumikura.core.store.queries import overview
 from fumikura.core.store.session import Engine, open_database
 from fumikura.worker import lease_keeping
-from fumikura.worker.app import make_app, reached, send
+from fumikura.worker.broker import make_app, reached, send
 from fumikura.worker.folder_broker import folder_url
 from fumikura.worker.lease_keeping import is_forgotten, start_watching
 from fumikura.worker.stream import Stream

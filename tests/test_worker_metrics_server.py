@@ -23,7 +23,7 @@ from fumikura.core.store.pages import add_pages, add_run
 from fumikura.core.store.queries import run_summary
 from fumikura.core.store.session import connect, open_database
 from fumikura.worker import health
-from fumikura.worker.app import make_app
+from fumikura.worker.broker import make_app
 from fumikura.worker.feeder import Feed
 from fumikura.worker.folder_broker import folder_url
 from fumikura.worker.health import Pulse, stall_limit_s, watch_health

@@ -21,7 +21,7 @@ from fumikura.core.settings import Settings
 from fumikura.core.store.feeding import announce, take_turn
 from fumikura.core.store.leases import leaseholders, return_expired, return_leases
 from fumikura.core.store.session import Engine
-from fumikura.worker.app import make_app, n_waiting, reached, send
+from fumikura.worker.broker import make_app, n_waiting, reached, send
 from fumikura.worker.identity import is_dead
 from fumikura.worker.waiting import Stopped, retry_until_stopped
 

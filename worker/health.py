@@ -13,7 +13,7 @@ from fumikura.core.settings import Settings
 from fumikura.core.store.feeding import count_readings
 from fumikura.core.store.leases import leaseholders
 from fumikura.core.store.tables import Status
-from fumikura.worker.app import n_waiting, reached
+from fumikura.worker.broker import n_waiting, reached
 from fumikura.worker.feeder import Feed
 from fumikura.worker.prometheus import Metrics
 

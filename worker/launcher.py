@@ -15,7 +15,7 @@ from fumikura.core.recognition.recipe import Recipe
 from fumikura.core.settings import Settings
 from fumikura.core.store.queries import RunSummary, run_summary
 from fumikura.core.store.session import Engine, describe, open_database, write_transaction
-from fumikura.worker.app import check_broker, make_app
+from fumikura.worker.broker import check_broker, make_app
 from fumikura.worker.feeder import Feed, keep_feeding
 from fumikura.worker.folder_broker import folder_url
 from fumikura.worker.metrics_server import watched

@@ -14,7 +14,7 @@ from fumikura.core.errors import BrokerError, DatabaseError
 from fumikura.core.settings import Settings
 from fumikura.core.store.leases import GRACE_S, renew
 from fumikura.core.store.session import Engine
-from fumikura.worker.app import n_waiting, reached
+from fumikura.worker.broker import n_waiting, reached
 from fumikura.worker.stream import Stream
 
 log = logging.getLogger(__name__)

@@ -7,7 +7,7 @@ import logging
 from celery import Celery
 from celery.exceptions import Reject
 
-from fumikura.worker.app import READ_CHUNK
+from fumikura.worker.broker import READ_CHUNK
 from fumikura.worker.stream import Stream
 from fumikura.worker.waiting import Stopped
 

@@ -91,7 +91,7 @@ def _serve(
     load_reader: Callable[[Settings, str], Reader] | None,
 ) -> int:
     from fumikura.core.store.session import open_database
-    from fumikura.worker.app import make_app
+    from fumikura.worker.broker import make_app
     from fumikura.worker.lease_keeping import start_watching
     from fumikura.worker.stream import Stream
     from fumikura.worker.tasks import add_tasks

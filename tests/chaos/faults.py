@@ -16,7 +16,7 @@ from fumikura.core.errors import DatabaseError
 from fumikura.core.store import tables
 from fumikura.core.store.session import Engine, read_transaction
 from fumikura.core.store.tables import Status
-from fumikura.worker.app import make_app, reached, send
+from fumikura.worker.broker import make_app, reached, send
 from fumikura.worker.identity import worker_name
 from tests.chaos.cluster import Cluster
 

@@ -1,4 +1,4 @@
-"""This module makes the Celery application, and speaks to the broker where Celery is not needed."""
+"""This module holds every setting of Celery, and speaks to the broker where Celery does not."""
 
 from __future__ import annotations
 
