@@ -1,4 +1,4 @@
-"""fumikura db: upkeep of the database."""
+"""fumikura db: keep the database up to date."""
 
 from __future__ import annotations
 

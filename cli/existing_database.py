@@ -1,4 +1,4 @@
-"""Opening the database for commands that only make sense where pages were read before."""
+"""This module opens the database for commands that make sense only where pages were read before."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fumikura.core.store.upgrading import open_database
 
 
 def open_existing(settings: Settings) -> Engine:
-    """The database, which must be there: asking in the wrong folder must not leave an empty file.
+    """Open the database, which must be there: asking in the wrong folder must not leave an empty file.
 
     Raises:
         DatabaseError: there is none, it is unreachable, or of another version.
@@ -24,7 +24,7 @@ def open_existing(settings: Settings) -> Engine:
 
 
 def missing_file(settings: Settings) -> Path | None:
-    """The SQLite file that the settings name, if it is still to be made."""
+    """Return the SQLite file that the settings name if it is still to be made, else None."""
     url = connect(settings.database_url).url
     path = Path(url.database or "")
     return path if url.get_backend_name() == "sqlite" and not path.exists() else None

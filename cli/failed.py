@@ -1,4 +1,4 @@
-"""fumikura failed: which pages could not be read, and why."""
+"""fumikura failed: show which pages could not be read, and why."""
 
 from __future__ import annotations
 

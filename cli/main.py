@@ -1,4 +1,4 @@
-"""The fumikura command.
+"""This is the fumikura command.
 
 A subcommand's module is imported only when it is asked for, so that each starts
 as fast as what it needs: `fumikura status` never loads torch.
@@ -31,7 +31,7 @@ SECTIONS = {
 
 
 class Commands(click.Group):
-    """Subcommands that are imported late, and errors that are one line."""
+    """This group imports its subcommands late, and prints an error as one line."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return [name for names in SECTIONS.values() for name in names]
@@ -39,7 +39,7 @@ class Commands(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self.list_commands(ctx):
             return None
-        command: click.Command = importlib.import_module(f"cli.{cmd_name}").command
+        command: click.Command = importlib.import_module(f"fumikura.cli.{cmd_name}").command
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -1,4 +1,4 @@
-"""fumikura status: the runs, how far they are, and who is reading."""
+"""fumikura status: show the runs, how far they are, and who is reading."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def _look(engine: Engine, run_id: int | None, *, limit: int, pace: RecentPace | 
 
 @contextmanager
 def _shown(*, as_json: bool, watch: bool) -> Iterator[Callable[[Picture], None]]:
-    """A function that shows a picture: in the place of the last one, where there is a terminal."""
+    """Yield a function that shows a picture: in the place of the last one, where there is a terminal."""
     if as_json:
         yield lambda picture: print_json(as_object(picture))
     elif watch and sys.stdout.isatty():

@@ -1,4 +1,4 @@
-"""Handing archives in, for `run` and `enqueue`: what both say while pages are listed."""
+"""`run` and `enqueue` hand archives in, and say what was found in them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def submit_archives(
     truth: Sequence[Path],
     partial_truth: Sequence[Path],
 ) -> tuple[Engine, Submitted]:
-    """Submit archives and say on stderr what was found in them; the database, opened."""
+    """Submit archives, say on stderr what was found in them, and return the opened database too."""
     # Opened first, lest an hour of hashing be in vain; but a file is made only for pages.
     engine = None if missing_file(settings) else open_database(settings.database_url)
     with console_for(sys.stderr).status("looking for pages") as status:

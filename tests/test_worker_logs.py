@@ -55,7 +55,9 @@ def test_an_error_brings_its_traceback_on_the_same_line() -> None:
 def test_a_text_line_ends_with_the_facts() -> None:
     text = Lines("host/1/1.0").format(record("page 12: the file is empty", run=3, page=12, worker="other"))
 
-    assert text.endswith("WARNING worker.stream: page 12: the file is empty [run=3 page=12 worker=other]")
+    assert text.endswith(
+        "WARNING fumikura.worker.stream: page 12: the file is empty [run=3 page=12 worker=other]"
+    )
 
 
 @pytest.mark.slow

@@ -228,7 +228,7 @@ def test_a_broken_device_ends_the_process_and_fails_no_page(
     def end(_code: int) -> None:
         raise Ended
 
-    monkeypatch.setattr("fumikura.worker.emergency.os._exit", end)
+    monkeypatch.setattr("fumikura.worker.emergency_exit.os._exit", end)
     desk = make_desk(tmp_path, draw_pages(tmp_path / "book", 2, page_0=BREAKS_DEVICE))
 
     with pytest.raises(Ended):

@@ -1,4 +1,4 @@
-"""Pages decoded ahead of the device, by a few threads."""
+"""A few threads decode pages ahead of the device."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def ahead(
     threads: ThreadPoolExecutor,
     n_ahead: int,
 ) -> Iterator[tuple[Claim, Future[DecodedPage]]]:
-    """Claims in order, each with its decoding, of which at most `n_ahead` are begun or wait.
+    """Yield the claims in order, each with its decoding; at most `n_ahead` of these are begun or wait.
 
     What is not asked for any more is not begun.
     """

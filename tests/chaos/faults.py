@@ -17,7 +17,7 @@ from fumikura.core.store import tables
 from fumikura.core.store.connecting import Engine
 from fumikura.core.store.tables import Status
 from fumikura.core.store.transactions import read_transaction
-from fumikura.worker.app import make_app, reached, send
+from fumikura.worker.broker import make_app, reached, send
 from fumikura.worker.identity import worker_name
 from tests.chaos.cluster import Cluster
 
