@@ -10,7 +10,7 @@ import click
 from fumikura.cli import options
 from fumikura.cli.existing_database import open_existing
 from fumikura.cli.output import print_json
-from fumikura.core.archives.listing import read_member
+from fumikura.core.archives.places import read_member
 from fumikura.core.errors import ArchiveError, FumikuraError, PageError, UsageError
 from fumikura.core.limits import Limits
 from fumikura.core.settings import Settings

@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fumikura.core.archives.listing import DEFAULT_LIMITS, Listing, list_pages
-from fumikura.core.limits import Limits
+from fumikura.core.archives.listing import Listing, list_pages
+from fumikura.core.limits import DEFAULT_LIMITS, Limits
 from fumikura.core.page import Truth
 from fumikura.core.recognition.recipe import Recipe
 from fumikura.core.scoring.truth import load_truths, match_pages

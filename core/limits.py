@@ -49,3 +49,6 @@ class Limits:
         return (
             f"holds more than {self.max_members:,} files; split it, unpack it, or raise FUMIKURA_MAX_MEMBERS"
         )
+
+
+DEFAULT_LIMITS = Limits()

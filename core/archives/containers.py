@@ -20,7 +20,7 @@ from typing import IO
 from fumikura.core.archives.member import DAMAGES, Container, Member, Packed, packed_name, shown_name
 from fumikura.core.archives.remote import RemoteFolder, remote_file
 from fumikura.core.archives.tars import open_tar
-from fumikura.core.archives.urls import Url
+from fumikura.core.archives.urls import Place, Url
 from fumikura.core.errors import ArchiveError, PageError
 from fumikura.core.limits import Limits
 
@@ -31,12 +31,12 @@ _CHUNK_BYTES = 1 << 20
 _PACKED_SUFFIXES = frozenset({".zip", ".tar", ".tgz", ".tbz2", ".txz", ".gz", ".bz2", ".xz"})
 
 
-def is_packed(place: Path | Url) -> bool:
+def is_packed(place: Place) -> bool:
     """Whether a place is called like a zip or tar file."""
     return place.suffix.lower() in _PACKED_SUFFIXES
 
 
-def open_container(place: Path | Url, limits: Limits) -> Container:
+def open_container(place: Place, limits: Limits) -> Container:
     """The archive at a place, kept open for the next call.
 
     Behind a URL only a zip or tar that is called so is one; all else is a folder.

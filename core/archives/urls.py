@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -61,6 +61,10 @@ class Url:
     @property
     def parent(self) -> Url:
         return Url(self.scheme, self.path.parent)
+
+
+#: Where an archive lies.
+Place = Path | Url
 
 
 def is_url(text: str) -> bool:

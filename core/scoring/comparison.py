@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Protocol
 
 from fumikura.core.archives.images import decode
-from fumikura.core.archives.listing import DEFAULT_LIMITS, list_pages, read_member
+from fumikura.core.archives.listing import list_pages
+from fumikura.core.archives.places import read_member
 from fumikura.core.errors import PageError, TruthError
-from fumikura.core.limits import Limits
+from fumikura.core.limits import DEFAULT_LIMITS, Limits
 from fumikura.core.page import Character, PageImage, PageReference, Reading, Truth
 from fumikura.core.scoring.evaluation import PageMeasures, measure, worth
 from fumikura.core.scoring.texts import load_texts

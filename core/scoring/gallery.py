@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from fumikura.core.archives.listing import DEFAULT_LIMITS
 from fumikura.core.errors import UsageError
 from fumikura.core.folding import fold
-from fumikura.core.limits import Limits
+from fumikura.core.limits import DEFAULT_LIMITS, Limits
 from fumikura.core.overlay import TRUTH, Colour, Mark, draw_marks
 from fumikura.core.page import Character, Truth
 from fumikura.core.scoring.comparison import ComparedPage, load_page
