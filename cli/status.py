@@ -11,12 +11,12 @@ import click
 from rich.console import Group
 
 from fumikura.cli import options
-from fumikura.cli.existing_database import open_existing
 from fumikura.cli.output import console_for, print_json, print_tables, say
 from fumikura.cli.rates import RecentPace
 from fumikura.cli.status_tables import Picture, as_object, last_line, tables
 from fumikura.core.errors import DatabaseError
 from fumikura.core.settings import Settings
+from fumikura.core.store.existing import open_existing
 from fumikura.core.store.queries import list_runs, overview, run_summary
 from fumikura.core.store.session import Engine
 from fumikura.core.store.watching import done_by_worker, failure_reasons

@@ -118,10 +118,15 @@ class Reading:
     timings_s: Mapping[str, float] = field(default_factory=dict)
 
     @property
+    def columns(self) -> tuple[str, ...]:
+        """The labels of each column from top to bottom, the rightmost column first."""
+        columns = groupby(self.characters, key=lambda character: character.column_number)
+        return tuple("".join(character.label for character in column) for _, column in columns)
+
+    @property
     def text(self) -> str:
         """The labels in reading order, a line for each column."""
-        columns = groupby(self.characters, key=lambda character: character.column_number)
-        return "\n".join("".join(character.label for character in column) for _, column in columns)
+        return "\n".join(self.columns)
 
     @property
     def mean_confidence(self) -> float | None:

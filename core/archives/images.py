@@ -42,18 +42,23 @@ _UPRIGHT = {
 _SIDEWAYS = (5, 6, 7, 8)
 
 
-def decode(data: bytes, *, long_side: int | None, max_pixels: int, min_side: int = MIN_SIDE) -> PageImage:
-    """The page upright, in RGB, its long side resized to exactly `long_side` pixels; None leaves it as it is.
+def decode(
+    data: bytes | Image.Image, *, long_side: int | None, max_pixels: int, min_side: int = MIN_SIDE
+) -> PageImage:
+    """Give the page upright, in RGB, its long side resized to `long_side` pixels; None leaves it as it is.
 
     A smaller page is enlarged, so that its characters have their usual size.
+
+    Args:
+        data: a JPEG, PNG or TIFF file; or an image that is open, which stays as it is.
 
     Raises:
         PageError: the reason, in words for a librarian.
     """
-    image = _open(data)
+    image = data if isinstance(data, Image.Image) else _open(data)
     _check_size(image, min_side, max_pixels)
     try:
-        return _read(image, long_side)
+        return _read(image.copy() if image is data else image, long_side)
     except _DAMAGES as error:
         raise PageError(_explain_damage(error)) from error
 

@@ -1,4 +1,4 @@
-"""Opening the database for commands that only make sense where pages were read before."""
+"""This module opens a database for those who only ask what was read: a missing one is not made."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fumikura.core.store.session import Engine, connect, open_database
 
 
 def open_existing(settings: Settings) -> Engine:
-    """The database, which must be there: asking in the wrong folder must not leave an empty file.
+    """Open the database, which must be there: asking in the wrong folder must not leave an empty file.
 
     Raises:
         DatabaseError: there is none, it is unreachable, or of another version.
@@ -23,7 +23,12 @@ def open_existing(settings: Settings) -> Engine:
 
 
 def missing_file(settings: Settings) -> Path | None:
-    """The SQLite file that the settings name, if it is still to be made."""
+    """Give the SQLite file that the settings name, if it is still to be made."""
+    path = sqlite_file(settings)
+    return path if path is not None and not path.exists() else None
+
+
+def sqlite_file(settings: Settings) -> Path | None:
+    """Give the file of a SQLite database; None for PostgreSQL."""
     url = connect(settings.database_url).url
-    path = Path(url.database or "")
-    return path if url.get_backend_name() == "sqlite" and not path.exists() else None
+    return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
