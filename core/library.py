@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """Networks that are loaded and ready to read. `load_reader` makes one.
+    """A reader holds the networks, loaded and ready to read. `load_reader` makes one.
 
     Attributes:
         device: where the networks work: "cpu", "cuda:0" and the like.
@@ -153,7 +153,7 @@ def _decoded(reader: Reader, image: str | Path | bytes | Image) -> PageImage | P
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """A database of readings that is open for questions. `open_database` makes one.
+    """This is a database of readings, open for questions. `open_database` makes one.
 
     Leave it with `close`, or open it in a `with` statement. Of each page the newest done reading
     counts, unless a question names a run. A question raises a FumikuraError if the database does not

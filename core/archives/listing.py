@@ -41,7 +41,7 @@ _KINDS_OF_FILE = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The pages of some archives.
+    """A listing holds the pages of some archives.
 
     Attributes:
         pages: archive by archive, in the order of their names, 2 before 10. A page that lies

@@ -1,4 +1,4 @@
-"""Pages of archives, read and compared with what people say of them: the whole way of an evaluation.
+"""This module reads pages of archives and compares them with what people say of them.
 
 Reads directly: no queue, no database, and nothing is kept.
 """
@@ -25,14 +25,14 @@ from fumikura.core.settings import Settings
 
 
 class Reader(Protocol):
-    """What an evaluation asks of `fumikura.core.recognition.reader.PageReader`."""
+    """An evaluation asks no more than this of `PageReader` (recognition/reader.py)."""
 
     def read(self, pages: Sequence[PageImage], /) -> list[Reading]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class KnownPage:
-    """A page and what people say of it: truth, text, or both."""
+    """This is a page of which people say something: truth, text, or both."""
 
     reference: PageReference
     truth: Truth | None
@@ -41,7 +41,7 @@ class KnownPage:
 
 @dataclass(frozen=True, slots=True)
 class ComparedPage:
-    """What became of one page.
+    """This says what became of one page.
 
     Attributes:
         measures: None if the page could not be read.
@@ -63,7 +63,7 @@ def find_known_pages(
     book: str | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> tuple[list[KnownPage], list[str]]:
-    """The distinct pages of which truth or text is known, in the order of the archives.
+    """Find the distinct pages of which truth or text is known, in the order of the archives.
 
     What stands for an archive that cannot be read is among them: nobody knows what is known of its pages.
 
@@ -123,7 +123,7 @@ def compare_pages(
 
 
 def worst_first(pages: Sequence[ComparedPage]) -> list[ComparedPage]:
-    """The pages that were read, by their `worth`."""
+    """Sort the pages that were read by their `worth`."""
     rated = [
         (worth(page.measures), page.known.reference.name, number)
         for number, page in enumerate(pages)
@@ -135,7 +135,7 @@ def worst_first(pages: Sequence[ComparedPage]) -> list[ComparedPage]:
 def load_page(
     page: KnownPage, *, long_side: int | None, max_pixels: int, limits: Limits = DEFAULT_LIMITS
 ) -> PageImage:
-    """A page's pixels, its long side resized to `long_side`; None leaves them as they are.
+    """Load a page's pixels, its long side resized to `long_side`; None leaves them as they are.
 
     Raises:
         PageError: the page is gone or is no image.
@@ -145,7 +145,7 @@ def load_page(
 
 
 def misfit(truth: Truth | None, image: PageImage) -> str | None:
-    """How truth shows that it was made for another scan: a box whose middle lies beyond the page."""
+    """Say how truth shows that it was made for another scan: a box whose middle lies beyond the page."""
     for box in (item.box for item in (truth and truth.boxes) or ()):
         y, x = box.centre
         if not (0 <= x < image.width and 0 <= y < image.height):

@@ -1,4 +1,4 @@
-"""What a reading is worth: measures of one page as counts, their ratios over any number of pages.
+"""This module measures what a reading is worth: one page in counts, any number of pages in ratios.
 
 `metrics.py` compares mask, boxes and labels. This module adds what needs more than one label of a character
 (the best five, confidence), the order, a page's text, and characters where there are none.
@@ -26,7 +26,7 @@ N_LABELS = 5
 
 @dataclass(frozen=True, slots=True)
 class PageMeasures:
-    """Counts of one page, and of each matched box how sure the reader was.
+    """These are counts of one page, and of each matched box how sure the reader was.
 
     Attributes:
         scores: all None without boxes and mask.
@@ -95,7 +95,7 @@ def _best_labels(character: Character) -> list[str]:
 
 
 def _count_successors(pairs: Sequence[tuple[int, int]]) -> tuple[int, int]:
-    """How many matched boxes have a successor, and how many have the right one.
+    """Count the matched boxes that have a successor, and those that have the right one.
 
     What was missed or is no character breaks no order: only matched boxes are looked at. In the
     truth's order each but the last has a successor; it is right if the same box comes next among
@@ -108,7 +108,7 @@ def _count_successors(pairs: Sequence[tuple[int, int]]) -> tuple[int, int]:
 
 
 def _says_empty(scores: Scores, truth: Truth | None, text: str | None) -> bool:
-    """Whether one kind of truth is complete and empty, and no other holds a character."""
+    """Tell whether one kind of truth is complete and empty, and no other holds a character."""
     said: list[int] = []
     if truth is not None and truth.boxes is not None and not truth.is_partial:
         said.append(len(truth.boxes))
@@ -120,9 +120,9 @@ def _says_empty(scores: Scores, truth: Truth | None, text: str | None) -> bool:
 
 
 def ratios(pages: Sequence[PageMeasures]) -> dict[str, float | None]:
-    """All ratios of some pages, or of one, from their summed counts; None where no page supports one.
+    """Compute all ratios of some pages from their summed counts; None where no page supports one.
 
-    To those of `fumikura.core.scoring.metrics.pool` come: `character_accuracy_top5` (also `_as_written`),
+    Beside those of `pool` (metrics.py) there are `character_accuracy_top5` (also `_as_written`),
     `reading_order_accuracy`, `text_error_rate`, `text_f1` and `calibration_error`.
     """
     texts = [page.text for page in pages if page.text is not None]
@@ -145,7 +145,7 @@ def ratios(pages: Sequence[PageMeasures]) -> dict[str, float | None]:
 
 
 def page_figures(page: PageMeasures) -> dict[str, Any]:
-    """What `evaluate --json` says of a page: counts and ratios."""
+    """Give what `evaluate --json` says of a page: counts and ratios."""
     return {
         "characters": page.n_reported,
         "characters_in_seals": page.n_in_seals,
@@ -157,7 +157,7 @@ def page_figures(page: PageMeasures) -> dict[str, Any]:
 
 
 def figures(pages: Sequence[PageMeasures]) -> dict[str, Any]:
-    """What `evaluate --json` says of several pages together.
+    """Give what `evaluate --json` says of several pages together.
 
     Means and medians of text measures count each page alike, however long its text;
     `characters_on_empty_pages`, `characters_in_seals` and `characters_of_seal_ink` are means a page.
@@ -183,7 +183,7 @@ def figures(pages: Sequence[PageMeasures]) -> dict[str, Any]:
 
 
 def worth(page: PageMeasures) -> float:
-    """By which pages are sorted, the worst first: character F1, else text F1, else label accuracy."""
+    """Give the figure by which pages are sorted: character F1, else text F1, else label accuracy."""
     found = ratios([page])
     known = [found[name] for name in ("character_f1", "text_f1", "character_accuracy")]
     return next((value for value in known if value is not None), 1.0)
