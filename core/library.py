@@ -112,10 +112,7 @@ def read_image(image: str | Path | bytes | Image, *, reader: Reader | None = Non
 
 
 def read_images(
-    images: Iterable[str | Path | bytes | Image],
-    *,
-    reader: Reader | None = None,
-    pages_per_batch: int = 4,
+    images: Iterable[str | Path | bytes | Image], *, reader: Reader | None = None, pages_per_batch: int = 4
 ) -> Iterator[Reading | PageError]:
     """Read many pages, and give them in order. An image that cannot be read gives its error instead.
 
@@ -124,8 +121,10 @@ def read_images(
         pages_per_batch: pages that the networks read together.
 
     Raises:
-        FumikuraError: what `load_reader` raises.
+        FumikuraError: what `load_reader` raises, or a batch is to have no pages.
     """
+    if pages_per_batch < 1:
+        raise UsageError(f"pages_per_batch={pages_per_batch!r} must be 1 or more")
     reader = load_reader() if reader is None else reader
     waiting = iter(images)
     while batch := list(islice(waiting, pages_per_batch)):
@@ -195,12 +194,7 @@ class Database:
         from fumikura.core.store.search import find_characters
 
         return find_characters(
-            self._engine,
-            text,
-            book=book,
-            run_id=run_id,
-            min_confidence=min_confidence,
-            limit=limit,
+            self._engine, text, book=book, run_id=run_id, min_confidence=min_confidence, limit=limit
         )
 
     def pages(

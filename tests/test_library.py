@@ -174,6 +174,11 @@ def test_no_more_images_are_taken_than_share_a_batch(reader: fumikura.Reader) ->
     assert taken == [0, 1]
 
 
+def test_a_batch_of_no_pages_is_refused(reader: fumikura.Reader) -> None:
+    with pytest.raises(fumikura.FumikuraError, match="pages_per_batch=0 must be 1 or more"):
+        next(fumikura.read_images([b""], reader=reader, pages_per_batch=0))
+
+
 def test_one_broken_image_raises_its_error(reader: fumikura.Reader) -> None:
     with pytest.raises(fumikura.PageError, match="the file is empty"):
         fumikura.read_image(b"", reader=reader)

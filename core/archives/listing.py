@@ -13,13 +13,7 @@ from typing import IO
 
 from fumikura.core.archives.containers import is_packed
 from fumikura.core.archives.member import DAMAGES, Member, shown_name
-from fumikura.core.archives.places import (
-    NO_PAGES,
-    PAGE_SUFFIXES,
-    explained,
-    find_places,
-    open_archive,
-)
+from fumikura.core.archives.places import NO_PAGES, PAGE_SUFFIXES, explained, find_places, open_archive
 from fumikura.core.archives.remote import RemoteFolder
 from fumikura.core.archives.urls import Place, Url
 from fumikura.core.errors import ArchiveError, StorageError

@@ -92,12 +92,7 @@ def find_known_pages(
 
 
 def compare_pages(
-    reader: Reader,
-    pages: Sequence[KnownPage],
-    settings: Settings,
-    *,
-    long_side: int,
-    min_text: int = 1,
+    reader: Reader, pages: Sequence[KnownPage], settings: Settings, *, long_side: int, min_text: int = 1
 ) -> Iterator[ComparedPage]:
     """Read and measure each page, in order: as many at a time as share their batches.
 
@@ -107,12 +102,7 @@ def compare_pages(
         long_side: pixels of a page's long side, at which the reader works.
     """
     n = settings.pages_per_batch
-    load = partial(
-        load_page,
-        long_side=long_side,
-        max_pixels=settings.max_pixels,
-        limits=settings.limits,
-    )
+    load = partial(load_page, long_side=long_side, max_pixels=settings.max_pixels, limits=settings.limits)
     groups = [pages[start : start + n] for start in range(0, len(pages), n)]
     with ThreadPoolExecutor(2, "decode") as threads:
         waiting = [threads.submit(load, page) for page in pages[:n]]
@@ -157,10 +147,7 @@ def misfit(truth: Truth | None, image: PageImage) -> str | None:
 
 
 def _compare_group(
-    reader: Reader,
-    pages: Sequence[KnownPage],
-    decoded: Sequence[PageImage | PageError],
-    min_text: int,
+    reader: Reader, pages: Sequence[KnownPage], decoded: Sequence[PageImage | PageError], min_text: int
 ) -> Iterator[ComparedPage]:
     images = [image for image in decoded if isinstance(image, PageImage)]
     readings = iter(reader.read(images) if images else [])

@@ -15,7 +15,7 @@ from typing import Any
 from fumikura.core.folding import fold
 from fumikura.core.page import Character, PageImage, Reading, Scores, Truth
 from fumikura.core.scoring.calibration import Sureness, calibration_error, reliability
-from fumikura.core.scoring.metrics import match, pool, score
+from fumikura.core.scoring.metrics import match, pool, ratio, score
 from fumikura.core.scoring.seal_areas import count_in_seals
 from fumikura.core.scoring.texts import TextCounts, compare_texts
 from fumikura.core.vocabulary import clean_text
@@ -131,15 +131,13 @@ def ratios(pages: Sequence[PageMeasures]) -> dict[str, float | None]:
     return {
         # The empty scores count nothing, but without any the names would be missing.
         **(pool([Scores(), *(page.scores for page in pages)]) or {}),
-        "character_accuracy_top5": _ratio(sum(page.n_top5 for page in pages), n_matched),
-        "character_accuracy_top5_as_written": _ratio(
-            sum(page.n_top5_as_written for page in pages), n_matched
-        ),
-        "reading_order_accuracy": _ratio(
+        "character_accuracy_top5": ratio(sum(page.n_top5 for page in pages), n_matched),
+        "character_accuracy_top5_as_written": ratio(sum(page.n_top5_as_written for page in pages), n_matched),
+        "reading_order_accuracy": ratio(
             sum(page.n_right_successors for page in pages), sum(page.n_successors for page in pages)
         ),
-        "text_error_rate": _ratio(sum(text.distance for text in texts), sum(text.n_truth for text in texts)),
-        "text_f1": _ratio(2 * sum(text.n_common for text in texts), n_characters),
+        "text_error_rate": ratio(sum(text.distance for text in texts), sum(text.n_truth for text in texts)),
+        "text_f1": ratio(2 * sum(text.n_common for text in texts), n_characters),
         "calibration_error": calibration_error(_sureness(pages)),
     }
 
@@ -191,7 +189,3 @@ def worth(page: PageMeasures) -> float:
 
 def _sureness(pages: Sequence[PageMeasures]) -> list[Sureness]:
     return [one for page in pages for one in page.sureness]
-
-
-def _ratio(part: float, whole: float) -> float | None:
-    return part / whole if whole else None

@@ -156,25 +156,25 @@ def pool(scores: Iterable[Scores]) -> dict[str, float | None] | None:
     n_matched = _total(boxed, "n_matched")
     return {
         **_pool_pixels(pages),
-        "detection_precision": _ratio(_total(complete, "n_matched"), _total(complete, "n_found")),
-        "detection_recall": _ratio(n_matched, _total(boxed, "n_truth")),
-        "detection_f1": _ratio(2 * _total(complete, "n_matched"), n_boxes),
-        "character_f1": _ratio(2 * _total(complete, "n_right"), n_boxes),
-        "character_accuracy": _ratio(_total(boxed, "n_right"), n_matched),
-        "character_f1_as_written": _ratio(2 * _total(complete, "n_right_as_written"), n_boxes),
-        "character_accuracy_as_written": _ratio(_total(boxed, "n_right_as_written"), n_matched),
+        "detection_precision": ratio(_total(complete, "n_matched"), _total(complete, "n_found")),
+        "detection_recall": ratio(n_matched, _total(boxed, "n_truth")),
+        "detection_f1": ratio(2 * _total(complete, "n_matched"), n_boxes),
+        "character_f1": ratio(2 * _total(complete, "n_right"), n_boxes),
+        "character_accuracy": ratio(_total(boxed, "n_right"), n_matched),
+        "character_f1_as_written": ratio(2 * _total(complete, "n_right_as_written"), n_boxes),
+        "character_accuracy_as_written": ratio(_total(boxed, "n_right_as_written"), n_matched),
     }
 
 
 def _pool_pixels(pages: Sequence[Scores]) -> dict[str, float | None]:
     tp, fp, fn, tn = (_total(pages, name) for name in ("pixel_tp", "pixel_fp", "pixel_fn", "pixel_tn"))
-    dice = _ratio(2 * tp, 2 * tp + fp + fn)
+    dice = ratio(2 * tp, 2 * tp + fp + fn)
     return {
         "dice": dice,
-        "iou": _ratio(tp, tp + fp + fn),
-        "accuracy": _ratio(tp + tn, tp + fp + fn + tn),
-        "precision": _ratio(tp, tp + fp),
-        "recall": _ratio(tp, tp + fn),
+        "iou": ratio(tp, tp + fp + fn),
+        "accuracy": ratio(tp + tn, tp + fp + fn + tn),
+        "precision": ratio(tp, tp + fp),
+        "recall": ratio(tp, tp + fn),
         "f1": dice,  # of pixels, the same number under its other name
     }
 
@@ -183,5 +183,6 @@ def _total(pages: Sequence[Scores], name: str) -> int:
     return sum(getattr(page, name) or 0 for page in pages)
 
 
-def _ratio(part: int, whole: int) -> float | None:
+def ratio(part: float, whole: float) -> float | None:
+    """Divide; None where there is nothing to divide by."""
     return part / whole if whole else None
