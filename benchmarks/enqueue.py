@@ -25,7 +25,7 @@ import numpy as np
 from PIL import Image
 from sqlalchemy import create_engine, make_url
 
-from fumikura.core.store.session import upgrade
+from fumikura.core.store.upgrading import upgrade
 from tests.servers import Server, running_postgres, running_redis
 
 FILES = (5_000, 20_000, 100_000)

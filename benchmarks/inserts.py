@@ -23,8 +23,10 @@ from sqlalchemy import Connection, insert
 from fumikura.core.page import Box, Character
 from fumikura.core.store import tables
 from fumikura.core.store.bulk import insert_rows
+from fumikura.core.store.connecting import Engine
 from fumikura.core.store.rows import character_rows
-from fumikura.core.store.session import Engine, brief_transaction, open_database, upgrade
+from fumikura.core.store.transactions import brief_transaction
+from fumikura.core.store.upgrading import open_database, upgrade
 from tests.servers import running_postgres
 from tests.simple_store import make_pages, start_run
 

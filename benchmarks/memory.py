@@ -25,9 +25,9 @@ from fumikura.core.recognition.recipe import recipe_of
 from fumikura.core.settings import Settings
 from fumikura.core.store.pages import add_pages, add_run
 from fumikura.core.store.queries import RunSummary
-from fumikura.core.store.session import open_database
-from fumikura.worker.children import COMMAND
+from fumikura.core.store.upgrading import open_database
 from fumikura.worker.launcher import run_locally
+from fumikura.worker.supervision import COMMAND
 from tests import simple_reader
 
 

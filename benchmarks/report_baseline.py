@@ -30,7 +30,6 @@ from fumikura.core.archives.images import decode
 from fumikura.core.archives.listing import list_pages
 from fumikura.core.archives.places import read_member
 from fumikura.core.page import Box, PageImage
-from fumikura.core.recognition.models.gauges import counted_batches
 from fumikura.core.recognition.models.inference import Batches
 from fumikura.core.recognition.models.plain_cnn import PlainCNN, PlainCNNConfig
 from fumikura.core.recognition.models.unet import UNet, UNetConfig
@@ -152,8 +151,8 @@ def print_ladder(names: Sequence[str], rounds: Sequence[Sequence[float]]) -> Non
 
 def print_overheads(samples: Samples, reader: PageReader) -> None:
     """Pixels that each way of cutting computes for one of the page."""
-    with counted_batches() as fills:
-        reader.read(samples.working)
+    fills = reader.count_batches()
+    reader.read(samples.working)
     n_own, n_working = (
         sum(page.pixels.size // 3 for page in pages) for pages in (samples.own, samples.working)
     )

@@ -43,8 +43,8 @@ def main(archive: str, device: str = "cpu") -> None:
     print("| network | GFLOP a page | MB a page | floor, s | measured, s | share of the floor's rate |")
     print(f"|{'---|' * 6}")
     for name, network, inputs, run in (
-        ("segmenter", segmenter._model, cut, lambda: segmenter.maps(cut)),
-        ("classifier", classifier._model, characters, lambda: classifier.best(characters, 5)),
+        ("segmenter", segmenter.batches, cut, lambda: segmenter.maps(cut)),
+        ("classifier", classifier.batches, characters, lambda: classifier.best(characters, 5)),
     ):
         n_operations, n_bytes = _work(network, inputs, dtype)
         floor_s = max(n_operations / operations_s, n_bytes / bytes_s) / N_PAGES

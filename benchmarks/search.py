@@ -30,10 +30,12 @@ from fumikura.core.page import PageReference
 from fumikura.core.recognition.recipe import Recipe
 from fumikura.core.store import tables
 from fumikura.core.store.bulk import insert_rows, to_json
+from fumikura.core.store.connecting import Engine
 from fumikura.core.store.pages import PAGES_PER_TRANSACTION, add_pages, add_run
 from fumikura.core.store.search import find_characters, match_phrase
-from fumikura.core.store.session import Engine, open_database, upgrade, write_transaction
 from fumikura.core.store.tables import Status
+from fumikura.core.store.transactions import write_transaction
+from fumikura.core.store.upgrading import open_database, upgrade
 from tests.servers import running_postgres
 
 #: Without a look at the reading of each character; in memory.

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fumikura.cli.extras import need_training
-from fumikura.cli.numbers import FiniteRange
+from fumikura.cli.options import FiniteRange
 from fumikura.cli.options import as_json as json_option
 from fumikura.cli.training_options import LeftOut
 from fumikura.core.errors import PageError, UsageError

@@ -1,4 +1,4 @@
-"""fumikura bench: how fast does this machine read?"""
+"""fumikura bench: measure how fast this machine reads."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def command(
 
 
 def _overview(measured: Sequence[Measurement]) -> Table:
-    """What was measured, a column for each size."""
+    """Show what was measured, a column for each size."""
     rows = [
         ("pages", *(one.pages for one in measured)),
         ("pages/s", *(f"{one.pages_per_second:.2f}" for one in measured)),

@@ -1,4 +1,4 @@
-"""fumikura db: upkeep of the database."""
+"""fumikura db: keep the database up to date."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def upgrade(settings: Settings) -> None:
     Example:
       fumikura db upgrade --db postgresql://db/scans
     """
-    from fumikura.core.store import session
+    from fumikura.core.store import upgrading
 
-    session.upgrade(settings.database_url)
+    upgrading.upgrade(settings.database_url)
     say("the database is up to date")

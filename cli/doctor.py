@@ -1,4 +1,4 @@
-"""fumikura doctor: does this machine have what reading needs?"""
+"""fumikura doctor: check whether this machine has what reading needs."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def command(ctx: click.Context, settings: Settings, as_json: bool) -> None:
       fumikura doctor
       fumikura doctor --db postgresql://db/scans --broker redis://queue/0
     """
-    from fumikura.worker.app import check_broker
+    from fumikura.worker.broker import check_broker
     from fumikura.worker.devices import find_devices
 
     checks = [

@@ -9,7 +9,7 @@ import click
 
 from fumikura.cli import options
 from fumikura.cli.extras import need_training
-from fumikura.cli.numbers import FiniteRange
+from fumikura.cli.options import FiniteRange
 from fumikura.cli.output import make_table, print_json, print_tables, say
 from fumikura.core.settings import Settings
 

@@ -1,4 +1,4 @@
-"""Packages that only some commands need."""
+"""Some commands need packages that are installed only on request."""
 
 from __future__ import annotations
 

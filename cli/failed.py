@@ -1,4 +1,4 @@
-"""fumikura failed: which pages could not be read, and why."""
+"""fumikura failed: show which pages could not be read, and why."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fumikura.cli import options
 from fumikura.cli.output import counted, make_table, print_json, print_tables, say
 from fumikura.core.settings import Settings
 from fumikura.core.store.existing import open_existing
-from fumikura.core.store.queries import failures
+from fumikura.core.store.failures import failures
 
 
 @click.command()

@@ -9,9 +9,9 @@ from fumikura.cli.output import counted, print_json, say
 from fumikura.core.archives.places import archive_name
 from fumikura.core.errors import UsageError
 from fumikura.core.settings import Settings
+from fumikura.core.store.connecting import Engine
 from fumikura.core.store.existing import open_existing
 from fumikura.core.store.forgetting import Doomed, doomed_by_archive, doomed_by_recipe, doomed_by_run, forget
-from fumikura.core.store.session import Engine
 
 
 @click.command()

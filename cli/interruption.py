@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM while pages are being read."""
+"""Ctrl-C and SIGTERM stop the reading of pages in good order."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The fumikura command.
+"""This is the fumikura command.
 
 A subcommand's module is imported only when it is asked for, so that each starts
 as fast as what it needs: `fumikura status` never loads torch.
@@ -31,7 +31,7 @@ SECTIONS = {
 
 
 class Commands(click.Group):
-    """Subcommands that are imported late, and errors that are one line."""
+    """This group imports its subcommands late, and prints an error as one line."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return [name for names in SECTIONS.values() for name in names]

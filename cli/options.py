@@ -1,18 +1,29 @@
-"""Options that several commands share, so that they are spelt and explained once."""
+"""Several commands share these options, so that they are spelt and explained once."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
 
-from fumikura.cli.numbers import FiniteRange
 from fumikura.core.settings import Settings, read_settings
 
 Function = Callable[..., Any]
+
+
+class FiniteRange(click.FloatRange):
+    """This range of floats refuses nan, which is in no range and yet passes every comparison with one."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{number} is no finite number.", param, ctx)
+        return number
+
 
 as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout.")
 run_id = click.option("--run", "run_id", type=int, metavar="N", help="Only this run (see `fumikura status`).")
@@ -36,7 +47,7 @@ inverted = click.option(
     " Kuzushiji-MNIST, where the weights learnt dark ink; or the other way round.",
 )
 
-#: By what they are of.
+#: Options that name weights, by the kind of weights.
 _WEIGHTS = {
     kind: click.option(
         f"--{kind}",
@@ -143,13 +154,24 @@ def settings(*groups: str) -> Callable[[Function], Function]:
             given = {name: None if value == "" else value for name, value in given.items()}
             return function(*positional, settings=read_settings().overridden(**given), **arguments)
 
-        return functools.reduce(lambda wrapped, option: option(wrapped), reversed(added), call)
+        return with_options(added)(call)
+
+    return decorate
+
+
+def with_options(added: Sequence[Callable[[Function], Function]]) -> Callable[[Function], Function]:
+    """Return a decorator that adds options, which stand in the help in this order."""
+
+    def decorate(function: Function) -> Function:
+        for option in reversed(added):
+            function = option(function)
+        return function
 
     return decorate
 
 
 def archives(function: Function) -> Function:
-    """ARCHIVE… with --book, --truth and --partial-truth."""
+    """Add ARCHIVE… with --book, --truth and --partial-truth."""
     path = click.Path(path_type=Path, exists=True)
     added = [
         click.argument("archives", nargs=-1, required=True, metavar="ARCHIVE..."),
@@ -171,4 +193,4 @@ def archives(function: Function) -> Function:
             help="The same where some characters lack a box. Repeatable.",
         ),
     ]
-    return functools.reduce(lambda wrapped, option: option(wrapped), reversed(added), function)
+    return with_options(added)(function)

@@ -1,4 +1,4 @@
-"""What the commands print: results to stdout, messages for people to stderr."""
+"""The commands print through this: results to stdout, messages for people to stderr."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from rich.table import Table
 
 #: Columns of a table that goes to a file or a pipe, where nothing should be folded.
 _WIDE = 500
-#: Pages in a message.
+#: Pages that a message names.
 _NAMED = 5
 #: Control characters as Unicode's pictures of them; a line break in a message of ours stays one.
 _CONTROLS = {code: 0x2400 + code for code in range(32) if code != ord("\n")} | dict.fromkeys(
@@ -38,17 +38,17 @@ def say_unknown(pages: Sequence[str]) -> None:
 
 
 def printable(text: str) -> str:
-    """Text with pictures of its control characters: file names come from anywhere, could steer terminals."""
+    """Put pictures in the place of control characters, which in a file name could steer a terminal."""
     return text.translate(_CONTROLS)
 
 
 def print_json(value: Any) -> None:
-    """One JSON object on one line of stdout; dataclasses become objects, times ISO 8601."""
+    """Print one JSON object on one line of stdout; dataclasses become objects, times ISO 8601."""
     click.echo(json.dumps(value, ensure_ascii=False, default=_as_plain))
 
 
 def print_tables(*tables: Table) -> None:
-    """Tables on stdout, as wide as the terminal; unfolded in a file or a pipe."""
+    """Print tables on stdout, as wide as the terminal; unfolded in a file or a pipe."""
     console = console_for(sys.stdout)
     for table in tables:
         console.print(table)
@@ -62,7 +62,7 @@ def make_table(
     title: str = "",
     header: bool = True,
 ) -> Table:
-    """A plain table; the columns whose places are in `numbers` stand to the right."""
+    """Make a plain table; the columns whose places are in `numbers` stand to the right."""
     table = Table(
         box=box.SIMPLE_HEAD if header else None,
         title=title or None,
@@ -81,19 +81,14 @@ def make_table(
     return table
 
 
-def columns_of_stdout() -> int:
-    """How many columns a table may take."""
-    return console_for(sys.stdout).width
-
-
 def console_for(stream: IO[str]) -> Console:
-    """A console that neither colours numbers nor reads [brackets] in page names as markup."""
+    """Make a console that neither colours numbers nor reads [brackets] in page names as markup."""
     is_free = not stream.isatty() and "COLUMNS" not in os.environ
     return Console(file=stream, width=_WIDE if is_free else None, highlight=False, markup=False, emoji=False)
 
 
 def as_text(value: Any) -> Any:
-    """Counts with thousands marks, ratios with three places, an en dash for what is not known."""
+    """Write counts with thousands marks, ratios with three places, an en dash for what is not known."""
     if value is None:
         return "–"
     if isinstance(value, int):
@@ -104,12 +99,12 @@ def as_text(value: Any) -> Any:
 
 
 def counted(number: int, noun: str) -> str:
-    """1 page, 2 pages."""
+    """Write a number and its noun: 1 page, 2 pages."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def as_duration(seconds: float) -> str:
-    """1:02:03, or 2:03 below an hour."""
+    """Write seconds as 1:02:03, or as 2:03 below an hour."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -13,7 +13,7 @@ from fumikura.cli.output import as_text, console_for, make_table, print_json, pr
 from fumikura.core.settings import Settings
 
 if TYPE_CHECKING:
-    from fumikura.core.recognition.models.naming import NamedImage
+    from fumikura.core.recognition.single_characters import NamedImage
 
 
 @click.command()
@@ -56,8 +56,8 @@ def command(
     from fumikura.core.archives.listing import list_pages
     from fumikura.core.recognition.models.checkpoint import load_any_classifier
     from fumikura.core.recognition.models.device import try_device
-    from fumikura.core.recognition.models.naming import name_images
     from fumikura.core.recognition.recipe import find_weights
+    from fumikura.core.recognition.single_characters import name_images
     from fumikura.worker.devices import find_devices
 
     references = list_pages(images, limits=settings.limits).pages

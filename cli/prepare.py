@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fumikura.cli.extras import need_training
-from fumikura.cli.numbers import FiniteRange
+from fumikura.cli.options import FiniteRange
 from fumikura.cli.output import say_unknown
 from fumikura.cli.prepare_options import Plan, planned, report, tracked
 from fumikura.core.errors import UsageError

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from fumikura.cli import options
-from fumikura.cli.numbers import FiniteRange
+from fumikura.cli.options import FiniteRange
 from fumikura.cli.output import console_for, make_table, print_json, print_tables, say
 
 Function = Callable[..., Any]

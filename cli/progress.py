@@ -1,4 +1,4 @@
-"""How far a run is: a bar in a terminal, a line now and then in a log."""
+"""A run shows how far it is: by a bar in a terminal, by a line now and then in a log."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _QUIET_S = 10.0
 
 @contextmanager
 def shown_progress(pace: Pace) -> Iterator[Callable[[RunSummary], None]]:
-    """A function that shows a run's summary on stderr each time it is called."""
+    """Yield a function that shows a run's summary on stderr each time it is called."""
     console = console_for(sys.stderr)
     if not console.is_terminal:
         yield _line_now_and_then(pace)
@@ -64,7 +64,7 @@ def _rate(summary: RunSummary, pace: Pace) -> str:
 
 
 def _stage(summary: RunSummary) -> str:
-    """What happens while there is no rate yet."""
+    """Say what happens while there is no rate yet."""
     if summary.done:
         return "measuring the rate"
     return "reading the first pages" if summary.leased else "starting"

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable
+from typing import TypeVar
+
 import click
 from rich.table import Table
 from rich.text import Text
 
 from fumikura.cli import options
-from fumikura.cli.numbers import FiniteRange
-from fumikura.cli.output import columns_of_stdout, make_table, print_json, print_tables, say
+from fumikura.cli.options import FiniteRange
+from fumikura.cli.output import console_for, make_table, print_json, print_tables, say
 from fumikura.core.settings import Settings
 from fumikura.core.store.existing import open_existing
 from fumikura.core.store.lookup import PageSummary, find_pages
 from fumikura.core.store.search import Hit, find_characters
 from fumikura.core.store.tables import Status
+
+T = TypeVar("T")
 
 #: Columns of the terminal that a hit's other cells take, its context left out.
 _BESIDE_CONTEXT = 66
@@ -70,13 +76,7 @@ def characters(
         min_confidence=min_confidence,
         limit=limit,
     )
-    if as_json:
-        for hit in found:
-            print_json(hit)
-        return
-    if found:
-        print_tables(_hit_table(found))
-    _say_number(len(found), limit)
+    _answer(found, _hit_table, limit=limit, as_json=as_json)
 
 
 @command.command("pages")
@@ -125,18 +125,27 @@ def pages(
         max_dice=max_dice,
         limit=limit,
     )
+    _answer(found, _page_table, limit=limit, as_json=as_json)
+
+
+def _answer(found: list[T], table_of: Callable[[list[T]], Table], *, limit: int, as_json: bool) -> None:
     if as_json:
-        for page in found:
-            print_json(page)
+        for one in found:
+            print_json(one)
         return
-    if found:
-        print_tables(_page_table(found))
-    _say_number(len(found), limit)
+    if not found:
+        say("nothing found")
+        return
+    print_tables(table_of(found))
+    if len(found) == limit:
+        say(f"the first {limit}; --limit shows more")
+    else:
+        say(f"{len(found)} found")
 
 
 def _hit_table(hits: list[Hit]) -> Table:
-    """A concordance: the hits stand below each other, with what surrounds them."""
-    n_context = min(10, max(2, (columns_of_stdout() - _BESIDE_CONTEXT) // 4))
+    """Make a concordance: the hits stand below each other, with what surrounds them."""
+    n_context = min(10, max(2, (console_for(sys.stdout).width - _BESIDE_CONTEXT) // 4))
     rows = [
         (
             hit.page,
@@ -170,12 +179,3 @@ def _page_table(found: list[PageSummary]) -> Table:
         for page in found
     ]
     return make_table(*columns, rows=rows, numbers=[0, *range(4, len(columns))])
-
-
-def _say_number(n_found: int, limit: int) -> None:
-    if not n_found:
-        say("nothing found")
-    elif n_found == limit:
-        say(f"the first {limit}; --limit shows more")
-    else:
-        say(f"{n_found} found")

@@ -1,4 +1,4 @@
-"""How fast pages are read."""
+"""This module works out how fast pages are read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ FIRST_BATCH_S = 2.0
 
 @dataclass(slots=True)
 class Pace:
-    """Pages a second since the first pages were finished, so without the start of the workers.
+    """A pace is pages a second since the first ones were finished, so without the start of the workers.
 
     The pages that finish first come in one batch; they and the time before them are left out.
     """
@@ -30,7 +30,7 @@ class Pace:
 
     @property
     def pages_per_second(self) -> float | None:
-        """None until a second batch has finished."""
+        """Return the rate; None until a second batch has finished."""
         if self.first is None or self.last is None or self.last[0] <= self.first[0]:
             return None
         return (self.last[1] - self.first[1]) / (self.last[0] - self.first[0])
@@ -38,7 +38,7 @@ class Pace:
 
 @dataclass(slots=True)
 class RecentPace:
-    """Pages a second over the last minutes, of each worker, from how many it had done now and then."""
+    """A recent pace is each worker's pages a second over the last minutes."""
 
     window_s: float = 300.0
     seen: deque[tuple[float, Mapping[str, int]]] = field(default_factory=deque)
@@ -50,12 +50,12 @@ class RecentPace:
 
     @property
     def by_worker(self) -> dict[str, float]:
-        """Of those that finished a page meanwhile; empty before the second look."""
+        """Return the rates of those that finished a page meanwhile; none before the second look."""
         (first_s, before), (last_s, now) = self.seen[0], self.seen[-1]
         grown = {worker: n_pages - before.get(worker, 0) for worker, n_pages in now.items()}
         return {worker: n_pages / (last_s - first_s) for worker, n_pages in grown.items() if n_pages > 0}
 
     @property
     def pages_per_second(self) -> float | None:
-        """None before the second look."""
+        """Return the rate of all together; None before the second look."""
         return sum(self.by_worker.values()) if len(self.seen) > 1 else None

@@ -8,16 +8,17 @@ from pathlib import Path
 
 import click
 
-from fumikura.cli import options, summary
+from fumikura.cli import options, run_results
 from fumikura.cli.interruption import stopped_by_signals
 from fumikura.cli.output import print_json, print_tables, say
 from fumikura.cli.progress import shown_progress
 from fumikura.cli.rates import Pace
 from fumikura.cli.submission import submit_archives
 from fumikura.core.intake import score_readings
-from fumikura.core.recognition.recipe import recipe_of
+from fumikura.core.recognition.recipe import Recipe, recipe_of
 from fumikura.core.settings import Settings
-from fumikura.core.store.queries import run_scores_by_book, run_summary
+from fumikura.core.store.connecting import Engine
+from fumikura.core.store.queries import RunSummary, run_scores_by_book, run_summary
 from fumikura.worker.devices import listed_devices
 
 
@@ -56,29 +57,33 @@ def command(
     engine, submitted = submit_archives(
         settings, archives, recipe=recipe, verb="run", book=book, truth=truth, partial_truth=partial_truth
     )
-    run_id = submitted.run_id
-
     stop, pace = threading.Event(), Pace()
-    state = run_summary(engine, run_id)
-    if not state.is_finished:
-        from fumikura.worker.launcher import run_locally  # a run that only skips pages needs no queue
-
-        with shown_progress(pace) as show, stopped_by_signals(stop):
-            run_locally(settings, engine, run_id, recipe, on_progress=show, stop=stop)
-        score_readings(engine, run_id)  # pages that were being read when their truth came
-        state = run_summary(engine, run_id)
-
-    scores = run_scores_by_book(engine, run_id)
-    figures = summary.figures(
-        state, scores, seconds=time.monotonic() - started_s, steady_rate=pace.pages_per_second
-    )
+    state = _read(settings, engine, submitted.run_id, recipe, stop=stop, pace=pace)
+    scores = run_scores_by_book(engine, submitted.run_id)
+    seconds = time.monotonic() - started_s
+    figures = run_results.figures(state, scores, seconds=seconds, steady_rate=pace.pages_per_second)
     if as_json:
         print_json(figures)
     else:
-        print_tables(*summary.tables(figures, scores))
+        print_tables(*run_results.tables(figures, scores))
     if stop.is_set():
         say("interrupted; give the same command again to go on")
         ctx.exit(130)
-    for line in summary.next_steps(state, database=settings.database_url):
+    for line in run_results.next_steps(state, database=settings.database_url):
         say(line)
     ctx.exit(3 if state.failed or state.cancelled else 0)
+
+
+def _read(
+    settings: Settings, engine: Engine, run_id: int, recipe: Recipe, *, stop: threading.Event, pace: Pace
+) -> RunSummary:
+    """Read what waits of a run, until all is read or `stop` is set; return how the run then stands."""
+    state = run_summary(engine, run_id)
+    if state.is_finished:
+        return state
+    from fumikura.worker.launcher import run_locally  # a run that only skips pages needs no queue
+
+    with shown_progress(pace) as show, stopped_by_signals(stop):
+        run_locally(settings, engine, run_id, recipe, on_progress=show, stop=stop)
+    score_readings(engine, run_id)  # pages that were being read when their truth came
+    return run_summary(engine, run_id)

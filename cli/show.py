@@ -85,7 +85,7 @@ def command(
 
 
 def _image(page: PageDetails, limits: Limits) -> bytes:
-    """The page's image, from the first place that still holds it."""
+    """Read the page's image from the first place that still holds it."""
     for archive, member in page.sources:
         try:
             data = read_member(archive, member, limits=limits)

@@ -1,4 +1,4 @@
-"""fumikura status: the runs, how far they are, and who is reading."""
+"""fumikura status: show the runs, how far they are, and who is reading."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from fumikura.cli.rates import RecentPace
 from fumikura.cli.status_tables import Picture, as_object, last_line, tables
 from fumikura.core.errors import DatabaseError
 from fumikura.core.settings import Settings
+from fumikura.core.store.connecting import Engine
 from fumikura.core.store.existing import open_existing
-from fumikura.core.store.queries import list_runs, overview, run_summary
-from fumikura.core.store.session import Engine
-from fumikura.core.store.watching import done_by_worker, failure_reasons
+from fumikura.core.store.failures import failure_reasons
+from fumikura.core.store.queries import done_by_worker, list_runs, overview, run_summary
 
 WATCH_S = 2.0
 
@@ -81,7 +81,7 @@ def _look(engine: Engine, run_id: int | None, *, limit: int, pace: RecentPace | 
 
 @contextmanager
 def _shown(*, as_json: bool, watch: bool) -> Iterator[Callable[[Picture], None]]:
-    """A function that shows a picture: in the place of the last one, where there is a terminal."""
+    """Yield a function that shows a picture: in the place of the last one, where there is a terminal."""
     if as_json:
         yield lambda picture: print_json(as_object(picture))
     elif watch and sys.stdout.isatty():

@@ -1,4 +1,4 @@
-"""What `fumikura status` shows at one time, as tables or as an object."""
+"""This module makes what `fumikura status` shows at one time, as tables or as an object."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 from rich.table import Table
 
 from fumikura.cli.output import as_duration, counted, make_table
+from fumikura.core.store.failures import FailureReason
 from fumikura.core.store.queries import Overview, RunSummary
 from fumikura.core.store.tables import Status
-from fumikura.core.store.watching import FailureReason
 
 #: Reasons shown to people; --json gives all.
 REASONS_SHOWN = 8
@@ -21,7 +21,7 @@ _COMMAND = 80
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """All that is shown at one time.
+    """A picture holds all that is shown at one time.
 
     Attributes:
         rates: pages a second of each worker; None where there was but one look.
@@ -57,7 +57,7 @@ def as_object(picture: Picture) -> dict[str, Any]:
 
 
 def _workers(picture: Picture) -> list[tuple[str, int, datetime | None, float | None]]:
-    """Those that hold pages, and those that finished some lately."""
+    """List workers that hold pages or finished some lately: name, pages held, end of lease, pages/s."""
     loads = {load.worker: load for load in picture.state.workers}
     rates = picture.rates or {}
     return [
@@ -98,7 +98,7 @@ def _run_table(runs: list[RunSummary]) -> Table:
 
 
 def _in_one_line(command: str) -> str:
-    """A command whose archives a shell may have listed one by one."""
+    """Cut a command short, whose archives a shell may have listed one by one."""
     return command if len(command) <= _COMMAND else f"{command[: _COMMAND - 1]}…"
 
 

@@ -1,4 +1,4 @@
-"""Handing archives in, for `run` and `enqueue`: what both say while pages are listed."""
+"""`run` and `enqueue` hand archives in, and say what was found in them."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ from fumikura.cli.output import console_for, counted, say
 from fumikura.core.intake import Submitted, submit, survey
 from fumikura.core.recognition.recipe import Recipe
 from fumikura.core.settings import Settings
+from fumikura.core.store.connecting import Engine
 from fumikura.core.store.existing import missing_file
-from fumikura.core.store.session import Engine, open_database
+from fumikura.core.store.upgrading import open_database
 
 
 def submit_archives(
@@ -25,7 +26,7 @@ def submit_archives(
     truth: Sequence[Path],
     partial_truth: Sequence[Path],
 ) -> tuple[Engine, Submitted]:
-    """Submit archives and say on stderr what was found in them; the database, opened."""
+    """Submit archives, say on stderr what was found in them, and return the opened database too."""
     # Opened first, lest an hour of hashing be in vain; but a file is made only for pages.
     engine = None if missing_file(settings) else open_database(settings.database_url)
     with console_for(sys.stderr).status("looking for pages") as status:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 
 from fumikura.cli.extras import need_training
-from fumikura.cli.numbers import FiniteRange
+from fumikura.cli.options import FiniteRange
 from fumikura.cli.output import counted, say
 from fumikura.cli.training_options import (
     LeftOut,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 from click.core import ParameterSource
 
-from fumikura.cli.numbers import FiniteRange
+from fumikura.cli.options import FiniteRange
 from fumikura.cli.output import say
 from fumikura.core.errors import UsageError
 

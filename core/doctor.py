@@ -14,9 +14,10 @@ from pathlib import Path
 from fumikura.core.errors import FumikuraError
 from fumikura.core.recognition.recipe import find_context, find_weights, make_recipe
 from fumikura.core.settings import Settings
+from fumikura.core.store.connecting import connect, describe
 from fumikura.core.store.existing import missing_file, sqlite_file
 from fumikura.core.store.queries import overview
-from fumikura.core.store.session import connect, describe, open_database
+from fumikura.core.store.upgrading import open_database
 
 #: A page's mask, characters and their index, with room to spare (measured: 60 to 150 kB).
 PAGE_SIZE_BYTES = 200_000

@@ -56,3 +56,8 @@ class DataSetError(FumikuraError):
 
 class PageError(FumikuraError):
     """One page cannot be read; `fumikura failed` shows this text."""
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message; its kind if it has none."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -15,9 +15,9 @@ from fumikura.core.limits import DEFAULT_LIMITS, Limits
 from fumikura.core.page import Truth
 from fumikura.core.recognition.recipe import Recipe
 from fumikura.core.scoring.truth import load_truths, match_pages
+from fumikura.core.store.connecting import Engine
 from fumikura.core.store.pages import Added, add_pages, add_run
 from fumikura.core.store.scores import load_reading, save_scores, unscored
-from fumikura.core.store.session import Engine
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from fumikura.core.recognition.reader import PageReader
+    from fumikura.core.store.connecting import Engine
     from fumikura.core.store.lookup import PageSummary
     from fumikura.core.store.search import Hit
-    from fumikura.core.store.session import Engine
 
 
 @dataclass(frozen=True, slots=True)
@@ -252,8 +252,8 @@ def open_database(place: str | Path | None = None) -> Database:
     Raises:
         FumikuraError: there is no database, it does not answer, or it is of another version.
     """
+    from fumikura.core.store.connecting import describe
     from fumikura.core.store.existing import open_existing
-    from fumikura.core.store.session import describe
 
     settings = read_settings().overridden(database_url=None if place is None else str(place))
     engine = open_existing(settings)

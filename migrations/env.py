@@ -1,4 +1,4 @@
-"""How Alembic reaches the database: by the store's connection, or by FUMIKURA_DATABASE_URL."""
+"""Connect Alembic to the database: by the store's connection, or by FUMIKURA_DATABASE_URL."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from alembic import context
 from sqlalchemy import Connection
 
 from fumikura.core.settings import read_settings
-from fumikura.core.store.session import connect
+from fumikura.core.store.connecting import connect
 from fumikura.core.store.tables import UtcDateTime, metadata
 
 
 def _render(kind: str, item: Any, _context: object) -> str | Literal[False]:
-    """A migration stays as it is when our own types change, so it does not name them."""
+    """Write a column's type without our own types: a migration stays as it is when they change."""
     return f"sa.{item.impl!r}" if kind == "type" and isinstance(item, UtcDateTime) else False
 
 

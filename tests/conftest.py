@@ -17,9 +17,10 @@ import redis
 from sqlalchemy import create_engine, make_url
 
 from fumikura.core.settings import Settings
-from fumikura.core.store.session import Engine, open_database, upgrade
+from fumikura.core.store.connecting import Engine
 from fumikura.core.store.tables import metadata
-from fumikura.worker.app import make_app, queue_name, reached
+from fumikura.core.store.upgrading import open_database, upgrade
+from fumikura.worker.broker import make_app, queue_name, reached
 from tests.rabbitmq import running_rabbitmq
 from tests.servers import Server, running_postgres, running_redis
 from tests.simple_reader import RECIPE

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fumikura.core.settings import Settings
+from fumikura.core.store.connecting import Engine
 from fumikura.core.store.pages import add_pages, add_run
 from fumikura.core.store.queries import RunSummary, run_summary
-from fumikura.core.store.session import Engine, open_database
-from fumikura.worker.app import make_app, n_waiting, reached
+from fumikura.core.store.upgrading import open_database
+from fumikura.worker.broker import make_app, n_waiting, reached
 from tests.simple_launcher import wait_until
 from tests.simple_reader import RECIPE, draw_pages
 

@@ -19,7 +19,7 @@ import psutil
 
 from fumikura.cli.interruption import stopped_by_signals
 from fumikura.core.settings import Settings, read_settings
-from fumikura.core.store.session import open_database
+from fumikura.core.store.upgrading import open_database
 from fumikura.worker.identity import worker_name
 from fumikura.worker.launcher import run_locally, work
 from fumikura.worker.logs import use_format

@@ -19,7 +19,7 @@ from PIL import Image
 from fumikura.core.page import Box, Character, PageImage, PageReference, Reading
 from fumikura.core.recognition.recipe import Parameters, Recipe
 from fumikura.core.settings import Settings
-from fumikura.worker import child
+from fumikura.worker import worker_process
 
 COMMAND = (sys.executable, __file__)
 
@@ -100,4 +100,4 @@ def draw_pages(folder: Path, n_pages: int, **colours: tuple[int, int, int]) -> l
 
 
 if __name__ == "__main__":
-    sys.exit(child.main(load_simple_reader))
+    sys.exit(worker_process.main(load_simple_reader))

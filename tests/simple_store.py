@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
+from sqlalchemy import select
 
 from fumikura.core.page import Box, Character, LabelledBox, PageReference, Reading, Truth
 from fumikura.core.recognition.recipe import Recipe
+from fumikura.core.scoring.metrics import score
+from fumikura.core.store import tables
+from fumikura.core.store.claiming import Claim, claim
+from fumikura.core.store.connecting import Engine
 from fumikura.core.store.feeding import announce
-from fumikura.core.store.leases import Claim, claim, save_reading
 from fumikura.core.store.pages import Added, add_pages, add_run
-from fumikura.core.store.session import Engine
+from fumikura.core.store.rows import mask_to_png
+from fumikura.core.store.saving import save_failure, save_reading
 
 RECIPE = Recipe(segmenter_digest="5" * 64, classifier_digest="c" * 64)
 OTHER_RECIPE = Recipe(segmenter_digest="6" * 64, classifier_digest="c" * 64)
@@ -72,3 +78,34 @@ def read_all(engine: Engine, *readings: Reading, recipe: Recipe = RECIPE) -> lis
     for claimed, reading in zip(claims, readings, strict=True):
         assert save_reading(engine, claimed.reading_id, reading, worker=WORKER)
     return [claimed.reading_id for claimed in claims]
+
+
+def read_small_book(engine: Engine) -> int:
+    """Six pages, of which one was read twice, one is blank and one fails; gives the run that asks for all.
+
+    Their truths: boxes, one with an old kanji (1), some of the boxes (2), a mask (3), none (4, 6), a box (5).
+    """
+    pages = [make_page(number, book="drawn") for number in range(1, 7)]
+    texts = (("なる気", "なるあら", "ずを"), ("なる", "なり"), ("を",), ("あらず",), ())
+    partial = replace(make_truth("な", "り"), is_partial=True)
+    mask = Truth(mask_png=mask_to_png(np.array([[True, True, False], [False, True, True]])))
+    known = {0: make_truth("な", "る", "氣"), 1: partial, 2: mask, 4: make_truth("あ")}
+    truths = {pages[number].digest: truth for number, truth in known.items()}
+    start_run(engine, pages[:1], recipe=OTHER_RECIPE)
+    read_all(engine, make_reading("あらす"), recipe=OTHER_RECIPE)
+    run_id = add_run(engine, RECIPE, command="fumikura run drawn")
+    add_pages(engine, run_id, pages, truths=truths)
+    *claims, last = claim_all(engine)
+    for number, (claimed, columns) in enumerate(zip(claims, texts, strict=True)):
+        reading, truth = make_reading(*columns, confidence=0.5 + number / 8), claimed.truth
+        scores = None if truth is None else score(reading, truth)
+        assert save_reading(engine, claimed.reading_id, reading, worker=WORKER, scores=scores, truth=truth)
+    assert save_failure(engine, last.reading_id, "drawn_006.jpg is empty", worker=WORKER)
+    return run_id
+
+
+def row_of(engine: Engine, reading_id: int) -> dict[str, object]:
+    """The row of a reading, by column."""
+    with engine.connect() as connection:
+        row = connection.execute(select(tables.reading).where(tables.reading.c.id == reading_id))
+        return dict(row.mappings().one())

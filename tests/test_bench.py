@@ -13,8 +13,7 @@ from torch import nn
 from fumikura.cli.main import main
 from fumikura.core.archives.listing import list_pages
 from fumikura.core.errors import PageError
-from fumikura.core.recognition.models.gauges import Fill, counted_batches
-from fumikura.core.recognition.models.inference import Batches
+from fumikura.core.recognition.models.inference import Batches, Fill
 from fumikura.core.settings import Settings
 from fumikura.worker.bench import measure, stages_of
 from tests.handmade import BLOTS_PER_PAGE, HEIGHT, page_png, write_weights, write_zip
@@ -33,13 +32,14 @@ def settings(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 def test_a_batch_that_is_not_full_has_slots_that_held_nothing() -> None:
     batches = Batches(nn.Identity(), device="cpu", precision="fp32", batch_size=4)
 
-    with counted_batches() as fills:
-        batches(torch.zeros(6, 3, 8, 16), lambda model, batch: model(batch))
-    batches(torch.zeros(1, 3, 8, 16), lambda model, batch: model(batch))
+    batches(torch.zeros(6, 3, 8, 16), lambda model, batch: model(batch))
 
-    assert fills["patches"] == Fill(n_inputs=6, n_slots=8, n_pixels=6 * 8 * 16)
-    assert fills["patches"].share == 0.75
-    assert fills["crops"].share is None
+    assert batches.fill == Fill(n_inputs=6, n_slots=8, n_pixels=6 * 8 * 16)
+    assert batches.fill.share == 0.75
+
+
+def test_nothing_is_filled_before_the_first_batch() -> None:
+    assert Fill().share is None
 
 
 def test_a_stage_is_known_by_its_middle_page_its_slow_pages_and_its_share() -> None:

@@ -20,15 +20,8 @@ HEAVY = {"torch", "torchvision", "numpy", "PIL", "celery", "kombu", "alembic", "
 
 def run_fumikura(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-c", "from fumikura.cli.main import main; main()", *arguments]
-    root = Path(__file__).parent.parent
     return subprocess.run(
-        command,
-        cwd=folder,
-        env={"PYTHONPATH": str(root)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
+        command, cwd=folder, env={}, capture_output=True, text=True, timeout=60, check=False
     )
 
 
@@ -137,7 +130,7 @@ def test_status_starts_without_what_it_does_not_need(tmp_path: Path) -> None:
     result = subprocess.run(
         [sys.executable, "-c", program],
         cwd=tmp_path,
-        env={"PYTHONPATH": str(Path(__file__).parent.parent)},
+        env={},
         capture_output=True,
         text=True,
         check=True,

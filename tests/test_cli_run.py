@@ -16,7 +16,6 @@ import pytest
 from tests.handmade import BLOTS_PER_PAGE, page_png, write_truth, write_weights, write_zip
 from tests.web import running_web
 
-ROOT = Path(__file__).parent.parent
 FIGURES = "run pages done failed skipped characters seconds pages_per_second steady_pages_per_second scores"
 SCORES = "dice iou accuracy precision recall f1 detection_f1 character_f1 character_accuracy"
 
@@ -32,7 +31,7 @@ def folder(tmp_path: Path, weights: dict[str, str], monkeypatch: pytest.MonkeyPa
     """Where the commands run."""
     for name in [name for name in os.environ if name.startswith("FUMIKURA_")]:
         monkeypatch.delenv(name)
-    for name, value in {**weights, "FUMIKURA_THREADS": "1", "PYTHONPATH": str(ROOT)}.items():
+    for name, value in {**weights, "FUMIKURA_THREADS": "1"}.items():
         monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
     return tmp_path

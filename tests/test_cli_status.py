@@ -18,9 +18,12 @@ from click.testing import CliRunner
 
 from fumikura.cli.main import main
 from fumikura.cli.rates import RecentPace
-from fumikura.core.store.leases import claim, save_failure, save_reading
-from fumikura.core.store.session import Engine, open_database
-from fumikura.core.store.watching import done_by_worker, failure_reasons
+from fumikura.core.store.claiming import claim
+from fumikura.core.store.connecting import Engine
+from fumikura.core.store.failures import failure_reasons
+from fumikura.core.store.queries import done_by_worker
+from fumikura.core.store.saving import save_failure, save_reading
+from fumikura.core.store.upgrading import open_database
 from tests.simple_store import RECIPE, make_pages, make_reading, start_run
 
 COMMAND = (sys.executable, "-c", "from fumikura.cli.main import main; main()")

@@ -14,8 +14,8 @@ import pytest
 
 from fumikura.core.errors import BrokerError, DatabaseError
 from fumikura.core.settings import Settings
-from fumikura.core.store.session import Engine
-from fumikura.worker.app import make_app, queue_name, reached
+from fumikura.core.store.connecting import Engine
+from fumikura.worker.broker import make_app, queue_name, reached
 from fumikura.worker.feeder import announce_now
 from fumikura.worker.launcher import work
 from tests.servers import Server, running_redis

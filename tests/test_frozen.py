@@ -13,19 +13,15 @@ from sqlalchemy import delete, event, text, update
 
 from fumikura.core.errors import DatabaseError
 from fumikura.core.store import tables
+from fumikura.core.store.claiming import claim
+from fumikura.core.store.connecting import Engine
 from fumikura.core.store.feeding import announce, take_turn
-from fumikura.core.store.leases import (
-    claim,
-    hand_back,
-    leaseholders,
-    renew,
-    return_expired,
-    save_failure,
-    save_reading,
-)
+from fumikura.core.store.leases import hand_back, leaseholders, renew, return_expired
 from fumikura.core.store.queries import list_runs
-from fumikura.core.store.session import Engine, brief_transaction, open_database, write_transaction
+from fumikura.core.store.saving import save_failure, save_reading
 from fumikura.core.store.tables import Status
+from fumikura.core.store.transactions import brief_transaction, write_transaction
+from fumikura.core.store.upgrading import open_database
 from tests.simple_store import RECIPE, WORKER, make_pages, make_reading, start_run
 
 _FROZEN, _LOST = "frozen/1/1.00", "lost/1/1.00"
@@ -127,7 +123,7 @@ def test_wherever_a_machine_freezes_the_others_wait_for_no_lock(
 def test_a_session_that_waits_for_the_rest_of_a_statement_loses_its_locks(
     postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fumikura.core.store.session.BRIEF_S", 1)
+    monkeypatch.setattr("fumikura.core.store.transactions.BRIEF_S", 1)
     frozen, alive = open_database(postgres_url), open_database(f"{postgres_url}&options=-c lock_timeout=10s")
     run_id, _ = start_run(alive, [])
     rename = text("UPDATE run SET command = :it WHERE id = :run")

@@ -27,7 +27,6 @@ from fumikura.core.settings import Settings
 from tests.handmade import page_png, write_weights
 from tests.hostile import MAX_MEMBERS, MODES, images, write_archives
 
-ROOT = Path(__file__).parents[1]
 LIMIT_BYTES = 2_000_000_000
 
 
@@ -200,7 +199,7 @@ def run_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str
     )
     for name in [name for name in os.environ if name.startswith("FUMIKURA_")]:
         monkeypatch.delenv(name)
-    return {**os.environ, **chosen.to_environment(), "PYTHONPATH": str(ROOT)}
+    return {**os.environ, **chosen.to_environment()}
 
 
 def fumikura(*arguments: str) -> list[str]:

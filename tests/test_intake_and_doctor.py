@@ -15,9 +15,11 @@ from fumikura.core.page import Box, Character, Reading
 from fumikura.core.recognition.models.device import try_device
 from fumikura.core.recognition.recipe import Recipe, recipe_of
 from fumikura.core.settings import Settings
-from fumikura.core.store.leases import claim, save_reading
+from fumikura.core.store.claiming import claim
+from fumikura.core.store.connecting import Engine
 from fumikura.core.store.queries import run_scores
-from fumikura.core.store.session import Engine, open_database
+from fumikura.core.store.saving import save_reading
+from fumikura.core.store.upgrading import open_database
 from tests.handmade import BOX_SIDE, blots, page_png, write_truth, write_weights, write_zip
 
 RECIPE = Recipe("a" * 64, "b" * 64)

@@ -145,7 +145,7 @@ def test_pixels_of_all_patches_are_pooled_at_any_size() -> None:
 
     found = score_patches(segmenter, PatchSet(pixels, masks), device="cpu")
 
-    assert segmenter.stride == 4
+    assert segmenter.config.stride == 4
     assert found["precision"] == pytest.approx(5 / 10)
     assert found["recall"] == pytest.approx(5 / 16)
     assert found["dice"] == found["f1"] == pytest.approx(2 * 5 / (10 + 16))

@@ -19,9 +19,11 @@ from fumikura.core.errors import FumikuraError, UsageError
 from fumikura.core.page import PageReference
 from fumikura.core.recognition.recipe import Recipe
 from fumikura.core.settings import Settings
+from fumikura.core.store.connecting import Engine
+from fumikura.core.store.failures import failures
 from fumikura.core.store.pages import add_pages, add_run
-from fumikura.core.store.queries import RunSummary, failures, run_summary
-from fumikura.core.store.session import Engine, open_database
+from fumikura.core.store.queries import RunSummary, run_summary
+from fumikura.core.store.upgrading import open_database
 from fumikura.worker.folder_broker import folder_url
 from fumikura.worker.launcher import run_locally, work
 from tests.simple_launcher import children, program, wait_until

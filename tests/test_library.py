@@ -21,7 +21,7 @@ import fumikura
 from fumikura.core.archives.listing import list_pages
 from fumikura.core.recognition.recipe import recipe_of
 from fumikura.core.settings import Settings
-from fumikura.core.store.session import Engine
+from fumikura.core.store.connecting import Engine
 from tests.simple_reader import HEIGHT, PAPER, RECIPE, SimpleReader
 from tests.simple_store import OTHER_RECIPE, make_page, make_pages, make_reading, read_all, start_run
 

@@ -17,10 +17,11 @@ from sqlalchemy import Engine, inspect
 from sqlalchemy.engine import Inspector
 
 from fumikura import migrations
+from fumikura.core.store.connecting import connect
 from fumikura.core.store.queries import run_summary
 from fumikura.core.store.search import find_characters
-from fumikura.core.store.session import connect, open_database, upgrade
 from fumikura.core.store.tables import SCHEMA_REVISION, metadata
+from fumikura.core.store.upgrading import open_database, upgrade
 from tests.simple_store import make_pages, make_reading, read_all, start_run
 
 _ROOT = Path(__file__).parents[1]
@@ -84,7 +85,7 @@ def test_the_database_tells_the_same_of_both(urls: dict[str, str]) -> None:
     assert set(found) == set(metadata.tables)
 
 
-def test_going_back_leaves_no_table(urls: dict[str, str]) -> None:
+def test_going_back_leaves_no_table_and_no_view(urls: dict[str, str]) -> None:
     upgrade(urls["migrated"])
     config = Config(_ROOT / "alembic.ini")
     engine = connect(urls["migrated"])
@@ -94,6 +95,7 @@ def test_going_back_leaves_no_table(urls: dict[str, str]) -> None:
         command.downgrade(config, "base")
 
     assert inspect(engine).get_table_names() == ["alembic_version"]
+    assert inspect(engine).get_view_names() == []
     engine.dispose()
 
 
@@ -127,22 +129,46 @@ def test_the_statements_can_be_shown_without_a_database(
 _REBUILD_PAGE = """
 from alembic import op
 
-revision, down_revision = "0003", "0002"
+revision, down_revision = "0002", "0001"
 
 def upgrade():
     with op.batch_alter_table("page", recreate="always"):
         pass
 """
 
+_KEEP_FIRST_LABEL = """
+import sqlalchemy as sa
+from alembic import op
+
+revision, down_revision = "0002", "0001"
+
+def upgrade():
+    op.add_column("reading", sa.Column("first_label", sa.Text()))
+    op.execute(
+        "UPDATE reading SET first_label = (SELECT label FROM character"
+        " WHERE reading_id = reading.id AND position = 0)"
+    )
+"""
+
+
+@pytest.fixture
+def add_migration(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """A function that lets a made-up migration follow ours."""
+
+    def add(code: str) -> None:
+        folder = shutil.copytree(Path(migrations.__file__).parent, tmp_path / "migrations")
+        (folder / "versions" / "0002_made_up.py").write_text(code)
+        monkeypatch.setattr(migrations, "__file__", str(folder / "__init__.py"))
+
+    return add
+
 
 def test_a_table_that_is_rebuilt_keeps_the_rows_that_point_to_it(
-    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    sqlite_url: str, add_migration: Callable[[str], None]
 ) -> None:
     engine = open_database(sqlite_url)
     run_id, _ = start_run(engine, make_pages(2))
-    folder = shutil.copytree(Path(migrations.__file__).parent, tmp_path / "migrations")
-    (folder / "versions" / "0003_rebuild_page.py").write_text(_REBUILD_PAGE)
-    monkeypatch.setattr(migrations, "__file__", str(folder / "__init__.py"))
+    add_migration(_REBUILD_PAGE)
 
     upgrade(sqlite_url)
 
@@ -150,16 +176,35 @@ def test_a_table_that_is_rebuilt_keeps_the_rows_that_point_to_it(
     engine.dispose()
 
 
-def test_phrases_read_before_pairs_were_kept_are_found(urls: dict[str, str]) -> None:
+def test_a_table_that_is_rebuilt_keeps_the_views_that_ask_it(
+    sqlite_url: str, add_migration: Callable[[str], None]
+) -> None:
+    engine = open_database(sqlite_url)
+    start_run(engine, make_pages(1))
+    read_all(engine, make_reading("いろ"))
+    add_migration(_REBUILD_PAGE)
+
+    upgrade(sqlite_url)
+
+    with engine.connect() as connection:
+        found = connection.exec_driver_sql("SELECT page, text FROM page_text").all()
+    assert found == [("tale_001", "いろ")]
+    engine.dispose()
+
+
+def test_an_older_database_keeps_its_rows_and_gets_what_a_migration_makes_of_them(
+    urls: dict[str, str], add_migration: Callable[[str], None]
+) -> None:
     upgrade(urls["migrated"])
     engine = open_database(urls["migrated"])
     start_run(engine, make_pages(2))
     read_all(engine, make_reading("いろ", "は"), make_reading("ろ"))
+    add_migration(_KEEP_FIRST_LABEL)
 
-    with engine.begin() as connection:
-        config = Config(_ROOT / "alembic.ini", attributes={"connection": connection})
-        command.downgrade(config, "0001")
     upgrade(urls["migrated"])
 
+    with engine.connect() as connection:
+        found = connection.exec_driver_sql("SELECT first_label FROM reading ORDER BY id").scalars().all()
+    assert found == ["い", "ろ"]
     assert [(hit.page, hit.position) for hit in find_characters(engine, "ろは")] == [("tale_001", 1)]
     engine.dispose()

@@ -142,7 +142,7 @@ def test_what_ships_is_among_the_networks_that_any_command_loads() -> None:
     segmenter = load_any_segmenter(find_weights("segmenter", None))
     classifier = load_any_classifier(find_weights("classifier", None))
 
-    assert segmenter.model(torch.zeros(1, 3, segmenter.stride, segmenter.stride)).shape[1] == 4
+    assert segmenter.model(torch.zeros(1, 3, segmenter.config.stride, segmenter.config.stride)).shape[1] == 4
     assert classifier.crops_of(np.zeros((2, 48, 48, 3), np.uint8)).shape == (2, 1, 64, 64)
 
 
@@ -267,7 +267,7 @@ def test_the_batch_shrinks_when_memory_is_short(tmp_path: Path, error: Exception
         if len(inputs[0]) > 2:
             raise error
 
-    segmenter._model._model.register_forward_pre_hook(forget_large_batches)
+    segmenter.batches._model.register_forward_pre_hook(forget_large_batches)
 
     assert torch.allclose(segmenter.maps(patches), wanted, atol=1e-5)
     assert seen == [8, 4, 2, 2, 2, 2]

@@ -17,8 +17,8 @@ from PIL import Image, ImageDraw, ImageFont
 from fumikura.cli.main import main
 from fumikura.core.overlay import font_path
 from fumikura.core.recognition.models.checkpoint import save_classifier
-from fumikura.core.recognition.models.naming import with_surroundings
 from fumikura.core.recognition.models.simple_cnn import SimpleCNN, SimpleCNNConfig
+from fumikura.core.recognition.single_characters import with_surroundings
 
 #: What tells two characters apart that the shipped weights read surely in print.
 PRINTED = "山の"

@@ -17,9 +17,9 @@ from fumikura.cli.main import main
 from fumikura.core.errors import BrokerError
 from fumikura.core.settings import Settings
 from fumikura.core.store.queries import run_summary
-from fumikura.core.store.session import open_database, upgrade
+from fumikura.core.store.upgrading import open_database, upgrade
 from fumikura.worker import health
-from fumikura.worker.app import make_app, reached, send
+from fumikura.worker.broker import make_app, reached, send
 from fumikura.worker.feeder import Feed, announce_more
 from fumikura.worker.health import Pulse, watch_health
 from fumikura.worker.prometheus import Metrics

@@ -19,7 +19,7 @@ from fumikura.core.archives.places import archive_name, read_member
 from fumikura.core.archives.urls import _file_system
 from fumikura.core.errors import ArchiveError, PageError, StorageError
 from fumikura.core.limits import Limits
-from fumikura.core.store.leases import Claim
+from fumikura.core.store.claiming import Claim
 from fumikura.worker.decoding import decode_page
 from tests.handmade import page_png
 from tests.simple_archives import JPEG, Make, make_tar, make_tar_gz, make_zip

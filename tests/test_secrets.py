@@ -16,7 +16,7 @@ from fumikura.cli.main import main
 from fumikura.cli.output import as_text, printable
 from fumikura.core.recognition.recipe import Recipe
 from fumikura.core.settings import Settings
-from fumikura.worker.app import make_app
+from fumikura.worker.broker import make_app
 from tests.handmade import write_weights, write_zip
 
 

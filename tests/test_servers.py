@@ -11,7 +11,7 @@ import psutil
 import pytest
 import redis
 
-from fumikura.core.store.session import Engine
+from fumikura.core.store.connecting import Engine
 from tests.servers import running_redis
 
 _RUN_BOTH = """

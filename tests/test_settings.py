@@ -8,7 +8,7 @@ import pytest
 
 from fumikura.core.errors import UsageError
 from fumikura.core.settings import Settings, read_settings
-from fumikura.core.store.session import open_database
+from fumikura.core.store.upgrading import open_database
 
 
 @pytest.mark.parametrize("number", ["0", "-1", "nan"])

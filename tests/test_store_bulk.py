@@ -10,10 +10,11 @@ from sqlalchemy import func, select
 from fumikura.core.errors import DatabaseError
 from fumikura.core.store import tables
 from fumikura.core.store.bulk import insert_rows
-from fumikura.core.store.leases import save_reading
+from fumikura.core.store.connecting import Engine, connect
 from fumikura.core.store.rows import character_rows
+from fumikura.core.store.saving import save_reading
 from fumikura.core.store.scores import load_reading
-from fumikura.core.store.session import Engine, connect, write_transaction
+from fumikura.core.store.transactions import write_transaction
 from tests.simple_store import WORKER, claim_all, make_pages, make_reading, start_run
 
 

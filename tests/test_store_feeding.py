@@ -9,10 +9,11 @@ import pytest
 from sqlalchemy import update
 
 from fumikura.core.store import tables
+from fumikura.core.store.claiming import claim
+from fumikura.core.store.connecting import Engine
 from fumikura.core.store.feeding import announce, take_turn
-from fumikura.core.store.leases import claim, hand_back
+from fumikura.core.store.leases import hand_back
 from fumikura.core.store.queries import cancel
-from fumikura.core.store.session import Engine
 from tests.simple_store import OTHER_RECIPE, RECIPE, WORKER, make_page, make_pages, start_run
 
 

@@ -9,10 +9,11 @@ from sqlalchemy import func, select
 
 from fumikura.core.errors import FumikuraError
 from fumikura.core.store import forgetting, tables
+from fumikura.core.store.claiming import claim
+from fumikura.core.store.connecting import Engine
 from fumikura.core.store.forgetting import Doomed, doomed_by_archive, doomed_by_recipe, doomed_by_run, forget
-from fumikura.core.store.leases import claim, save_failure, save_reading
 from fumikura.core.store.queries import cancel, list_runs, run_summary
-from fumikura.core.store.session import Engine
+from fumikura.core.store.saving import save_failure, save_reading
 from fumikura.core.store.tables import Status
 from tests.simple_store import (
     OTHER_RECIPE,

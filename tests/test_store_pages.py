@@ -11,11 +11,12 @@ from sqlalchemy import func, select
 from fumikura.core.errors import FumikuraError
 from fumikura.core.page import Truth
 from fumikura.core.store import tables
-from fumikura.core.store.leases import return_leases, save_failure
+from fumikura.core.store.connecting import Engine
+from fumikura.core.store.leases import return_leases
 from fumikura.core.store.lookup import get_page
 from fumikura.core.store.pages import Added, add_pages, add_run
 from fumikura.core.store.queries import cancel, run_summary
-from fumikura.core.store.session import Engine
+from fumikura.core.store.saving import save_failure
 from tests.simple_store import (
     OTHER_RECIPE,
     RECIPE,

@@ -11,11 +11,13 @@ import pytest
 
 from fumikura.core.errors import FumikuraError
 from fumikura.core.page import Scores
-from fumikura.core.store.leases import claim, hand_back, return_leases, save_failure, save_reading
+from fumikura.core.store.claiming import claim
+from fumikura.core.store.connecting import Engine
+from fumikura.core.store.failures import failures
+from fumikura.core.store.leases import hand_back, return_leases
 from fumikura.core.store.pages import add_pages
 from fumikura.core.store.queries import (
     cancel,
-    failures,
     list_runs,
     overview,
     retry,
@@ -23,8 +25,8 @@ from fumikura.core.store.queries import (
     run_scores_by_book,
     run_summary,
 )
+from fumikura.core.store.saving import save_failure, save_reading
 from fumikura.core.store.scores import load_reading, save_scores, unscored
-from fumikura.core.store.session import Engine
 from fumikura.core.store.tables import Status
 from tests.simple_store import (
     OTHER_RECIPE,

@@ -9,8 +9,10 @@ import pytest
 from sqlalchemy import event
 
 from fumikura.core.page import Scores
-from fumikura.core.store.leases import claim, renew, save_failure, save_reading
-from fumikura.core.store.session import Engine
+from fumikura.core.store.claiming import claim
+from fumikura.core.store.connecting import Engine
+from fumikura.core.store.leases import renew
+from fumikura.core.store.saving import save_failure, save_reading
 from tests.simple_store import RECIPE, WORKER, claim_all, make_pages, make_reading, make_truth, start_run
 
 #: How a transaction that writes begins: SQLite is asked which machine holds the file; PostgreSQL is told to

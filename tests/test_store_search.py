@@ -6,11 +6,11 @@ import pytest
 
 from fumikura.core.errors import FumikuraError
 from fumikura.core.page import Box, Scores
-from fumikura.core.store.leases import save_failure, save_reading
+from fumikura.core.store.connecting import Engine
 from fumikura.core.store.lookup import find_pages, get_page
 from fumikura.core.store.queries import retry
+from fumikura.core.store.saving import save_failure, save_reading
 from fumikura.core.store.search import find_characters
-from fumikura.core.store.session import Engine
 from fumikura.core.store.tables import Status
 from tests.simple_store import (
     OTHER_RECIPE,

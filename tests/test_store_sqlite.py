@@ -20,13 +20,16 @@ from sqlalchemy import event, select, update
 from fumikura.core.errors import DatabaseError
 from fumikura.core.page import PageImage, Reading
 from fumikura.core.settings import Settings
-from fumikura.core.store import session, tables
-from fumikura.core.store.leases import claim, return_leases
+from fumikura.core.store import tables, transactions
+from fumikura.core.store.claiming import claim
+from fumikura.core.store.connecting import Engine
+from fumikura.core.store.leases import return_leases
 from fumikura.core.store.lookup import find_pages
 from fumikura.core.store.pages import add_pages, add_run
 from fumikura.core.store.queries import list_runs, overview, run_summary
 from fumikura.core.store.search import find_characters
-from fumikura.core.store.session import Engine, open_database, write_transaction
+from fumikura.core.store.transactions import write_transaction
+from fumikura.core.store.upgrading import open_database
 from fumikura.worker.stream import Stream
 from fumikura.worker.waiting import Stopped
 from tests.simple_reader import RECIPE, SimpleReader, draw_pages
@@ -45,7 +48,7 @@ def test_a_second_machine_is_refused_while_the_first_one_writes(
 ) -> None:
     start_run(file, make_pages(1))
 
-    monkeypatch.setattr(session, "machine", lambda: "another")
+    monkeypatch.setattr(transactions, "machine", lambda: "another")
 
     with pytest.raises(DatabaseError, match=r"^another machine writes into sqlite:.*; use PostgreSQL"):
         start_run(file, make_pages(2))
@@ -58,9 +61,11 @@ def test_a_machine_that_has_not_written_for_long_makes_room_for_the_next(
     start_run(file, make_pages(1))
     with file.begin() as connection:
         until = connection.scalars(select(tables.gate.c.next_at)).one()
-        connection.execute(update(tables.gate).values(next_at=until - timedelta(seconds=session.HOLD_S + 1)))
+        connection.execute(
+            update(tables.gate).values(next_at=until - timedelta(seconds=transactions.HOLD_S + 1))
+        )
 
-    monkeypatch.setattr(session, "machine", lambda: "another")
+    monkeypatch.setattr(transactions, "machine", lambda: "another")
     start_run(file, make_pages(2))
 
     assert overview(file).n_pages == 2
@@ -142,7 +147,7 @@ class WordyReader(SimpleReader):
 _WORKER = """
 import sys, threading, warnings
 from fumikura.core.settings import Settings
-from fumikura.core.store.session import open_database
+from fumikura.core.store.upgrading import open_database
 from tests.simple_reader import SimpleReader
 from fumikura.worker.stream import Stream
 engine = open_database(sys.argv[1])

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from fumikura.core.store.connecting import Engine
 from fumikura.core.store.feeding import announce
 from fumikura.core.store.search import find_characters
-from fumikura.core.store.session import Engine, open_database
+from fumikura.core.store.upgrading import open_database
 from tests.simple_store import RECIPE, make_pages, make_reading, read_all, start_run
 
 

@@ -12,7 +12,6 @@ from torch.overrides import TorchFunctionMode, resolve_name
 
 from fumikura.core.archives.images import decode
 from fumikura.core.page import PageImage
-from fumikura.core.recognition.models.inference import Batches
 from fumikura.core.recognition.reader import PageReader, load_reader
 from fumikura.core.recognition.recipe import Parameters
 from fumikura.core.settings import Settings
@@ -42,23 +41,24 @@ def pages() -> list[PageImage]:
     ]
 
 
-def test_no_pixel_of_a_page_is_computed_twice(
-    reader: PageReader, pages: list[PageImage], batches: list[tuple[int, ...]]
-) -> None:
+def test_no_pixel_of_a_page_is_computed_twice(reader: PageReader, pages: list[PageImage]) -> None:
+    fills = reader.count_batches()
+
     reader.read(pages)
 
-    n_pixels = sum(shape[0] * shape[2] * shape[3] for shape in batches if shape[1] == 3)
     # The sides of these pages are multiples of the network's stride.
-    assert n_pixels == sum(page.pixels.shape[0] * page.pixels.shape[1] for page in pages)
+    n_pixels = sum(page.pixels.shape[0] * page.pixels.shape[1] for page in pages)
+    assert fills["patches"].n_pixels == n_pixels
 
 
-def test_batches_are_filled_across_pages(
-    reader: PageReader, pages: list[PageImage], batches: list[tuple[int, ...]]
-) -> None:
+def test_batches_are_filled_across_pages(reader: PageReader, pages: list[PageImage]) -> None:
+    fills = reader.count_batches()
+
     reader.read(pages)
 
-    # Four patches of three colours in one batch; twelve crops in one of eight and one of four.
-    assert [shape[:2] for shape in batches] == [(4, 3), (8, 1), (4, 1)]
+    # Four patches in one batch that has room for eight, twelve crops in two.
+    assert (fills["patches"].n_inputs, fills["patches"].n_slots) == (4, 8)
+    assert (fills["crops"].n_inputs, fills["crops"].n_slots) == (12, 16)
 
 
 def test_a_batch_waits_for_the_device_twice_a_page_at_most(
@@ -70,23 +70,6 @@ def test_a_batch_waits_for_the_device_twice_a_page_at_most(
     # In the middle: how many peaks a page has, and which of them are parts of a character. At the end:
     # all boxes, probabilities and labels in one piece each, and the mask of each page.
     assert waits.counts == {"nonzero": N_PAGES, "boolean index": N_PAGES, "cpu": 3 + N_PAGES}
-
-
-@pytest.fixture
-def batches(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
-    """Shapes of what the networks are given."""
-    shapes: list[tuple[int, ...]] = []
-    call = Batches.__call__
-
-    def counted(self: Batches, inputs: torch.Tensor, run: Callable[..., torch.Tensor]) -> torch.Tensor:
-        def count(model: torch.nn.Module, batch: torch.Tensor) -> torch.Tensor:
-            shapes.append(tuple(batch.shape))
-            return run(model, batch)
-
-        return call(self, inputs, count)
-
-    monkeypatch.setattr(Batches, "__call__", counted)
-    return shapes
 
 
 class _Waits(TorchFunctionMode):

@@ -13,11 +13,12 @@ import pytest
 
 from fumikura.core.errors import BrokerError
 from fumikura.core.settings import Settings
-from fumikura.core.store.leases import claim, leaseholders
+from fumikura.core.store.claiming import claim
+from fumikura.core.store.leases import leaseholders
 from fumikura.core.store.pages import add_pages, add_run
-from fumikura.core.store.session import open_database
+from fumikura.core.store.upgrading import open_database
 from fumikura.worker import feeder
-from fumikura.worker.app import check_broker, make_app, n_waiting, reached
+from fumikura.worker.broker import check_broker, make_app, n_waiting, reached
 from fumikura.worker.feeder import Feed, announce_more, announce_now, feed_once, keep_feeding, return_lost
 from fumikura.worker.folder_broker import folder_url
 from fumikura.worker.identity import worker_name

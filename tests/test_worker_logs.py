@@ -11,7 +11,7 @@ import pytest
 from fumikura.core.settings import Settings
 from fumikura.core.store.pages import add_pages, add_run
 from fumikura.core.store.queries import run_summary
-from fumikura.core.store.session import open_database
+from fumikura.core.store.upgrading import open_database
 from fumikura.worker.folder_broker import folder_url
 from fumikura.worker.identity import worker_name
 from fumikura.worker.logs import JsonLines, Lines
@@ -55,7 +55,9 @@ def test_an_error_brings_its_traceback_on_the_same_line() -> None:
 def test_a_text_line_ends_with_the_facts() -> None:
     text = Lines("host/1/1.0").format(record("page 12: the file is empty", run=3, page=12, worker="other"))
 
-    assert text.endswith("WARNING worker.stream: page 12: the file is empty [run=3 page=12 worker=other]")
+    assert text.endswith(
+        "WARNING fumikura.worker.stream: page 12: the file is empty [run=3 page=12 worker=other]"
+    )
 
 
 @pytest.mark.slow

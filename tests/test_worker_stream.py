@@ -14,11 +14,13 @@ import pytest
 from fumikura.core.errors import DatabaseError
 from fumikura.core.page import Box, LabelledBox, PageImage, PageReference, Reading, Truth
 from fumikura.core.settings import Settings
-from fumikura.core.store import leases
-from fumikura.core.store.leases import claim
+from fumikura.core.store import saving
+from fumikura.core.store.claiming import claim
+from fumikura.core.store.connecting import Engine
+from fumikura.core.store.failures import failures
 from fumikura.core.store.pages import add_pages, add_run
-from fumikura.core.store.queries import RunSummary, failures, run_scores, run_summary
-from fumikura.core.store.session import Engine, open_database
+from fumikura.core.store.queries import RunSummary, run_scores, run_summary
+from fumikura.core.store.upgrading import open_database
 from fumikura.worker.stream import Stream
 from fumikura.worker.waiting import Stopped
 from tests.simple_reader import BREAKS_DEVICE, FILLS_MEMORY, RAISES, RECIPE, SimpleReader, draw_pages
@@ -201,7 +203,7 @@ def test_pages_of_another_worker_are_left_to_it(tmp_path: Path) -> None:
 def test_an_outage_of_the_database_is_waited_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     desk = make_desk(tmp_path, draw_pages(tmp_path / "book", 2))
     outages = iter([DatabaseError("away"), DatabaseError("away")])
-    save = leases.save_reading
+    save = saving.save_reading
 
     def save_after_outages(*arguments: Any, **more: Any) -> bool:
         for outage in outages:
@@ -226,7 +228,7 @@ def test_a_broken_device_ends_the_process_and_fails_no_page(
     def end(_code: int) -> None:
         raise Ended
 
-    monkeypatch.setattr("fumikura.worker.emergency.os._exit", end)
+    monkeypatch.setattr("fumikura.worker.emergency_exit.os._exit", end)
     desk = make_desk(tmp_path, draw_pages(tmp_path / "book", 2, page_0=BREAKS_DEVICE))
 
     with pytest.raises(Ended):

@@ -1,4 +1,4 @@
-"""How fast pages of some size are read here, by the classes with which a run reads them.
+"""This module measures how fast pages are read here, by the classes with which a run reads them.
 
 Each measurement has a process of its own, which starts as a worker does: what one needs in memory, or
 has warmed up, is then not the next one's.
@@ -28,10 +28,11 @@ from fumikura.core.errors import FumikuraError, PageError
 from fumikura.core.page import PageReference
 from fumikura.core.recognition.recipe import recipe_of
 from fumikura.core.settings import Settings
+from fumikura.core.store.connecting import Engine
+from fumikura.core.store.failures import failures
 from fumikura.core.store.feeding import announce
 from fumikura.core.store.pages import add_pages, add_run
-from fumikura.core.store.queries import failures
-from fumikura.core.store.session import Engine, open_database
+from fumikura.core.store.upgrading import open_database
 from fumikura.worker.bench_process import JOBS, RESULT, TRACE
 from fumikura.worker.devices import child_environment, device_within, find_devices
 
@@ -42,7 +43,7 @@ _JPEG_QUALITY = 90
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """Pages of one size, read and timed.
+    """A measurement says how fast pages of one size were read.
 
     Attributes:
         long_side: of the pages' files, in pixels; None if they came as they are.
@@ -125,7 +126,7 @@ def measure(
 
 
 def stages_of(timings: Sequence[Mapping[str, float]]) -> dict[str, dict[str, float]]:
-    """What `Measurement.stages` holds, from the seconds of each page by stage."""
+    """Work out `Measurement.stages` from the seconds that each page spent in each stage."""
     seconds = {name: [page[name] for page in timings] for name in timings[0]}
     seconds["page"] = [sum(page.values()) for page in timings]
     total_s = sum(seconds["page"])
@@ -155,7 +156,7 @@ def _write_pages(
 
 
 def _page_file(page: PageReference, *, long_side: int | None, settings: Settings) -> bytes:
-    """The bytes of a page, resized if so asked."""
+    """Return the bytes of a page's file, resized if so asked."""
     try:
         data = read_member(page.archive, page.member, limits=settings.limits)
         if long_side is None:
@@ -184,7 +185,7 @@ def _write_jobs(folder: Path, engine: Engine, sizes: Mapping[str, int], *, setti
 
 
 def _run(folder: Path, settings: Settings) -> dict[str, Any]:
-    """What the process left that read the jobs."""
+    """Start the process that reads the jobs, and return what it measured."""
     device = find_devices(settings.devices)[0]
     done = subprocess.run(
         [*COMMAND, str(folder), device_within(device)],

@@ -1,4 +1,4 @@
-"""A process that reads pages as a worker does, and is measured. `fumikura.worker.bench` starts it.
+"""This process reads pages as a worker does, and is measured. `worker/bench.py` starts it.
 
 It reads its chunks from a file and not from a queue; everything behind that is what a run uses. Its
 settings come from FUMIKURA_* variables.
@@ -14,19 +14,23 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 
 from fumikura.core.errors import FumikuraError
 from fumikura.core.settings import Settings, read_settings
 
-#: In the folder that both processes share.
+if TYPE_CHECKING:
+    from fumikura.core.recognition.reader import PageReader
+
+#: Files in the folder that both processes share.
 JOBS, RESULT, TRACE = "jobs.json", "result.json", "trace.json"
 
 _LOOK_EVERY_S = 0.05
 
 Chunks = Sequence[Sequence[int]]
+Read = Callable[[Sequence[int]], None]
 
 
 def main() -> int:
@@ -43,15 +47,9 @@ def main() -> int:
 
 
 def _measure(settings: Settings, device: str, jobs: Mapping[str, Chunks], folder: Path) -> dict[str, Any]:
-    from fumikura.core.recognition.models.device import try_device
-    from fumikura.core.recognition.models.gauges import (
-        counted_batches,
-        gpu_utilisation,
-        peak_gpu_bytes,
-        traced,
-    )
+    from fumikura.core.recognition.models.device import peak_gpu_bytes, traced, try_device
     from fumikura.core.recognition.reader import load_reader
-    from fumikura.core.store.session import open_database
+    from fumikura.core.store.upgrading import open_database
     from fumikura.worker.identity import worker_name
     from fumikura.worker.reports import Reports
     from fumikura.worker.stream import Stream
@@ -68,40 +66,49 @@ def _measure(settings: Settings, device: str, jobs: Mapping[str, Chunks], folder
         stop=threading.Event(),
         reports=Reports(reports),
     )
-    process = psutil.Process()
-    start_s = time.time() - process.create_time()
+    start_s = time.time() - psutil.Process().create_time()
     warm_up_s = _read(stream.read, jobs["warm"])
     os.truncate(reports, 0)  # pages of the warm-up do not count
-    with (
-        counted_batches() as fills,
-        _looked_at(lambda: process.memory_info().rss) as memory,
-        _looked_at(lambda: gpu_utilisation(device)) as busy,
-    ):
-        cpu_s = -time.process_time()
-        seconds = _read(stream.read, jobs["timed"])
-        cpu_s += time.process_time()
+    measured = _read_watched(stream.read, jobs["timed"], reader=reader, device=device)
     told = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    shares = [share for share in busy if share is not None]
     if jobs["traced"]:
         with traced(folder / TRACE):
             _read(stream.read, jobs["traced"])
     return {
         "device": described,
-        "seconds": seconds,
-        "cpu_s": cpu_s,
         "start_s": start_s,
         "warm_up_s": warm_up_s,
         "reports": told,
+        "peak_gpu_memory_bytes": peak_gpu_bytes(device),
+        **measured,
+    }
+
+
+def _read_watched(read: Read, chunks: Chunks, *, reader: PageReader, device: str) -> dict[str, Any]:
+    """Read some chunks, and measure what that takes."""
+    from fumikura.core.recognition.models.device import gpu_utilisation
+
+    process, fills = psutil.Process(), reader.count_batches()
+    with (
+        _looked_at(lambda: process.memory_info().rss) as memory,
+        _looked_at(lambda: gpu_utilisation(device)) as busy,
+    ):
+        cpu_s = -time.process_time()
+        seconds = _read(read, chunks)
+        cpu_s += time.process_time()
+    shares = [share for share in busy if share is not None]
+    return {
+        "seconds": seconds,
+        "cpu_s": cpu_s,
         "inputs": {name: fill.n_inputs for name, fill in fills.items()},
         "batch_fill": {name: fill.share for name, fill in fills.items()},
         "gpu_utilisation": sum(shares) / len(shares) if shares else None,
         "peak_memory_bytes": max(memory),
-        "peak_gpu_memory_bytes": peak_gpu_bytes(device),
     }
 
 
-def _read(read: Callable[[Sequence[int]], None], chunks: Chunks) -> float:
-    """Seconds until the last page of some chunks is written."""
+def _read(read: Read, chunks: Chunks) -> float:
+    """Read some chunks; return the seconds until their last page was written."""
     started_s = time.perf_counter()
     for chunk in chunks:
         read(chunk)
@@ -110,7 +117,7 @@ def _read(read: Callable[[Sequence[int]], None], chunks: Chunks) -> float:
 
 @contextmanager
 def _looked_at(look: Callable[[], Any]) -> Iterator[list[Any]]:
-    """What a look finds, many times a second for as long as the block lasts; at least once."""
+    """Look many times a second for as long as the block lasts, and collect what is found; at least once."""
     found, stop = [look()], threading.Event()
 
     def keep_looking() -> None:

@@ -1,4 +1,4 @@
-"""Pages decoded ahead of the device, by a few threads."""
+"""A few threads decode pages ahead of the device."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from fumikura.core.archives.places import read_member
 from fumikura.core.errors import PageError
 from fumikura.core.limits import Limits
 from fumikura.core.page import PageImage
-from fumikura.core.store.leases import Claim
+from fumikura.core.store.claiming import Claim
 
 _LARGE = threading.Lock()
 _LARGE_BYTES = 32 << 20
@@ -55,7 +55,7 @@ def ahead(
     threads: ThreadPoolExecutor,
     n_ahead: int,
 ) -> Iterator[tuple[Claim, Future[DecodedPage]]]:
-    """Claims in order, each with its decoding, of which at most `n_ahead` are begun or wait.
+    """Yield the claims in order, each with its decoding; at most `n_ahead` of these are begun or wait.
 
     What is not asked for any more is not begun.
     """

@@ -1,4 +1,4 @@
-"""On which devices to read, found out without loading torch into this process."""
+"""This module finds the devices to read on, without loading torch into this process."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _COUNT_CUDA = "import torch; print(torch.cuda.device_count())"
 
 
 def find_devices(wanted: str) -> list[str]:
-    """The devices that "auto" or a list stands for; "cuda" alone means all of them, "cpu:2" the CPU twice.
+    """Find the devices that "auto" or a list means; "cuda" alone means all of them, "cpu:2" the CPU twice.
 
     Raises:
         UsageError: a word of the list is no device.
@@ -47,7 +47,7 @@ def find_devices(wanted: str) -> list[str]:
 
 
 def listed_devices(wanted: str) -> list[str]:
-    """The words of a list of devices, or "auto", without a look at what there is.
+    """Split a list of devices, or "auto", without a look at what there is.
 
     Raises:
         UsageError: a word of the list is no device.
@@ -62,7 +62,7 @@ def listed_devices(wanted: str) -> list[str]:
 
 
 def worker_devices(settings: Settings) -> list[str]:
-    """The device of each worker process.
+    """Choose the device of each worker process.
 
     Raises:
         UsageError: a word of `settings.devices` is no device.
@@ -77,7 +77,7 @@ def worker_devices(settings: Settings) -> list[str]:
 
 
 def child_environment(settings: Settings, device: str, n_children: int) -> dict[str, str]:
-    """Environment of a worker process that is to see one device and its share of the cores."""
+    """Make the environment of a worker process that is to see one device and its share of the cores."""
     threads = settings.threads or max(1, n_cores() // n_children)
     return {
         **os.environ,
@@ -92,19 +92,19 @@ def child_environment(settings: Settings, device: str, n_children: int) -> dict[
 
 
 def device_within(device: str) -> str:
-    """What a worker process itself calls the one device that it sees."""
+    """Return the name by which a worker process itself calls the one device that it sees."""
     return "cuda:0" if device.startswith("cuda") else device
 
 
 def n_cores() -> int:
-    """Cores that this process may use."""
+    """Count the cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
 def free_memory() -> int:
-    """Bytes that this process and its children may still take."""
+    """Count the bytes that this process and its children may still take."""
     limits = [path.read_text().strip() for name in _MEMORY_LIMITS if (path := Path(name)).is_file()]
     return min([psutil.virtual_memory().available, *(int(limit) for limit in limits if limit.isdigit())])
 
@@ -124,7 +124,7 @@ def _visible(device: str, environment: Mapping[str, str]) -> str:
 
 
 def _cuda_devices() -> list[str]:
-    """All that torch can use. Asks another process: CUDA, once begun, is of no use to children."""
+    """List what torch can use. Another process is asked: CUDA, once begun, is of no use to children."""
     if not _has_driver():
         return []
     answer = subprocess.run(

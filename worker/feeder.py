@@ -1,4 +1,4 @@
-"""The feeder: keeps a few chunks of queued readings announced to the broker.
+"""The feeder keeps a few chunks of queued readings announced to the broker.
 
 The database is the truth, and the broker only wakes workers: what it loses is announced again, and what
 comes twice finds nothing left to claim.
@@ -18,12 +18,12 @@ from fumikura.core.errors import BrokerError
 from fumikura.core.pauses import LONGEST_PAUSE_S
 from fumikura.core.recognition.recipe import Recipe
 from fumikura.core.settings import Settings
+from fumikura.core.store.connecting import Engine
 from fumikura.core.store.feeding import announce, take_turn
 from fumikura.core.store.leases import leaseholders, return_expired, return_leases
-from fumikura.core.store.session import Engine
-from fumikura.worker.app import make_app, n_waiting, reached, send
+from fumikura.worker.broker import make_app, n_waiting, reached, send
 from fumikura.worker.identity import is_dead
-from fumikura.worker.waiting import Stopped, patiently
+from fumikura.worker.waiting import Stopped, retry_until_stopped
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ PERIOD_S = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """What is fed to which broker.
+    """A feed says which readings are announced to which broker.
 
     Attributes:
         run_id: only readings of this run; None means all that wait for the recipe.
@@ -62,11 +62,11 @@ def keep_feeding(feed: Feed, stop: threading.Event) -> None:
     try:
         if feed.run_id is not None:
             # What an earlier run announced, it announced to a broker that is no more.
-            patiently(lambda: announce_more(feed, announce_again_s=0.0), stop)
+            retry_until_stopped(lambda: announce_more(feed, announce_again_s=0.0), stop)
         # Jitter: of two feeders that ask in step, always the same one would get the turn.
         while not stop.wait(random.uniform(0.8, 1.2) * PERIOD_S):
             try:
-                patiently(lambda: feed_once(feed), stop)
+                retry_until_stopped(lambda: feed_once(feed), stop)
             except Stopped:
                 raise
             except Exception:
@@ -90,7 +90,7 @@ def feed_once(feed: Feed) -> None:
 
 
 def return_lost(engine: Engine, max_attempts: int) -> int:
-    """Take back the leases of dead processes of this host at once, and any that ran out; how many did."""
+    """Take back the leases of dead processes of this host, and any that ran out; count the latter."""
     for worker in leaseholders(engine):
         if is_dead(worker):
             log.warning("worker %s is dead; its pages go back to the queue", worker)

@@ -1,4 +1,4 @@
-"""A private folder as a Celery broker: the queue of a run that has no server.
+"""A private folder serves as Celery's broker for a run that has no server.
 
 kombu's own `filesystem://` is the model, and three of its habits are why it is not used: a message
 becomes visible before it is written, so a worker that looks at that moment dies of half a JSON
@@ -31,13 +31,13 @@ def folder_url(folder: Path) -> str:
 
 
 def folder_of(url: str) -> Path | None:
-    """The folder that such a URL names; None for the URL of another broker."""
+    """Return the folder that such a URL names; None for the URL of another broker."""
     scheme, _, path = url.partition("://")
     return Path(path) if scheme == SCHEME else None
 
 
 class Channel(virtual.Channel):
-    """A file a message, in the order in which they were put."""
+    """A channel keeps each message in a file, and gives them out in the order in which they were put."""
 
     def _put(self, queue: str, message: dict[str, Any], **_: Any) -> None:
         name = f"{time.time_ns():020d}-{uuid.uuid4().hex}"
@@ -76,7 +76,7 @@ class Channel(virtual.Channel):
 
 
 class Transport(virtual.Transport):
-    """Polls the folder of its broker URL."""
+    """A transport looks again and again into the folder that its broker URL names."""
 
     Channel = Channel
     driver_type = driver_name = SCHEME

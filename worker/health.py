@@ -1,4 +1,4 @@
-"""Whether a launcher gets on with its work, looked at every few seconds."""
+"""This module looks every few seconds whether a launcher gets on with its work."""
 
 from __future__ import annotations
 
@@ -13,28 +13,31 @@ from fumikura.core.settings import Settings
 from fumikura.core.store.feeding import count_readings
 from fumikura.core.store.leases import leaseholders
 from fumikura.core.store.tables import Status
-from fumikura.worker.app import n_waiting, reached
+from fumikura.worker.broker import n_waiting, reached
 from fumikura.worker.feeder import Feed
-from fumikura.worker.prometheus import COUNTED, Metrics
+from fumikura.worker.prometheus import Metrics
 
 log = logging.getLogger(__name__)
 
 LOOK_S = 5.0
 
-#: Beyond the longest that the time limits leave to pages in hand, so that whoever starts red
-#: workers anew does not spare a page that hangs from being found out.
+#: Statuses whose readings are few, or are what the work is: to count all that is done takes too long.
+COUNTED = (Status.QUEUED, Status.LEASED, Status.FAILED, Status.QUARANTINED)
+
+#: Longer than the time limits allow for pages in hand, so that a page that hangs is found out before
+#: somebody starts red workers anew.
 _SLACK = 1.25
 
 
 def stall_limit_s(settings: Settings) -> float:
-    """How long work may stand still before it is an alarm."""
+    """Return how long work may stand still before it is an alarm."""
     longest_s = settings.page_time_limit_s * settings.pages_per_batch
     return settings.stall_limit_s or _SLACK * longest_s
 
 
 @dataclass(slots=True)
 class Pulse:
-    """Red once there was work and no step for `limit_s`.
+    """A pulse is red once there was work and no step for `limit_s`.
 
     Attributes:
         since_s: when the work began to stand still; None while there is none.
@@ -46,7 +49,7 @@ class Pulse:
     what: str = "idle"
 
     def note(self, now_s: float, *, n_steps: int, work: str | None) -> None:
-        """What was seen now.
+        """Note what is seen now.
 
         Args:
             n_steps: steps since the beginning.
@@ -63,7 +66,7 @@ class Pulse:
         return self.since_s is not None and now_s - self.since_s > self.limit_s
 
     def line(self, now_s: float) -> str:
-        """For whoever asks /healthz."""
+        """Return the line that answers /healthz."""
         if self.since_s is None:
             return self.what
         still_s = now_s - self.since_s
@@ -98,7 +101,7 @@ def watch_health(
 
 
 def _work(feed: Feed, metrics: Metrics, names: Collection[str]) -> str | None:
-    """What this launcher has to do; a database that is away counts as work that stands still."""
+    """Say what this launcher has to do; a database that is away counts as work that stands still."""
     try:
         counts = count_readings(feed.engine, feed.recipe.digest, COUNTED)
         n_queued = counts[Status.QUEUED]

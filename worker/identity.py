@@ -1,4 +1,4 @@
-"""Who a worker is, and whether a process of this host that left a name behind still lives."""
+"""This module names worker processes, and tells whether the process behind a name still lives."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SAME_START_S = 2.0
 
 
 def worker_name(pid: int | None = None) -> str:
-    """Name of a process that no other process of any host will ever carry: host/pid/start.
+    """Make a name that no other process of any host will ever carry: host/pid/start.
 
     Args:
         pid: a living process of this host; None means this one.
@@ -24,7 +24,7 @@ def worker_name(pid: int | None = None) -> str:
 
 
 def is_dead(name: str) -> bool | None:
-    """Whether the process that `worker_name` named has ended; None if only its own host can tell."""
+    """Tell whether the process that `worker_name` named has ended; None if only its own host can tell."""
     host, _, rest = name.partition("/")
     pid, _, started = rest.partition("/")
     if host != _host():

@@ -1,4 +1,4 @@
-"""Reading on this machine: worker processes and a feeder, until a run is read or somebody says stop."""
+"""The launcher reads on this machine, with worker processes and a feeder, until it is done or stopped."""
 
 from __future__ import annotations
 
@@ -13,16 +13,18 @@ from dataclasses import replace
 from fumikura.core.errors import UsageError
 from fumikura.core.recognition.recipe import Recipe
 from fumikura.core.settings import Settings
+from fumikura.core.store.connecting import Engine, describe
 from fumikura.core.store.queries import RunSummary, run_summary
-from fumikura.core.store.session import Engine, describe, open_database, write_transaction
-from fumikura.worker.app import check_broker, make_app
-from fumikura.worker.children import COMMAND, Children
+from fumikura.core.store.transactions import write_transaction
+from fumikura.core.store.upgrading import open_database
+from fumikura.worker.broker import check_broker, make_app
 from fumikura.worker.feeder import Feed, keep_feeding
 from fumikura.worker.folder_broker import folder_url
+from fumikura.worker.metrics_server import watched
 from fumikura.worker.private_folder import private_folder
 from fumikura.worker.prometheus import Metrics
-from fumikura.worker.serving import watched
-from fumikura.worker.waiting import Stopped, patiently
+from fumikura.worker.supervision import COMMAND, Children
+from fumikura.worker.waiting import Stopped, retry_until_stopped
 
 log = logging.getLogger(__name__)
 
@@ -67,7 +69,7 @@ def run_locally(
             children.look_after()
             started_s = time.monotonic()
             try:
-                summary = patiently(lambda: run_summary(engine, run_id), stop)
+                summary = retry_until_stopped(lambda: run_summary(engine, run_id), stop)
             except Stopped:
                 return
             on_progress(summary)
@@ -116,7 +118,7 @@ def work(
 
 @contextmanager
 def feeding(feed: Feed) -> Iterator[None]:
-    """A feeder in a thread of its own, for as long as the block lasts."""
+    """Run a feeder in a thread of its own for as long as the block lasts."""
     stop = threading.Event()
     thread = threading.Thread(target=keep_feeding, args=(feed, stop), name="feeder", daemon=True)
     thread.start()

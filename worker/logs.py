@@ -1,4 +1,4 @@
-"""Log lines for people, or for programs: one JSON object each.
+"""This module formats log lines for people, or as one JSON object each for programs.
 
 The standard library's formatter and a few lines: what structlog or python-json-logger would add, this
 program has no use for. Of all that a line may carry, three facts are kept: run, page and worker. Code that
@@ -16,14 +16,14 @@ FACTS = ("run", "page", "worker")
 
 
 class Lines(logging.Formatter):
-    """Lines with a time, the worker that writes them, and the facts that a record brings."""
+    """Write lines with a time, the worker that writes them, and the facts that a record brings."""
 
     def __init__(self, worker: str) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
         self._worker = worker
 
     def facts(self, record: logging.LogRecord) -> dict[str, Any]:
-        """Those of FACTS that are known."""
+        """Return those of FACTS that are known."""
         known = {name: getattr(record, name, None) for name in FACTS}
         known["worker"] = known["worker"] or self._worker
         return {name: value for name, value in known.items() if value is not None}
@@ -34,7 +34,7 @@ class Lines(logging.Formatter):
 
 
 class JsonLines(Lines):
-    """The same as JSON: time, level, logger, message, facts, and the traceback of an error."""
+    """Write JSON objects of time, level, logger, message, facts, and the traceback of an error."""
 
     def format(self, record: logging.LogRecord) -> str:
         line = {
@@ -63,5 +63,5 @@ def use_format(log_format: str, *, worker: str) -> None:
 
 
 def is_json() -> bool:
-    """Whether log lines are JSON, so that nothing else belongs between them."""
+    """Tell whether log lines are JSON, so that nothing else belongs between them."""
     return any(isinstance(handler.formatter, JsonLines) for handler in logging.getLogger().handlers)

@@ -1,4 +1,4 @@
-"""The private folder of a run: its queue, and what its workers have to say."""
+"""A run keeps its queue and the logs of its workers in a private folder."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _PREFIX = "fumikura-run-"
 
 @contextmanager
 def private_folder() -> Iterator[Path]:
-    """A folder that only this user may enter, gone at the end.
+    """Make a folder that only this user may enter, and remove it at the end.
 
     The folders of runs of this host that were killed go too.
     """

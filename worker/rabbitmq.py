@@ -1,4 +1,4 @@
-"""What RabbitMQ is asked for beside what every broker is."""
+"""RabbitMQ needs a few settings of its own, which stand here."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def is_rabbitmq(url: str) -> bool:
 
 
 def rabbitmq_queue(name: str) -> Queue:
-    """A durable classic queue.
+    """Describe a durable classic queue.
 
     Not a quorum queue, which writes each message to the disks of several nodes and drops one that came
     back twenty times: the database announces again what was lost, and counts attempts by itself. Nor is the

@@ -1,4 +1,4 @@
-"""What a worker process tells its launcher: a line of JSON on standard output for each event.
+"""A worker process reports each event to its launcher, as a line of JSON on standard output.
 
 A pipe, and not prometheus-client's files shared by several processes: a process killed while it makes
 such a file leaves it empty, after which nothing can be read of any (its issue 1199), and a full disk
@@ -29,7 +29,7 @@ LOADED, READY = "loaded", "ready"
 
 @dataclass(frozen=True, slots=True)
 class Reports:
-    """Where a worker process reports to.
+    """A worker process sends its reports through this.
 
     Attributes:
         file: descriptor of a pipe; None means that nobody listens.
@@ -38,15 +38,15 @@ class Reports:
     file: int | None = None
 
     def state(self, name: str) -> None:
-        """LOADED or READY."""
+        """Report that a state is reached: LOADED or READY."""
         self._send({"state": name})
 
     def page(self, outcome: str, timings_s: Mapping[str, float] | None = None) -> None:
-        """A page is "done" or "failed"; seconds by stage."""
+        """Report that a page is "done" or "failed", with the seconds of each stage."""
         self._send({"page": outcome, "at": time.time(), "seconds": dict(timings_s or {})})
 
     def batch(self, n_pages: int, capacity: int) -> None:
-        """So many pages are read together where there was room for `capacity`."""
+        """Report that so many pages are read together where there was room for `capacity`."""
         self._send({"batch_fill": n_pages / capacity})
 
     def _send(self, event: Mapping[str, Any]) -> None:

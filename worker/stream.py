@@ -1,4 +1,4 @@
-"""A chunk's way through a worker: claim, decode ahead, read in groups, write behind.
+"""A worker takes a chunk of pages through four steps: claim, decode ahead, read in groups, write behind.
 
 While the device reads one group of pages, the next is decoded and the last is written.
 """
@@ -16,26 +16,20 @@ from functools import partial
 from itertools import islice
 from typing import Protocol, TypeVar
 
-from fumikura.core.errors import PageError
+from fumikura.core.errors import PageError, first_line
 from fumikura.core.page import PageImage, Reading
-from fumikura.core.recognition.memory import is_out_of_memory
+from fumikura.core.recognition.out_of_memory import is_out_of_memory
 from fumikura.core.recognition.recipe import Recipe
 from fumikura.core.scoring.metrics import score
 from fumikura.core.settings import Settings
-from fumikura.core.store.leases import (
-    Claim,
-    claim,
-    hand_back,
-    return_leases,
-    return_page,
-    save_failure,
-    save_reading,
-)
-from fumikura.core.store.session import Engine
+from fumikura.core.store.claiming import Claim, claim
+from fumikura.core.store.connecting import Engine
+from fumikura.core.store.leases import hand_back, return_leases, return_page
+from fumikura.core.store.saving import save_failure, save_reading
 from fumikura.worker.decoding import DecodedPage, ahead, decode_page
-from fumikura.worker.emergency import end_if_device_broke, time_limit
+from fumikura.worker.emergency_exit import end_if_device_broke, time_limit
 from fumikura.worker.reports import Reports
-from fumikura.worker.waiting import OUTAGES, Stopped, one_line, patiently
+from fumikura.worker.waiting import OUTAGES, Stopped, retry_until_stopped
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +39,7 @@ _OUT_OF_MEMORY = "reading the page takes more memory than there is; make the ima
 
 
 class Reader(Protocol):
-    """What a worker asks of `fumikura.core.recognition.reader.PageReader`."""
+    """A reader has what a worker asks of `PageReader` (`recognition/reader.py`)."""
 
     @property
     def recipe(self) -> Recipe: ...
@@ -54,7 +48,7 @@ class Reader(Protocol):
 
 
 class Stream:
-    """Reads chunks for one worker process.
+    """A stream reads chunks for one worker process.
 
     Args:
         worker: the name under which pages are leased.
@@ -88,7 +82,7 @@ class Stream:
 
     @property
     def idle_s(self) -> float:
-        """Seconds since the last chunk ended; 0 while one is being read."""
+        """Return the seconds since the last chunk ended; 0 while one is being read."""
         since_s = self._idle_since_s
         return 0.0 if since_s is None else time.monotonic() - since_s
 
@@ -102,7 +96,7 @@ class Stream:
         started_s, self._idle_since_s = time.monotonic(), None
         self.in_hand = tuple(reading_ids)  # before the claim, whose answer may be lost
         try:
-            claims = self._patiently(lambda: self._claim(reading_ids))
+            claims = self._retry(lambda: self._claim(reading_ids))
             self._read_claimed(claims)
             seconds = time.monotonic() - started_s
             log.info(
@@ -129,13 +123,13 @@ class Stream:
                 self._check_stop()
         except Stopped:
             self._finish(writes)
-            self._patiently(lambda: hand_back(self._engine, self.worker))
+            self._retry(lambda: hand_back(self._engine, self.worker))
             raise
         self._finish(writes)
 
     def give_up(self) -> None:
         """Treat the chunk in hand as that of a lost worker: it comes back in halves."""
-        self._patiently(
+        self._retry(
             lambda: return_leases(self._engine, self.worker, max_attempts=self._settings.max_attempts)
         )
 
@@ -149,7 +143,7 @@ class Stream:
         )
 
     def _decoded_ahead(self, claims: Sequence[Claim]) -> Iterator[DecodedPage]:
-        """The pages in order, but for those that cannot be decoded: these are failed rows already."""
+        """Yield the pages in order, but for those that cannot be decoded: they are failed rows already."""
         work = partial(
             decode_page,
             long_side=self._reader.recipe.parameters.long_side,
@@ -165,7 +159,7 @@ class Stream:
                 yield page
 
     def _read_group(self, group: Sequence[DecodedPage]) -> list[tuple[Claim, Reading]]:
-        """The readings of a group; where it cannot be read as a whole, page by page."""
+        """Read a group of pages; where that fails, read them one by one."""
         if len(group) == 1:
             readings = self._or_failed(group[0].claim, lambda: self._read_pages(group))
             return readings or []
@@ -190,7 +184,7 @@ class Stream:
     def _write(self, claimed: Claim, reading: Reading) -> None:
         scores = None if claimed.truth is None else score(reading, claimed.truth)
         started_s = time.perf_counter()
-        was_ours = self._patiently(
+        was_ours = self._retry(
             lambda: save_reading(
                 self._engine,
                 claimed.reading_id,
@@ -207,7 +201,7 @@ class Stream:
         log.debug("page %d: %d characters", claimed.page_id, len(reading.characters), extra=_facts(claimed))
 
     def _or_failed(self, claimed: Claim, work: Callable[[], T]) -> T | None:
-        """What the work on one page returns; None if it cannot be done, which is then a row."""
+        """Return what the work on one page returns; None if it fails, and the page is then a failed row."""
         try:
             return work()
         except (Stopped, *OUTAGES):
@@ -226,7 +220,7 @@ class Stream:
                 extra=_facts(claimed),
             )
             reason = _reason(error)
-            was_ours = self._patiently(
+            was_ours = self._retry(
                 lambda: save_failure(self._engine, claimed.reading_id, reason, worker=self.worker)
             )
             if was_ours:
@@ -236,7 +230,7 @@ class Stream:
     def _come_back_alone(self, claimed: Claim) -> None:
         """Let a page that needs more memory than there is now have it all; should that fail, it counts."""
         log.warning("page %d: out of memory; it comes again alone", claimed.page_id)
-        self._patiently(
+        self._retry(
             lambda: return_page(
                 self._engine,
                 claimed.reading_id,
@@ -254,17 +248,17 @@ class Stream:
         if self._stop.is_set():
             raise Stopped
 
-    def _patiently(self, action: Callable[[], T]) -> T:
-        return patiently(action, self._stop)
+    def _retry(self, action: Callable[[], T]) -> T:
+        return retry_until_stopped(action, self._stop)
 
 
 def _facts(claimed: Claim) -> dict[str, int | None]:
-    """What a log line about a page carries."""
+    """Return what a log line about a page carries."""
     return {"run": claimed.run_id, "page": claimed.page_id}
 
 
 def _reason(error: Exception) -> str:
-    """Why a page failed, for whoever asks `fumikura failed`."""
+    """Say why a page failed, for whoever asks `fumikura failed`."""
     if isinstance(error, PageError):
         return str(error)
-    return f"the program failed on this page, please report it: {type(error).__name__}: {one_line(error)}"
+    return f"the program failed on this page, please report it: {type(error).__name__}: {first_line(error)}"

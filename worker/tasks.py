@@ -1,4 +1,4 @@
-"""The one task: read a chunk of pages."""
+"""Celery has one task here, which reads a chunk of pages."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import logging
 from celery import Celery
 from celery.exceptions import Reject
 
-from fumikura.worker.app import READ_CHUNK
+from fumikura.worker.broker import READ_CHUNK
 from fumikura.worker.stream import Stream
 from fumikura.worker.waiting import Stopped
 

@@ -1,4 +1,4 @@
-"""A page that a worker reads before it is given anybody's: on a broken machine it ends here.
+"""A worker reads a page of its own before it gets anybody's: on a broken machine it ends here.
 
 Without it, a machine whose device or library ends every process would take page after page, and three
 innocent attempts later each of them would be quarantined.
@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from fumikura.core.errors import first_line
 from fumikura.core.page import PageImage
-from fumikura.worker.emergency import time_limit
-from fumikura.worker.waiting import one_line
+from fumikura.worker.emergency_exit import time_limit
 
 if TYPE_CHECKING:
     from fumikura.worker.stream import Reader
 
-#: From one cross to the next, and the thickness of its strokes, at working resolution.
+#: Pixels from one cross to the next, and the thickness of its strokes, at working resolution.
 _STEP, _STROKE = 160, 7
 
 
@@ -33,11 +33,11 @@ def read_trial_page(reader: Reader, *, limit_s: float) -> None:
         with time_limit(limit_s):
             reader.read([page])
     except Exception as error:
-        raise RuntimeError(f"a page drawn for a trial cannot be read here ({one_line(error)})") from error
+        raise RuntimeError(f"a page drawn for a trial cannot be read here ({first_line(error)})") from error
 
 
 def draw_trial_page(long_side: int) -> PageImage:
-    """Crosses of ink on white paper."""
+    """Draw crosses of ink on white paper."""
     width = long_side * 3 // 4
     pixels = np.full((long_side, width, 3), 255, np.uint8)
     for y in range(_STEP // 2, long_side - _STEP // 2, _STEP):

@@ -1,4 +1,4 @@
-"""Waiting out a database or a broker that went away."""
+"""Wait out a database or a broker that went away."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-#: What passes when the other side comes back.
+#: Errors that pass when the other side comes back.
 OUTAGES = (DatabaseError, BrokerError)
 
 
 class Stopped(Exception):  # noqa: N818  # no error: somebody asked for it
-    """The worker is to end before its work is done."""
+    """This says that the worker is to end before its work is done."""
 
 
-def patiently(action: Callable[[], T], stop: threading.Event) -> T:
-    """What `action` returns, tried again as long as the other side is away.
+def retry_until_stopped(action: Callable[[], T], stop: threading.Event) -> T:
+    """Return what `action` returns; try it again for as long as the other side is away.
 
     Raises:
         Stopped: the other side is away, and `stop` is set.
@@ -38,8 +38,3 @@ def patiently(action: Callable[[], T], stop: threading.Event) -> T:
             log.warning("%s; trying again in %.1f s", error, wait_s)
             if stop.wait(wait_s):
                 raise Stopped from error
-
-
-def one_line(error: BaseException) -> str:
-    """The first line of an error's message; its kind if it has none."""
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from fumikura.core.archives.addresses import PrivateAddressError
 from fumikura.core.archives.urls import Url, masked
-from fumikura.core.errors import ArchiveError, FumikuraError, StorageError
+from fumikura.core.errors import ArchiveError, FumikuraError, StorageError, first_line
 from fumikura.core.limits import Limits
 from fumikura.core.pauses import pause_s
 
@@ -32,8 +32,8 @@ _LASTING_NAMES = frozenset(
 )
 
 
-def patiently(action: Callable[[], T], url: Url, limits: Limits) -> T:
-    """What `action` returns, tried again while the server does not answer.
+def retry_until_answered(action: Callable[[], T], url: Url, limits: Limits) -> T:
+    """Return what `action` returns; try it again while the server does not answer.
 
     Raises:
         FileNotFoundError: there is nothing at the URL.
@@ -97,5 +97,4 @@ def _is_lasting(error: Exception) -> bool:
 def _reason(error: Exception) -> str:
     if isinstance(status := getattr(error, "status", None), int):
         return f"it answers {status}"
-    lines = str(error).strip().splitlines()
-    return masked(lines[0]) if lines else type(error).__name__
+    return masked(first_line(error))

@@ -18,7 +18,7 @@ from typing import IO, Any
 from urllib.parse import unquote, urljoin
 
 from fumikura.core.archives.member import Member
-from fumikura.core.archives.outages import patiently
+from fumikura.core.archives.outages import retry_until_answered
 from fumikura.core.archives.urls import Url, file_system, parse_url
 from fumikura.core.errors import ArchiveError
 from fumikura.core.limits import Limits
@@ -36,7 +36,7 @@ class RemoteFolder:
         self._limits = limits
 
     def members(self) -> Iterator[Member]:
-        found = patiently(self._list, self._url, self._limits)
+        found = retry_until_answered(self._list, self._url, self._limits)
         for name, size_bytes in sorted(found.items()):
             yield self.member(name, size_bytes=size_bytes)
 
@@ -63,7 +63,9 @@ class RemoteFolder:
         return {name: size_bytes for name, size_bytes in found.items() if name and not name.endswith("/")}
 
     def _fetch(self, name: str) -> io.BytesIO:
-        return patiently(lambda: _fetch(self._url, name, self._limits), self._url / name, self._limits)
+        return retry_until_answered(
+            lambda: _fetch(self._url, name, self._limits), self._url / name, self._limits
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ class RemoteFile:
         return io.BufferedReader(_Blocks(self.size_bytes, self._fetch))
 
     def _fetch(self, start: int, end: int) -> bytes:
-        return patiently(lambda: _fetch_part(self, start, end), self.url, self.limits)
+        return retry_until_answered(lambda: _fetch_part(self, start, end), self.url, self.limits)
 
 
 def remote_file(url: Url, limits: Limits) -> RemoteFile:
@@ -97,7 +99,7 @@ def remote_file(url: Url, limits: Limits) -> RemoteFile:
         ArchiveError: it cannot be had.
         StorageError: its server does not answer.
     """
-    info = patiently(lambda: file_system(url, limits).info(str(url)), url, limits)
+    info = retry_until_answered(lambda: file_system(url, limits).info(str(url)), url, limits)
     if info.get("size") is None:
         raise ArchiveError(f"{url} comes without a size, which a zip or tar needs; copy it to this machine")
     names = ("size", "ETag", "LastModified", "Last-Modified", "mtime", "created")
@@ -106,7 +108,7 @@ def remote_file(url: Url, limits: Limits) -> RemoteFile:
 
 def remote_image(url: Url, limits: Limits) -> Member:
     """Find an image, as a member of the folder that it lies in; raises what `remote_file` does."""
-    info = patiently(lambda: file_system(url, limits).info(str(url)), url, limits)
+    info = retry_until_answered(lambda: file_system(url, limits).info(str(url)), url, limits)
     name = _shown(url.name) if url.is_http else url.name
     return RemoteFolder(url.parent, limits).member(name, size_bytes=int(info.get("size") or 0))
 
@@ -120,7 +122,7 @@ def matches(url: Url, limits: Limits) -> list[Url]:
         files = file_system(url, limits)
         return [files.unstrip_protocol(path) for path in files.glob(str(url))]
 
-    return [parse_url(found) for found in patiently(search, url, limits)]
+    return [parse_url(found) for found in retry_until_answered(search, url, limits)]
 
 
 def _shown(name: str) -> str:

@@ -1,4 +1,4 @@
-"""Context: what the two characters before a character make of the labels that it may have.
+"""Context weighs the labels that a character may have by the two characters before it.
 
 Forward-backward over the likeliest labels of a page, with an interpolated trigram model whose
 discounts are the modified Kneser-Ney ones (Chen and Goodman 1999, doi:10.1006/csla.1999.0128).
@@ -28,7 +28,7 @@ OTHER = 0
 
 @dataclass(frozen=True, slots=True)
 class TrigramCounts:
-    """What texts tell about context: which three characters follow each other, and how often.
+    """Texts are counted here: which three characters follow each other, and how often.
 
     Attributes:
         characters: folded; the first of them has number 1, after OTHER.
@@ -42,7 +42,7 @@ class TrigramCounts:
 
 
 class ContextModel:
-    """The probability of a character after two others."""
+    """This model gives the probability of a character after two others."""
 
     def __init__(self, counted: TrigramCounts) -> None:
         self._numbers = {character: number for number, character in enumerate(counted.characters, start=1)}
@@ -67,11 +67,11 @@ class ContextModel:
         self._trigram_share, self._contexts, self._left_over_2 = found
 
     def number(self, label: str) -> int:
-        """The number of a label, old and new kanji alike."""
+        """Return the number of a label, old and new kanji alike."""
         return self._numbers.get(fold(label), OTHER)
 
     def probabilities(self, first: Integers, second: Integers, third: Integers) -> Floats:
-        """p(third | first, second) for arrays of numbers whose shapes go together.
+        """Return p(third | first, second) for arrays of numbers whose shapes go together.
 
         The p of all numbers after two others sum to 1, OTHER among them as if it were one character.
         """
@@ -111,7 +111,7 @@ def _discount(contexts: Integers, counts: Integers) -> tuple[Floats, Integers, F
 
 
 def _find(keys: Integers, wanted: Integers) -> tuple[Integers, NDArray[np.bool_]]:
-    """Where each wanted key stands among sorted ones, and whether it does."""
+    """Find where each wanted key stands among sorted ones, and whether it does."""
     at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
     return at, keys[at] == wanted
 
@@ -119,7 +119,7 @@ def _find(keys: Integers, wanted: Integers) -> tuple[Integers, NDArray[np.bool_]
 def in_context(
     characters: Sequence[Character], model: ContextModel, *, weight: float
 ) -> tuple[Character, ...]:
-    """The characters with the labels and probabilities that their page gives them.
+    """Weigh the labels of a page's characters anew by their context.
 
     Args:
         characters: of a page, in reading order, all with the same number of labels.
@@ -150,7 +150,7 @@ def _relabelled(character: Character, labels: Sequence[tuple[str, float]]) -> Ch
 def label_posteriors(
     model: ContextModel, numbers: Integers, probabilities: Floats, *, weight: float
 ) -> Floats:
-    """How likely each label of each character is, given all that stands on the page.
+    """Work out how likely each label of each character is, given all that stands on the page.
 
     The labels of a page are weighed by the product of p(label)·p(label | two before)^weight; a label has
     the share of all sequences with it. Text goes on from one column to the next.
@@ -185,7 +185,7 @@ def label_posteriors(
 
 
 def _before(numbers: Integers, steps: int) -> Integers:
-    """(M, K) numbers of the labels that stand so many steps before, OTHER before the page."""
+    """Move the numbers (M, K) of labels down by so many characters; OTHER stands before the page."""
     moved = np.full_like(numbers, OTHER)
     moved[steps:] = numbers[:-steps]
     return moved

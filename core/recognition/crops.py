@@ -1,4 +1,4 @@
-"""From score maps to boxes, and from boxes to crops for the classifier."""
+"""This module finds boxes in score maps, and cuts crops for the classifier from boxes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MIN_ASPECT = 0.6
 
 
 def find_boxes(maps: Tensor, *, peak_threshold: float) -> Tensor:
-    """Boxes (M, 4) as x, y, width, height in working pixels, at the peaks of the centre map.
+    """Find boxes (M, 4) as x, y, width, height in working pixels, at the peaks of the centre map.
 
     Args:
         maps: (4, H, W): mask and centre in [0, 1], log width, log height.
@@ -42,7 +42,7 @@ def find_boxes(maps: Tensor, *, peak_threshold: float) -> Tensor:
 
 
 def _highest_around(scores: Tensor) -> Tensor:
-    """For each pixel of a map (H, W) the highest score of the 5 x 5 pixels around it."""
+    """Give each pixel of a map (H, W) the highest score of the 5 x 5 pixels around it."""
     # Rows, then columns: on a CPU a pooling of squares takes a hundred times as long.
     for _ in range(2):
         scores = functional.max_pool1d(scores, kernel_size=5, stride=1, padding=2).T
@@ -50,7 +50,10 @@ def _highest_around(scores: Tensor) -> Tensor:
 
 
 def _shared_with_surer(boxes: Tensor) -> Tensor:
-    """For each box (M, 4) as left, top, right, bottom, surest first: the largest share with an earlier one.
+    """Find the largest share of each box with an earlier one.
+
+    Args:
+        boxes: (M, 4) as left, top, right, bottom, surest first.
 
     Returns:
         (M,) in [0, 1]: the intersection over the smaller of the two areas.
@@ -70,7 +73,7 @@ def _shared_with_surer(boxes: Tensor) -> Tensor:
 
 
 def cut_crops(pages: Sequence[Tensor], boxes: Sequence[Tensor], *, side: int) -> Tensor:
-    """Crops (M, 1, S, S) of all boxes of all pages, in one call.
+    """Cut the crops (M, 1, S, S) of all boxes of all pages, in one call.
 
     Args:
         pages: uint8 (3, H, W) each.
@@ -92,7 +95,7 @@ def cut_crops(pages: Sequence[Tensor], boxes: Sequence[Tensor], *, side: int) ->
 
 
 def crop_corners(boxes: Tensor) -> Tensor:
-    """What is cut out around boxes (M, 4): left, top, right, bottom (M, 4)."""
+    """Return what is cut out around boxes (M, 4): left, top, right, bottom (M, 4)."""
     centre = boxes[:, :2] + boxes[:, 2:] / 2
     size = torch.maximum(boxes[:, 2:], MIN_ASPECT * boxes[:, 2:].flip(1)) * MARGIN
     return torch.cat([centre - size / 2, centre + size / 2], dim=1)

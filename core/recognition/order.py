@@ -1,4 +1,4 @@
-"""Columns and reading order: columns from right to left, each from top to bottom."""
+"""This module finds columns and reading order: columns from right to left, each from top to bottom."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ MIN_NOTE = 2
 
 
 def reading_order(boxes: Sequence[Box]) -> list[tuple[int, int]]:
-    """(index of the box, number of its column) in reading order.
+    """Return (index of the box, number of its column) in reading order.
 
     Columns waver, so no straight line parts them: each character is linked with the nearest one
     below it if the two choose each other, and the chains that come of it are put together.
@@ -45,7 +45,7 @@ def _middles(array: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _successors(array: NDArray[np.float64]) -> dict[int, int]:
-    """Each box with the box below that chose it as its predecessor."""
+    """Pair each box with the box below that chose it as its predecessor."""
     median_width, median_height = np.median(array[:, 2]), np.median(array[:, 3])
     middle, centre_y = _middles(array), array[:, 1] + array[:, 3] / 2
     down = centre_y[None, :] - centre_y[:, None]  # (M, M): from row to column
@@ -62,7 +62,7 @@ def _successors(array: NDArray[np.float64]) -> dict[int, int]:
 
 
 def _chains(successors: dict[int, int], *, n_boxes: int) -> list[list[int]]:
-    """The boxes in runs of successors; every box is in one run."""
+    """Put the boxes into runs of successors; every box is in one run."""
     has_predecessor = set(successors.values())
     chains = []
     for first in range(n_boxes):
@@ -130,7 +130,7 @@ def _join_notes(columns: list[list[int]], array: NDArray[np.float64]) -> list[li
 
 
 def _with_note(one: list[int], other: list[int], array: NDArray[np.float64]) -> list[int] | None:
-    """Two neighbours as one column: above the note, its halves, below it; None if they hold no note."""
+    """Join two neighbours: above the note, its halves, below it; None if they hold no note."""
     middle, centre = _middles(array), array[:, 1] + array[:, 3] / 2
     start = max(array[one[0], 1], array[other[0], 1])
     runs = [[index for index in column if centre[index] > start] for column in (one, other)]
@@ -153,7 +153,7 @@ def _with_note(one: list[int], other: list[int], array: NDArray[np.float64]) -> 
 
 
 def _are_halves(one: list[int], other: list[int], array: NDArray[np.float64]) -> bool:
-    """Whether both runs are narrow and nearer to each other than columns are."""
+    """Tell whether both runs are narrow and nearer to each other than columns are."""
     width = float(np.median(array[:, 2]))
     middles, widths = (
         [float(np.median(values[run])) for run in (one, other)] for values in (_middles(array), array[:, 2])

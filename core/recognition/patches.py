@@ -16,7 +16,7 @@ from torch import Tensor
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """Where the patches of one page lie: all of one shape, as few as do, and little beyond the page.
+    """A grid says where the patches of a page lie: all of one shape, as few as do, little beyond the page.
 
     Attributes:
         height: of the page at working resolution.
@@ -35,12 +35,12 @@ class Grid:
 
     @property
     def shape(self) -> tuple[int, int]:
-        """Height and width of each patch."""
+        """Return the height and width of each patch."""
         return self._length(self.height), self._length(self.width)
 
     @property
     def corners(self) -> list[tuple[int, int]]:
-        """(y, x) of the top left of each patch, row by row."""
+        """Return (y, x) of the top left of each patch, row by row."""
         y_step, x_step = (length - 2 * self.halo for length in self.shape)
         return [
             (row * y_step, column * x_step)
@@ -49,13 +49,13 @@ class Grid:
         ]
 
     def _count(self, page_length: int) -> int:
-        """Patches one after another that cover a side of the page."""
+        """Count the patches one after another that cover a side of the page."""
         if page_length <= self.side:
             return 1
         return math.ceil((page_length - 2 * self.halo) / (self.side - 2 * self.halo))
 
     def _length(self, page_length: int) -> int:
-        """The shortest that so many patches can be."""
+        """Return the shortest length that so many patches can have."""
         n_patches = self._count(page_length)
         shared = (n_patches - 1) * 2 * self.halo
         return math.ceil((page_length + shared) / n_patches / self.stride) * self.stride
@@ -64,7 +64,7 @@ class Grid:
 def map_pages(
     pages: Sequence[Tensor], maps_of: Callable[[Tensor], Tensor], *, side: int, halo: int, stride: int
 ) -> list[Tensor]:
-    """The maps (4, H, W) of pages (3, H, W); patches of one shape share their batches.
+    """Make the maps (4, H, W) of pages (3, H, W); patches of one shape share their batches.
 
     Args:
         maps_of: from patches (N, 3, P, Q) to maps (N, 4, P, Q).
@@ -83,7 +83,7 @@ def map_pages(
 
 
 def cut(page: Tensor, grid: Grid) -> Tensor:
-    """The patches (N, C, P, Q) of a page (C, H, W), in the order of ``grid.corners``."""
+    """Cut a page (C, H, W) into patches (N, C, P, Q), in the order of ``grid.corners``."""
     height, width = _covered(grid)
     # The edge is repeated rather than padded with white: a white border is an edge that no page has.
     # (By hand, since torch repeats no edges of whole numbers.)
@@ -96,7 +96,7 @@ def cut(page: Tensor, grid: Grid) -> Tensor:
 
 
 def join(patches: Tensor, grid: Grid) -> Tensor:
-    """The map (C, H, W) of the page that patches (N, C, P, Q) make together."""
+    """Join patches (N, C, P, Q) into the map (C, H, W) of the page."""
     if len(patches) == 1:
         return patches[0, :, : grid.height, : grid.width]
     patch_height, patch_width = grid.shape
@@ -110,6 +110,6 @@ def join(patches: Tensor, grid: Grid) -> Tensor:
 
 
 def _covered(grid: Grid) -> tuple[int, int]:
-    """Height and width that the patches cover; at least the page's."""
+    """Return the height and width that the patches cover; at least the page's."""
     last_y, last_x = grid.corners[-1]
     return last_y + grid.shape[0], last_x + grid.shape[1]

@@ -1,4 +1,4 @@
-"""The whole recognition of pages, from pixels to characters in reading order."""
+"""The reader recognises whole pages, from pixels to characters in reading order."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from fumikura.core.page import Box, Character, PageImage, Reading
 from fumikura.core.recognition import crops, patches
 from fumikura.core.recognition.context import ContextModel, in_context
 from fumikura.core.recognition.models.checkpoint import load_context
-from fumikura.core.recognition.models.inference import Classifier, Segmenter
+from fumikura.core.recognition.models.inference import Classifier, Fill, Segmenter
 from fumikura.core.recognition.order import reading_order
-from fumikura.core.recognition.recipe import Recipe, find_context, find_weights, make_recipe
+from fumikura.core.recognition.recipe import Recipe, find_context, find_weights, recipe_of
 from fumikura.core.settings import Settings
 
 
 class PageReader:
-    """Reads pages, several at a time so that their patches and crops share batches."""
+    """A page reader reads several pages at a time, so that their patches and crops share batches."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class PageReader:
         self._classifier = classifier
 
     def read(self, pages: Sequence[PageImage]) -> list[Reading]:
-        """The readings of some pages, in their order."""
+        """Read some pages; return their readings in the same order."""
         clock = _Clock(len(pages))
         with clock.time("segment"):
             # From here to the labels everything stays on the device.
@@ -74,15 +74,21 @@ class PageReader:
             for page, mask, page_characters in zip(pages, masks, characters, strict=True)
         ]
 
+    def count_batches(self) -> dict[str, Fill]:
+        """Count from now on what goes into the batches of "patches" and of "crops"."""
+        fills = {"patches": Fill(), "crops": Fill()}
+        self._segmenter.batches.fill, self._classifier.batches.fill = fills.values()
+        return fills
+
     def _to_device(self, page: PageImage) -> Tensor:
-        """Pixels (3, H, W) as uint8."""
+        """Copy a page to the device as uint8 (3, H, W)."""
         pixels = torch.from_numpy(page.pixels)
         if self._device.startswith("cuda"):
             pixels = pixels.pin_memory()  # only such memory is copied while the program goes on
         return pixels.to(self._device, non_blocking=True).permute(2, 0, 1)
 
     def _label(self, cut: Tensor) -> list[tuple[tuple[str, float], ...]]:
-        """The likeliest labels of each crop with their probabilities, best first."""
+        """Name the likeliest labels of each crop with their probabilities, best first."""
         probabilities, numbers = self._classifier.best(cut, self.recipe.parameters.n_labels)
         names = self._classifier.vocabulary.labels
         return [
@@ -92,24 +98,22 @@ class PageReader:
 
 
 def load_reader(settings: Settings, device: str) -> PageReader:
-    """A reader with the weights that the settings name, on a device such as "cpu" or "cuda:0".
+    """Load a reader with the weights that the settings name, on a device such as "cpu" or "cuda:0".
 
     Raises:
         CheckpointError: weights are missing, damaged or of the wrong kind.
     """
-    segmenter_path = find_weights("segmenter", settings.segmenter_path)
-    classifier_path = find_weights("classifier", settings.classifier_path)
     context_path = find_context(settings)
     return PageReader(
         *load_networks(settings, device),
-        make_recipe(segmenter_path, classifier_path, context_path, context_weight=settings.context_weight),
+        recipe_of(settings),
         device=device,
         context=None if context_path is None else ContextModel(load_context(context_path)),
     )
 
 
 def load_networks(settings: Settings, device: str) -> tuple[Segmenter, Classifier]:
-    """The two networks whose weights the settings name.
+    """Load the two networks whose weights the settings name.
 
     Raises:
         CheckpointError: weights are missing, damaged or of the wrong kind.
@@ -130,7 +134,7 @@ def load_networks(settings: Settings, device: str) -> tuple[Segmenter, Classifie
 
 
 def _on_page(boxes: Tensor, page: PageImage) -> list[Box]:
-    """Boxes (M, 4) of the working page, in whole pixels of the original and inside it."""
+    """Turn boxes (M, 4) of the working page into boxes in whole pixels of the original, inside it."""
     corners = torch.cat([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], dim=1) / page.scale
     limits = torch.tensor([page.width, page.height] * 2, dtype=corners.dtype)
     whole = torch.minimum(corners.round().clamp(min=0), limits).int().tolist()
@@ -145,7 +149,7 @@ def _in_order(boxes: Sequence[Box], labels: Sequence[tuple[tuple[str, float], ..
 
 
 class _Clock:
-    """Seconds of each stage, shared evenly among the pages of a batch."""
+    """A clock shares the seconds of each stage evenly among the pages of a batch."""
 
     def __init__(self, n_pages: int) -> None:
         self.timings_s: dict[str, float] = {}

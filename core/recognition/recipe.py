@@ -1,4 +1,4 @@
-"""A recipe: all that fixes what a page's reading will be."""
+"""A recipe is all that fixes what a page's reading will be."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ WEIGHTS_FOLDER = Path(__file__).parents[1] / "weights"
 
 @dataclass(frozen=True, slots=True)
 class ContextUse:
-    """The context that a reading heeds.
+    """This is the context that a reading heeds.
 
     Attributes:
         digest: of its weights.
@@ -32,7 +32,7 @@ class ContextUse:
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """The parameters of a reading, beside the weights.
+    """These are the parameters of a reading, beside the weights.
 
     Attributes:
         long_side: pixels of the page's long side at working resolution.
@@ -53,7 +53,7 @@ class Parameters:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """Weights and parameters, known by their digest.
+    """A recipe is weights and parameters, known by their digest.
 
     Device, precision and batch size are no part of it.
     """
@@ -72,13 +72,13 @@ class Recipe:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the canonical JSON of all the rest."""
+        """Return the SHA-256 of the canonical JSON of all the rest."""
         canonical = json.dumps(self.as_dict(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def find_weights(kind: str, path: Path | None) -> Path:
-    """The weights file of a kind ("segmenter", "classifier" or "context"): `path`, or the one that ships.
+    """Find the weights file of a kind ("segmenter", "classifier", "context"): `path`, or what ships.
 
     Raises:
         CheckpointError: there is no such file.
@@ -90,7 +90,7 @@ def find_weights(kind: str, path: Path | None) -> Path:
 
 
 def recipe_of(settings: Settings) -> Recipe:
-    """The recipe of the weights that the settings name. Needs no torch.
+    """Make the recipe of the weights that the settings name. Needs no torch.
 
     Raises:
         CheckpointError: weights are missing, or a file holds something else.
@@ -108,7 +108,7 @@ def recipe_of(settings: Settings) -> Recipe:
 
 
 def find_context(settings: Settings) -> Path | None:
-    """The weights file of the context; None if the settings give it no weight.
+    """Find the weights file of the context; None if the settings give it no weight.
 
     Raises:
         CheckpointError: there is no such file.
@@ -119,13 +119,13 @@ def find_context(settings: Settings) -> Path | None:
 def make_recipe(
     segmenter: Path, classifier: Path, context: Path | None = None, *, context_weight: float = 0.0
 ) -> Recipe:
-    """The recipe that these weights files give, without context if there is none. Needs no torch."""
+    """Make the recipe that these weights files give, without context if there is none. Needs no torch."""
     used = None if context is None else ContextUse(_file_digest(context), context_weight)
     return Recipe(_file_digest(segmenter), _file_digest(classifier), Parameters(context=used))
 
 
 def _kind_of(path: Path) -> str | None:
-    """What the header of a safetensors file says that it holds; None if that cannot be told."""
+    """Return what the header of a safetensors file says that it holds; None if that cannot be told."""
     with path.open("rb") as file:
         size = int.from_bytes(file.read(8), "little")
         if size > path.stat().st_size:

@@ -1,4 +1,4 @@
-"""Many rows in one statement, as each database takes them fastest.
+"""Insert many rows in one statement, as each database takes them fastest.
 
 On PostgreSQL that is COPY, which SQLAlchemy does not know. It is sent through SQLAlchemy's own way of
 executing, so that errors, lost connections and transactions stay what they are for other statements.
@@ -38,7 +38,7 @@ def send_copies(engine: Engine) -> None:
 
 
 def _copy(cursor: Any, statement: str, rows: Iterable[Sequence[Any]], _context: object) -> bool:
-    """Whether the statement was a COPY, and is done."""
+    """Execute the statement if it is a COPY; tell whether it was."""
     if not statement.startswith(_COPY):
         return False
     with cursor.copy(statement) as copy:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from fumikura.core.errors import DatabaseError
 from fumikura.core.settings import Settings
-from fumikura.core.store.session import Engine, connect, open_database
+from fumikura.core.store.connecting import Engine, connect
+from fumikura.core.store.upgrading import open_database
 
 
 def open_existing(settings: Settings) -> Engine:

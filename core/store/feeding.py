@@ -1,4 +1,4 @@
-"""What the feeder asks: whose turn it is, and which readings to announce to the broker."""
+"""Choose who feeds the broker, and which waiting readings are announced to it."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, Connection, Engine, and_, exists, func, or_, select, update
 
 from fumikura.core.store import tables
-from fumikura.core.store.session import brief_transaction, now, read_transaction, try_alone, upsert
 from fumikura.core.store.tables import Status
+from fumikura.core.store.transactions import brief_transaction, now, read_transaction, set_gate, try_alone
 
 
 def take_turn(engine: Engine, period_s: float, *, recipe_digest: str = "") -> bool:
-    """Whether the caller feeds in this period: one of all who ask for the same recipe does.
+    """Tell whether the caller feeds in this period: one of all who ask for the same recipe does.
 
     Recipes have turns of their own, as a feeder announces only what its workers can read.
     """
@@ -23,17 +23,9 @@ def take_turn(engine: Engine, period_s: float, *, recipe_digest: str = "") -> bo
         if not try_alone(connection, name):
             return False
         time = now(connection)
-        statement = upsert(connection, tables.gate).values(
-            name=name, next_at=time + timedelta(seconds=period_s)
-        )
-        taken = connection.execute(
-            statement.on_conflict_do_update(
-                index_elements=["name"],
-                set_={"next_at": statement.excluded.next_at},
-                where=tables.gate.c.next_at <= time,
-            ).returning(tables.gate.c.name)
-        )
-        return taken.first() is not None
+        is_due = tables.gate.c.next_at <= time
+        taken = set_gate(connection, name, time + timedelta(seconds=period_s), where=is_due)
+        return connection.execute(taken.returning(tables.gate.c.name)).first() is not None
 
 
 def announce(
@@ -45,7 +37,7 @@ def announce(
     chunk_size: int,
     announce_again_s: float,
 ) -> list[list[int]]:
-    """Chunks of reading ids to send to the broker, noted as announced.
+    """Choose chunks of reading ids to send to the broker, and note them as announced.
 
     Send them after this returns: a worker may be quicker than a transaction. Should
     that fail, they are announced again in time.
@@ -77,7 +69,7 @@ def announce(
 
 
 def count_readings(engine: Engine, recipe_digest: str, statuses: Collection[Status]) -> dict[Status, int]:
-    """How many readings of a recipe stand in each of some statuses."""
+    """Count the readings of a recipe in each of some statuses."""
     status = tables.reading.c.status
     counted = (
         select(status, func.count())
@@ -101,7 +93,7 @@ def _is_wanted(recipe_digest: str, run_id: int | None) -> ColumnElement[bool]:
 
 
 def _n_outstanding(connection: Connection, announced: ColumnElement[bool], chunk_size: int) -> int:
-    """Chunks that so many unclaimed pages make, to the next whole one."""
+    """Count the chunks that the unclaimed pages make, to the next whole one."""
     limit = tables.reading.c.chunk_limit
     counts = connection.execute(select(limit, func.count()).where(announced).group_by(limit))
     n_chunks: float = sum(n_pages / min(size or chunk_size, chunk_size) for size, n_pages in counts)
@@ -109,7 +101,7 @@ def _n_outstanding(connection: Connection, announced: ColumnElement[bool], chunk
 
 
 def _make_chunks(rows: Iterable[tuple[int, int | None]], chunk_size: int) -> list[list[int]]:
-    """Ids in chunks, in their order; an id with a limit only among others with the same."""
+    """Part ids into chunks, in their order; an id with a limit goes only among others with the same."""
     full: list[list[int]] = []
     open_chunks: dict[int, list[int]] = {}
     for reading_id, limit in rows:

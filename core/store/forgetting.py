@@ -1,4 +1,4 @@
-"""Forgetting: deleting readings with all that hangs on them, beside workers that go on.
+"""Delete readings with all that belongs to them, while workers go on.
 
 First, in one transaction, nothing may be in anybody's hands and what waits leaves the queue; from then
 on no worker takes any of it. The rest goes in small transactions, so that workers can write in between.
@@ -14,10 +14,10 @@ from sqlalchemy import ColumnElement, Connection, Engine, and_, delete, exists, 
 
 from fumikura.core.errors import FumikuraError
 from fumikura.core.store import tables
-from fumikura.core.store.leases import change_readings
+from fumikura.core.store.reading_status import change_readings
 from fumikura.core.store.relations import asked_by, check_run, is_asked_for
-from fumikura.core.store.session import now, read_transaction, write_transaction
 from fumikura.core.store.tables import Status
+from fumikura.core.store.transactions import now, read_transaction, write_transaction
 
 #: Readings in one transaction; each brings some hundred characters along.
 READINGS_PER_TRANSACTION = 200
@@ -25,7 +25,7 @@ READINGS_PER_TRANSACTION = 200
 
 @dataclass(frozen=True, slots=True)
 class Doomed:
-    """Which readings are to be forgotten; `doomed_by_run` and its like make it.
+    """This says which readings are to be forgotten; the functions `doomed_by_…` make it.
 
     Attributes:
         what: for people: "run 3".
@@ -46,7 +46,7 @@ class Doomed:
 
 
 def doomed_by_run(engine: Engine, run_id: int) -> Doomed:
-    """The readings that a run asks for, and no other run.
+    """Choose the readings that this run asks for, and no other run.
 
     Raises:
         FumikuraError: there is no such run.
@@ -58,7 +58,7 @@ def doomed_by_run(engine: Engine, run_id: int) -> Doomed:
 
 
 def doomed_by_archive(engine: Engine, archive: str) -> Doomed:
-    """The readings of the pages that lie in an archive, and in no other.
+    """Choose the readings of the pages that lie in this archive, and in no other.
 
     Args:
         archive: its absolute path, as it was when its pages were added.
@@ -78,7 +78,7 @@ def doomed_by_archive(engine: Engine, archive: str) -> Doomed:
 
 
 def doomed_by_recipe(engine: Engine, prefix: str) -> Doomed:
-    """All readings by the one recipe whose digest begins so.
+    """Choose all readings by the one recipe whose digest begins so.
 
     Raises:
         FumikuraError: there is none, or there are several.
@@ -97,7 +97,7 @@ def doomed_by_recipe(engine: Engine, prefix: str) -> Doomed:
 
 
 def forget(engine: Engine, doomed: Doomed) -> int:
-    """Delete readings with their characters and scores, and what is empty without them; how many.
+    """Delete readings with their characters and scores, and what is empty without them; return how many.
 
     A run goes when its last page does, and a page (with its truth) when nobody asks for it any more.
 
@@ -169,7 +169,7 @@ def _take_out_of_queue(engine: Engine, doomed: Doomed) -> None:
 
 
 def _drop_requests(connection: Connection, reading_ids: list[int]) -> set[int]:
-    """Forget who asked for some readings; the runs that did."""
+    """Forget which runs asked for some readings, and return their ids."""
     run, run_page, reading = tables.run.c, tables.run_page.c, tables.reading.c
     asked = exists(
         select(reading.id)

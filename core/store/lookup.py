@@ -1,4 +1,4 @@
-"""Finding pages, and all that is known of one."""
+"""Find pages, and tell all that is known of one."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from fumikura.core.store import tables
 from fumikura.core.store.relations import check_run, newest_source, shown_reading
 from fumikura.core.store.rows import row_to_character, row_to_scores, row_to_truth
 from fumikura.core.store.search import match_phrase
-from fumikura.core.store.session import read_transaction
 from fumikura.core.store.tables import Status
+from fumikura.core.store.transactions import read_transaction
 
 #: Digits of a digest that name a page; fewer might be meant as its name.
 _SHORTEST_PREFIX = 6
@@ -26,7 +26,7 @@ _N_LISTED = 5
 
 @dataclass(frozen=True, slots=True)
 class PageSummary:
-    """A page and its reading in figures; what concerns the reading is None without one.
+    """This is a page with its reading in figures; what concerns the reading is None without one.
 
     Attributes:
         error: why it failed.
@@ -54,7 +54,7 @@ class PageSummary:
 
 @dataclass(frozen=True, slots=True)
 class PageDetails:
-    """All that is known of a page; what concerns its reading is empty unless that is done.
+    """This is all that is known of a page; what concerns its reading is empty unless that is done.
 
     Attributes:
         sources: (archive, member), the place seen last first.
@@ -94,7 +94,7 @@ def find_pages(
     max_dice: float | None = None,
     limit: int = 50,
 ) -> list[PageSummary]:
-    """Pages in the order in which they were added, each with one reading.
+    """List pages in the order in which they were added, each with one reading.
 
     That is the newest done one, or the newest if none is done.
 
@@ -129,7 +129,7 @@ def find_pages(
 def get_page(
     engine: Engine, page: str | int, *, run_id: int | None = None, recipe: str | None = None
 ) -> PageDetails:
-    """A page with its newest done reading, or with the one of a run or a recipe.
+    """Tell all of a page with its newest done reading, or with the one of a run or a recipe.
 
     Args:
         page: its name, id, or the beginning of its digest; a number is the id alone.
@@ -144,14 +144,14 @@ def get_page(
         return PageDetails(
             **row,
             sources=_sources(connection, page_id),
-            characters=_characters(connection, row["reading_id"]),
+            characters=load_characters(connection, row["reading_id"]),
             scores=_scores(connection, row["reading_id"]),
-            truth=_truth(connection, page_id),
+            truth=load_truth(connection, page_id),
         )
 
 
 def find_page_id(connection: Connection, page: str | int) -> int:
-    """The id of the page with a name, an id or a beginning of a digest, or whose file was once called so.
+    """Find the one page with this name, id or beginning of a digest, or whose file was once called so.
 
     Tried in this order, since it is the slowest to look for the last.
 
@@ -184,7 +184,7 @@ def _ways_to_call(page: str) -> Iterator[ColumnElement[bool]]:
 
 
 def _once_called(name: str) -> Select[tuple[int]]:
-    """Ids of the pages with a file of this name, its ending left out."""
+    """Choose the ids of the pages with a file of this name, its ending left out."""
     source = tables.page_source.c
     return select(source.page_id).where(
         source.member.startswith(f"{name}.", autoescape=True)
@@ -193,24 +193,22 @@ def _once_called(name: str) -> Select[tuple[int]]:
     )
 
 
+def _shared_columns() -> tuple[ColumnElement[Any], ...]:
+    """Choose what a summary and the details of a page both tell."""
+    page, reading = tables.page.c, tables.reading.c
+    of_page = (page.id.label("page_id"), page.name, page.book, page.digest, page.width, page.height)
+    of_reading = (reading.status, reading.error, reading.finished_at, reading.mean_confidence)
+    return (*of_page, reading.id.label("reading_id"), *of_reading)
+
+
 def _summaries(shown: ColumnElement[int]) -> Select[Any]:
     page, reading, source = tables.page.c, tables.reading.c, tables.page_source.c
     return (
         select(
-            page.id.label("page_id"),
-            page.name,
-            page.book,
-            page.digest,
+            *_shared_columns(),
             source.archive,
             source.member,
-            page.width,
-            page.height,
-            reading.id.label("reading_id"),
-            reading.status,
-            reading.error,
             reading.n_characters,
-            reading.mean_confidence,
-            reading.finished_at,
             _dice().label("dice"),
             _character_f1().label("character_f1"),
         )
@@ -222,22 +220,12 @@ def _summaries(shown: ColumnElement[int]) -> Select[Any]:
 
 
 def _details(shown: ColumnElement[int]) -> Select[Any]:
-    page, reading = tables.page.c, tables.reading.c
+    reading = tables.reading.c
     return (
         select(
-            page.id.label("page_id"),
-            page.name,
-            page.book,
-            page.digest,
-            page.width,
-            page.height,
-            reading.id.label("reading_id"),
-            reading.status,
-            reading.error,
+            *_shared_columns(),
             tables.recipe.c.digest.label("recipe_digest"),
-            reading.finished_at,
             reading.text,
-            reading.mean_confidence,
             reading.timings_s,
             reading.mask.label("mask_png"),
         )
@@ -267,7 +255,7 @@ def _sources(connection: Connection, page_id: int) -> tuple[tuple[str, str], ...
     return tuple((place.archive, place.member) for place in places)
 
 
-def _characters(connection: Connection, reading_id: int | None) -> tuple[Character, ...]:
+def load_characters(connection: Connection, reading_id: int | None) -> tuple[Character, ...]:
     character = tables.character.c
     rows = connection.execute(
         select(tables.character).where(character.reading_id == reading_id).order_by(character.position)
@@ -280,6 +268,6 @@ def _scores(connection: Connection, reading_id: int | None) -> Scores | None:
     return None if row is None else row_to_scores(row)
 
 
-def _truth(connection: Connection, page_id: int) -> Truth | None:
+def load_truth(connection: Connection, page_id: int) -> Truth | None:
     row = connection.execute(select(tables.truth).where(tables.truth.c.page_id == page_id)).first()
     return None if row is None else row_to_truth(row)

@@ -1,4 +1,4 @@
-"""Asking for pages to be read: runs, pages and the readings that wait."""
+"""Add runs, pages and the readings that wait for a worker."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from sqlalchemy import Connection, Engine, insert, select
 from fumikura.core.page import PageReference, Truth
 from fumikura.core.recognition.recipe import Recipe
 from fumikura.core.store import tables
-from fumikura.core.store.leases import queue_again
+from fumikura.core.store.reading_status import queue_again
 from fumikura.core.store.rows import storable, truth_row
-from fumikura.core.store.session import now, serialize_writers, upsert, write_transaction
 from fumikura.core.store.tables import Status
+from fumikura.core.store.transactions import now, serialize_writers, upsert, write_transaction
 
 #: Pages in one transaction: few enough that workers can write in between.
 PAGES_PER_TRANSACTION = 1000
@@ -28,7 +28,7 @@ _STARTS_AGAIN = (Status.FAILED, Status.CANCELLED)
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """Distinct pages that a run asked for, by what becomes of them.
+    """This counts the distinct pages that a run asked for, by what becomes of them.
 
     Attributes:
         n_queued: to be read, or being read already for another run.
@@ -87,7 +87,7 @@ def add_pages(
 
 
 def _add_pages(connection: Connection, groups: Sequence[Sequence[PageReference]]) -> dict[str, int]:
-    """Page ids by digest, in the order given; pages and places that are new are added."""
+    """Add pages and places that are new; return all page ids by digest, in the order given."""
     time = now(connection)
     wanted = select(tables.page.c.digest, tables.page.c.id).where(
         tables.page.c.digest.in_([group[0].digest for group in groups])
@@ -140,7 +140,7 @@ def _add_truths(connection: Connection, page_ids: Mapping[str, int], truths: Map
 
 
 def _add_readings(connection: Connection, run_id: int, page_ids: Sequence[int]) -> list[Status]:
-    """Where the readings stood when the run asked for them; those that were to begin again are queued."""
+    """Queue readings that are new or begin again; return where each stood before."""
     reading = tables.reading.c
     recipe_id = connection.execute(
         select(tables.run.c.recipe_id).where(tables.run.c.id == run_id)

@@ -1,4 +1,4 @@
-"""What `status`, `failed`, `retry` and `cancel` ask about runs."""
+"""Tell where runs and their pages stand, and retry or cancel them."""
 
 from __future__ import annotations
 
@@ -11,26 +11,24 @@ from sqlalchemy import ColumnElement, Connection, Engine, and_, case, func, not_
 
 from fumikura.core.page import Scores
 from fumikura.core.store import tables
-from fumikura.core.store.leases import change_readings, queue_again
+from fumikura.core.store.failures import FAILED
 from fumikura.core.store.lookup import find_page_id
+from fumikura.core.store.reading_status import change_readings, queue_again
 from fumikura.core.store.relations import (
     asked_by,
     check_run,
     is_asked_for,
-    newest_source,
     no_run,
     readings_of_runs,
 )
 from fumikura.core.store.rows import row_to_scores
-from fumikura.core.store.session import now, read_transaction, write_transaction
 from fumikura.core.store.tables import Status
-
-_FAILED = (Status.FAILED, Status.QUARANTINED)
+from fumikura.core.store.transactions import now, read_transaction, write_transaction
 
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """A run and how many of its pages stand where.
+    """This is a run with the number of its pages in each status.
 
     Attributes:
         pages: distinct pages asked for.
@@ -57,29 +55,13 @@ class RunSummary:
 
     @property
     def is_finished(self) -> bool:
-        """Whether nothing more will happen to its pages by itself."""
+        """Tell whether nothing more will happen to its pages by itself."""
         return not self.queued and not self.leased
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
-    """A page that failed or is quarantined, where it was seen last, and why."""
-
-    reading_id: int
-    page_id: int
-    name: str
-    book: str
-    archive: str
-    member: str
-    status: Status
-    attempts: int
-    reason: str
-    finished_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class Workload:
-    """A worker and what it holds."""
+    """This is a worker with the number of pages that it holds."""
 
     worker: str
     n_pages: int
@@ -88,7 +70,7 @@ class Workload:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """All that a database holds, in numbers."""
+    """This tells in numbers what the database holds."""
 
     n_pages: int
     n_runs: int
@@ -97,14 +79,14 @@ class Overview:
 
 
 def list_runs(engine: Engine, *, limit: int | None = None) -> list[RunSummary]:
-    """Runs, the newest first."""
+    """List the runs, the newest first."""
     newest = select(tables.run.c.id).order_by(tables.run.c.id.desc()).limit(limit)
     with read_transaction(engine) as connection:
         return _summaries(connection, tables.run.c.id.in_(newest))
 
 
 def run_summary(engine: Engine, run_id: int) -> RunSummary:
-    """Where a run stands.
+    """Count where the pages of a run stand.
 
     Raises:
         FumikuraError: there is no such run.
@@ -117,12 +99,12 @@ def run_summary(engine: Engine, run_id: int) -> RunSummary:
 
 
 def run_scores(engine: Engine, run_id: int) -> list[Scores]:
-    """The scores of a run's pages, of those that have any."""
+    """List the scores of those pages of a run that have any."""
     return [scores for _, scores in run_scores_by_book(engine, run_id)]
 
 
 def run_scores_by_book(engine: Engine, run_id: int) -> list[tuple[str, Scores]]:
-    """`run_scores`, each with its page's book, ordered by book."""
+    """List the scores of a run's pages, each with its page's book, ordered by book."""
     counts = [tables.score.c[count.name] for count in fields(Scores)]
     statement = (
         select(tables.page.c.book, *counts)
@@ -136,41 +118,8 @@ def run_scores_by_book(engine: Engine, run_id: int) -> list[tuple[str, Scores]]:
         return [(row.book, row_to_scores(row)) for row in connection.execute(statement)]
 
 
-def failures(engine: Engine, run_id: int | None = None) -> list[Failure]:
-    """Pages that failed or are quarantined, of one run or of all.
-
-    Raises:
-        FumikuraError: there is no such run.
-    """
-    page, reading, source = tables.page.c, tables.reading.c, tables.page_source.c
-    statement = (
-        select(
-            reading.id.label("reading_id"),
-            page.id.label("page_id"),
-            page.name,
-            page.book,
-            source.archive,
-            source.member,
-            reading.status,
-            reading.attempts,
-            reading.error.label("reason"),
-            reading.finished_at,
-        )
-        .join_from(tables.reading, tables.page)
-        .join(tables.page_source, source.id == newest_source())
-        .where(reading.status.in_(_FAILED))
-        .order_by(reading.id)
-    )
-    if run_id is not None:
-        statement = statement.where(asked_by(run_id))
-    with read_transaction(engine) as connection:
-        if run_id is not None:
-            check_run(connection, run_id)
-        return [Failure(**row) for row in connection.execute(statement).mappings()]
-
-
 def overview(engine: Engine) -> Overview:
-    """Numbers of pages, runs and readings, and the workers that hold some."""
+    """Count pages, runs and readings, and list the workers that hold some."""
     reading = tables.reading.c
     holders = (
         select(
@@ -191,10 +140,20 @@ def overview(engine: Engine) -> Overview:
         )
 
 
+def done_by_worker(engine: Engine) -> dict[str, int]:
+    """Count the readings that each worker has made, over all runs."""
+    reading = tables.reading.c
+    counted = (
+        select(reading.worker, func.count()).where(reading.status == Status.DONE).group_by(reading.worker)
+    )
+    with read_transaction(engine) as connection:
+        return {worker: n_pages for worker, n_pages in connection.execute(counted) if worker is not None}
+
+
 def retry(
     engine: Engine, *, run_id: int | None = None, page: str | None = None, reason: str | None = None
 ) -> int:
-    """Queue failed and quarantined readings again, of a run, of a page or of all; how many.
+    """Queue failed and quarantined readings again, of a run, of a page or of all; return how many.
 
     So are those whose lease ran out, should no worker be left to take them back.
 
@@ -208,7 +167,7 @@ def retry(
     reading = tables.reading.c
     with write_transaction(engine) as connection:
         is_lost = and_(reading.status == Status.LEASED, reading.lease_until < now(connection))
-        conditions: list[ColumnElement[bool]] = [or_(reading.status.in_(_FAILED), is_lost)]
+        conditions: list[ColumnElement[bool]] = [or_(reading.status.in_(FAILED), is_lost)]
         if run_id is not None:
             check_run(connection, run_id)
             conditions.append(asked_by(run_id))
@@ -222,7 +181,7 @@ def retry(
 
 
 def cancel(engine: Engine, run_id: int) -> int:
-    """Take a run's waiting pages out of the queue; how many. What is being read is finished.
+    """Take a run's waiting pages out of the queue; return how many. What is being read is finished.
 
     Pages that another run asks for, and that one is not cancelled, stay in the queue. A page
     in hand that comes back unread is cancelled then.
@@ -279,7 +238,7 @@ def _counts() -> Iterator[ColumnElement[int]]:
     counted = {
         "pages": status.is_not(None),
         "done": and_(status == Status.DONE, not_(was_done)),
-        "failed": status.in_(_FAILED),
+        "failed": status.in_(FAILED),
         "quarantined": status == Status.QUARANTINED,
         "skipped": was_done,
         "queued": status == Status.QUEUED,

@@ -1,4 +1,4 @@
-"""Parts of statements that several queries share: how the tables belong together."""
+"""Keep the parts of statements that several queries share: how the tables belong together."""
 
 from __future__ import annotations
 
@@ -26,14 +26,19 @@ readings_of_runs = run.outerjoin(run_page).outerjoin(
 
 
 def asked_by(run_id: int) -> ColumnElement[bool]:
-    """That a reading is one of those that a run asks for."""
+    """Make the condition that a run asks for a reading."""
     recipe_id = select(run.c.recipe_id).where(run.c.id == run_id).scalar_subquery()
     pages = select(run_page.c.page_id).where(run_page.c.run_id == run_id)
     return and_(reading.c.recipe_id == recipe_id, reading.c.page_id.in_(pages))
 
 
+def is_leased_to(worker: str) -> ColumnElement[bool]:
+    """Make the condition that a worker holds a reading."""
+    return and_(reading.c.status == Status.LEASED, reading.c.worker == worker)
+
+
 def is_asked_for(*, but_by_run: int | None = None, or_was: bool = False) -> ColumnElement[bool]:
-    """That a run asks for a reading and was not cancelled.
+    """Make the condition that some run asks for a reading and was not cancelled.
 
     Args:
         but_by_run: another run than this one.
@@ -51,7 +56,7 @@ def is_asked_for(*, but_by_run: int | None = None, or_was: bool = False) -> Colu
 
 
 def newest_source() -> ScalarSelect[int]:
-    """Id of the place where the statement's page was seen last."""
+    """Choose the id of the place where the statement's page was seen last."""
     return (
         select(page_source.c.id)
         .where(page_source.c.page_id == page.c.id)
@@ -63,7 +68,7 @@ def newest_source() -> ScalarSelect[int]:
 
 
 def newest_run() -> ScalarSelect[int | None]:
-    """Id of the newest run that asks for the statement's reading; NULL if none does any more."""
+    """Choose the id of the newest run that asks for the statement's reading; NULL if none does any more."""
     return (
         select(func.max(run.c.id))
         .join(run_page, run_page.c.run_id == run.c.id)
@@ -74,7 +79,7 @@ def newest_run() -> ScalarSelect[int | None]:
 
 
 def is_newest_done(*, recipe_prefix: str | None = None, run_id: int | None = None) -> ColumnElement[bool]:
-    """That no reading of the page was done after this one; only of a recipe or of a run, if given.
+    """Make the condition that no reading of the page was done after this one, by a recipe or run if given.
 
     `shown_reading` says the same of pages. But PostgreSQL takes an equality with a subquery
     for very selective, and would begin a search with all pages instead of with the label.
@@ -97,7 +102,7 @@ def is_newest_done(*, recipe_prefix: str | None = None, run_id: int | None = Non
 
 
 def shown_reading(*, recipe_prefix: str | None = None, run_id: int | None = None) -> ScalarSelect[int]:
-    """Id of the one reading by which the statement's page is known.
+    """Choose the id of the one reading that is shown for the statement's page.
 
     The newest that is done, or the newest if none is; only of a recipe or of a run, if given.
     """

@@ -1,4 +1,4 @@
-"""What the stages hand on, as values for the tables' columns, and back."""
+"""Turn what the stages hand on into rows of the tables, and back."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def mask_to_png(mask: NDArray[np.bool_]) -> bytes:
-    """A mask (H, W) as a PNG of one bit a pixel."""
+    """Write a mask (H, W) as a PNG of one bit a pixel."""
     from PIL import Image
 
     buffer = io.BytesIO()
@@ -28,7 +28,7 @@ def mask_to_png(mask: NDArray[np.bool_]) -> bytes:
 
 
 def png_to_mask(png: bytes) -> NDArray[np.bool_]:
-    """The mask (H, W) that `mask_to_png` wrote."""
+    """Read the mask (H, W) that `mask_to_png` wrote."""
     import numpy as np
     from PIL import Image
 
@@ -37,7 +37,7 @@ def png_to_mask(png: bytes) -> NDArray[np.bool_]:
 
 
 def character_rows(reading_id: int, characters: Sequence[Character]) -> list[tuple[Any, ...]]:
-    """Rows for `insert_rows`, in the order of the columns of the table `character`; positions from 0."""
+    """Make rows for `insert_rows`, in the order of the columns of `character`; positions count from 0."""
     return [
         (
             reading_id,
@@ -58,7 +58,7 @@ def character_rows(reading_id: int, characters: Sequence[Character]) -> list[tup
 
 
 def row_to_character(row: Any) -> Character:
-    """The character in a row with all columns of the table `character`."""
+    """Make the character of a row with all columns of the table `character`."""
     return Character(
         box=Box(row.x, row.y, row.width, row.height),
         label=row.label,
@@ -69,7 +69,7 @@ def row_to_character(row: Any) -> Character:
 
 
 def truth_row(truth: Truth) -> dict[str, Any]:
-    """Columns of the table `truth`, but for the page."""
+    """Make the columns of the table `truth`, all but the page."""
     return {
         "digest": truth_digest(truth),
         "is_partial": truth.is_partial,
@@ -79,7 +79,7 @@ def truth_row(truth: Truth) -> dict[str, Any]:
 
 
 def truth_digest(truth: Truth) -> str:
-    """SHA-256 of all that a truth says: under one digest, a reading's scores stay as they are."""
+    """Compute the SHA-256 of all that a truth says; while it is the same, scores stay valid."""
     digest = hashlib.sha256(json.dumps([_box_rows(truth), truth.is_partial]).encode())
     digest.update(truth.mask_png or b"")
     return digest.hexdigest()
@@ -92,7 +92,7 @@ def _box_rows(truth: Truth) -> list[list[Any]] | None:
 
 
 def row_to_truth(row: Any) -> Truth:
-    """The truth in the columns `boxes`, `mask` and `is_partial`."""
+    """Make the truth of the columns `boxes`, `mask` and `is_partial`."""
     boxes = None
     if row.boxes is not None:
         boxes = tuple(LabelledBox(Box(*corner_and_size), label) for *corner_and_size, label in row.boxes)
@@ -100,10 +100,10 @@ def row_to_truth(row: Any) -> Truth:
 
 
 def row_to_scores(row: Any) -> Scores:
-    """The counts in a row with the columns of the table `score`."""
+    """Make the counts of a row with the columns of the table `score`."""
     return Scores(**{count.name: getattr(row, count.name) for count in fields(Scores)})
 
 
 def storable(text: str) -> str:
-    """Text that every database takes: no NUL, and no halves of file names that are not UTF-8."""
+    """Make a text that every database takes: without NUL, and without what is no UTF-8 in a file's name."""
     return text.encode("utf-8", "replace").decode("utf-8").replace("\0", "\N{REPLACEMENT CHARACTER}")

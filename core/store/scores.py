@@ -1,4 +1,4 @@
-"""Scores of readings, also of such as were read before their truth was known."""
+"""Keep the scores of readings, also of those that were read before their truth was known."""
 
 from __future__ import annotations
 
@@ -8,14 +8,15 @@ from sqlalchemy import Connection, Engine, delete, insert, or_, select
 
 from fumikura.core.page import Reading, Scores, Truth
 from fumikura.core.store import tables
+from fumikura.core.store.lookup import load_characters, load_truth
 from fumikura.core.store.relations import readings_of_runs
-from fumikura.core.store.rows import png_to_mask, row_to_character, row_to_truth, truth_digest
-from fumikura.core.store.session import read_transaction, write_transaction
+from fumikura.core.store.rows import png_to_mask, truth_digest
 from fumikura.core.store.tables import Status
+from fumikura.core.store.transactions import read_transaction, write_transaction
 
 
 def unscored(engine: Engine, run_id: int) -> list[int]:
-    """Done readings of a run whose page has a truth that they were not compared with."""
+    """List the done readings of a run whose page has a truth that they were not compared with."""
     reading, truth, score = tables.reading.c, tables.truth.c, tables.score.c
     statement = (
         select(reading.id)
@@ -34,25 +35,16 @@ def unscored(engine: Engine, run_id: int) -> list[int]:
 
 
 def load_reading(engine: Engine, reading_id: int) -> tuple[Reading, Truth | None]:
-    """A done reading as it was saved, and its page's truth."""
-    reading, page, character, truth = tables.reading.c, tables.page.c, tables.character.c, tables.truth.c
+    """Load a done reading as it was saved, and its page's truth."""
+    reading, page = tables.reading.c, tables.page.c
     with read_transaction(engine) as connection:
         row = connection.execute(
             select(reading.mask, reading.timings_s, page.id, page.width, page.height)
             .join(tables.page)
             .where(reading.id == reading_id, reading.status == Status.DONE)
         ).one()
-        characters = connection.execute(
-            select(tables.character).where(character.reading_id == reading_id).order_by(character.position)
-        ).all()
-        known = connection.execute(select(tables.truth).where(truth.page_id == row.id)).first()
-    return Reading(
-        mask=png_to_mask(row.mask),
-        characters=tuple(map(row_to_character, characters)),
-        width=row.width,
-        height=row.height,
-        timings_s=row.timings_s,
-    ), row_to_truth(known) if known is not None else None
+        characters, truth = load_characters(connection, reading_id), load_truth(connection, row.id)
+    return Reading(png_to_mask(row.mask), characters, row.width, row.height, row.timings_s), truth
 
 
 def save_scores(engine: Engine, reading_id: int, scores: Scores, *, truth: Truth) -> None:
@@ -64,7 +56,7 @@ def save_scores(engine: Engine, reading_id: int, scores: Scores, *, truth: Truth
 def replace_scores(
     connection: Connection, reading_id: int, scores: Scores | None, *, truth: Truth | None
 ) -> None:
-    """`save_scores` inside a transaction; None only takes the old scores away."""
+    """Do what `save_scores` does inside a transaction; None only takes the old scores away."""
     connection.execute(delete(tables.score).where(tables.score.c.reading_id == reading_id))
     if scores is not None and truth is not None:
         row = {"reading_id": reading_id, "truth_digest": truth_digest(truth), **asdict(scores)}

@@ -1,4 +1,4 @@
-"""Finding characters and phrases in what was read.
+"""Find characters and phrases in what was read.
 
 A phrase is a chain of characters at consecutive positions of one reading. Each row knows the next
 label, so that an index finds the first two; the table is joined with itself for the others. It is the same on
@@ -18,7 +18,7 @@ from fumikura.core.folding import fold
 from fumikura.core.page import Box
 from fumikura.core.store import tables
 from fumikura.core.store.relations import check_run, is_newest_done, newest_source
-from fumikura.core.store.session import read_transaction
+from fumikura.core.store.transactions import read_transaction
 from fumikura.core.vocabulary import clean_text
 
 #: Characters shown before and after a hit.
@@ -33,7 +33,7 @@ _SHOWN = [column for column in tables.character.columns if column.name != "alter
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A character or a phrase on a page.
+    """A hit is a place on a page where the character or phrase stands.
 
     Attributes:
         position: of the first character, in reading order from 0.
@@ -59,12 +59,12 @@ class Hit:
 
     @property
     def box(self) -> Box:
-        """Of the first character."""
+        """Give the box of the first character."""
         return self.boxes[0]
 
     @property
     def context(self) -> str:
-        """The hit among the characters around it."""
+        """Write the hit among the characters around it."""
         return f"{self.before}{self.label}{self.after}"
 
 
@@ -78,7 +78,7 @@ def find_characters(
     min_confidence: float | None = None,
     limit: int = 50,
 ) -> list[Hit]:
-    """Where a character or a phrase was read, also across the end of a column.
+    """Find where a character or a phrase was read, also across the end of a column.
 
     Of each page the newest done reading counts, unless `run_id` or `recipe` choose another.
 
@@ -131,7 +131,7 @@ def _start_at_the_label(connection: Connection) -> None:
 
 
 def match_phrase(text: str, *, min_confidence: float | None = None) -> Subquery:
-    """Where a phrase stands: `reading_id` and `position` of its first character.
+    """Make a subquery of the places of a phrase: `reading_id` and `position` of its first character.
 
     Raises:
         FumikuraError: the text holds no character, or too many.
@@ -165,7 +165,7 @@ def match_phrase(text: str, *, min_confidence: float | None = None) -> Subquery:
 def _with_surroundings(
     connection: Connection, found: Sequence[RowMapping], *, n_characters: int
 ) -> Iterator[Hit]:
-    """Hits for the rows that say where they begin."""
+    """Make the hits of the rows that say where they begin."""
     character = tables.character.c
     for start in range(0, len(found), _HITS_AT_ONCE):
         hits = found[start : start + _HITS_AT_ONCE]

@@ -1,4 +1,4 @@
-"""The tables, as SQLAlchemy Core sees them. The migrations build exactly these.
+"""Describe the tables for SQLAlchemy Core. The migrations build exactly these.
 
 Core and not the ORM: rows are written many at a time and read into frozen
 dataclasses, and leaving the ORM out saves a third of a short command's start.
@@ -36,11 +36,11 @@ from fumikura.core.page import Scores
 
 #: The newest revision in migrations/versions. Alembic knows it too, but takes half a
 #: second to ask.
-SCHEMA_REVISION = "0002"
+SCHEMA_REVISION = "0001"
 
 
 class Status(StrEnum):
-    """Where a reading stands."""
+    """The status says where a reading stands."""
 
     QUEUED = "queued"
     LEASED = "leased"
@@ -51,7 +51,7 @@ class Status(StrEnum):
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """An aware time in UTC on every database; SQLite itself keeps no time zone."""
+    """This type gives aware times in UTC on every database; SQLite itself keeps no time zone."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -86,7 +86,7 @@ _status_type = Enum(
 
 
 def _reference(target: str, **options: Any) -> Column[Any]:
-    """A column that points to another table's id, and goes when that row goes."""
+    """Make a column that points to another table's id; when that row goes, this one goes."""
     return Column(f"{target}_id", ForeignKey(f"{target}.id", ondelete="CASCADE"), nullable=False, **options)
 
 
@@ -193,10 +193,7 @@ character = Table(
     _reference("reading", primary_key=True),
     Column("position", Integer, primary_key=True, autoincrement=False),
     Column("column_number", Integer, nullable=False),
-    Column("x", Integer, nullable=False),
-    Column("y", Integer, nullable=False),
-    Column("width", Integer, nullable=False),
-    Column("height", Integer, nullable=False),
+    *(Column(name, Integer, nullable=False) for name in ("x", "y", "width", "height")),
     Column("label", Text, nullable=False),
     Column("confidence", Float, nullable=False),
     Column("alternatives", JSON, nullable=False),

@@ -36,7 +36,7 @@ def score_patches(
     for first in range(0, len(patches.images), _PATCHES_AT_ONCE):
         some = slice(first, first + _PATCHES_AT_ONCE)
         pixels = torch.from_numpy(patches.images[some]).permute(0, 3, 1, 2).float() / 255
-        masks = batches(pixels, lambda model, batch: _masks(model, batch, segmenter.stride, threshold))
+        masks = batches(pixels, lambda model, batch: _masks(model, batch, segmenter.config.stride, threshold))
         pages.append(count_pixels(masks.cpu().numpy(), patches.masks[some]))
     pooled = pool(pages)
     assert pooled is not None

@@ -16,9 +16,10 @@ from fumikura.core.errors import DatabaseError
 from fumikura.core.page import PageReference
 from fumikura.core.recognition.recipe import Recipe
 from fumikura.core.settings import Settings
+from fumikura.core.store.connecting import Engine
 from fumikura.core.store.pages import add_pages, add_run
 from fumikura.core.store.queries import RunSummary, run_summary
-from fumikura.core.store.session import Engine, open_database, upgrade
+from fumikura.core.store.upgrading import open_database, upgrade
 from tests.chaos.worker import recipe_for
 from tests.rabbitmq import running_rabbitmq
 from tests.servers import Server, running_postgres, running_redis

@@ -14,9 +14,10 @@ from sqlalchemy import func, select
 
 from fumikura.core.errors import DatabaseError
 from fumikura.core.store import tables
-from fumikura.core.store.session import Engine, read_transaction
+from fumikura.core.store.connecting import Engine
 from fumikura.core.store.tables import Status
-from fumikura.worker.app import make_app, reached, send
+from fumikura.core.store.transactions import read_transaction
+from fumikura.worker.broker import make_app, reached, send
 from fumikura.worker.identity import worker_name
 from tests.chaos.cluster import Cluster
 

@@ -18,9 +18,11 @@ from fumikura.core.page import PageReference
 from fumikura.core.recognition.recipe import Recipe
 from fumikura.core.settings import Settings
 from fumikura.core.store import tables
+from fumikura.core.store.connecting import Engine
+from fumikura.core.store.failures import failures
 from fumikura.core.store.pages import add_pages, add_run
-from fumikura.core.store.queries import failures
-from fumikura.core.store.session import Engine, open_database, read_transaction
+from fumikura.core.store.transactions import read_transaction
+from fumikura.core.store.upgrading import open_database
 from fumikura.worker.launcher import run_locally
 from tests.chaos import faults
 from tests.chaos.cluster import Cluster, running_cluster

@@ -20,7 +20,7 @@ import numpy as np
 from fumikura.core.page import Box, Character, PageImage, Reading
 from fumikura.core.recognition.recipe import Parameters, Recipe, recipe_of
 from fumikura.core.settings import Settings
-from fumikura.worker import child
+from fumikura.worker import worker_process
 from fumikura.worker.stream import Reader
 
 COMMAND = (sys.executable, "-m", "tests.chaos.worker")
@@ -105,4 +105,4 @@ def _suffer(colour: tuple[int, ...]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(child.main(load_reader))
+    sys.exit(worker_process.main(load_reader))

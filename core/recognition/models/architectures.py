@@ -1,4 +1,4 @@
-"""Every network by the name that weights files call it; a new one needs a line here."""
+"""This table holds every network by the name that weights files give it; a new one needs a line here."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from fumikura.core.recognition.models.unet import UNet, UNetConfig
 
 
 class SegmenterConfig(Protocol):
-    """What the configurations of all segmenters have."""
+    """The configurations of all segmenters have this."""
 
     @property
     def out_channels(self) -> int: ...
@@ -31,7 +31,7 @@ class SegmenterConfig(Protocol):
 
 
 class ClassifierConfig(Protocol):
-    """What the configurations of all classifiers have."""
+    """The configurations of all classifiers have this."""
 
     @property
     def n_classes(self) -> int: ...
@@ -45,7 +45,7 @@ class ClassifierConfig(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """A network and the type of its configuration."""
+    """An architecture is a network and the type of its configuration."""
 
     config: Callable[..., Any]
     build: Callable[[Any], nn.Module]
@@ -65,11 +65,11 @@ CLASSIFIERS = {
 
 
 def name_of(config: object) -> str:
-    """The name of the network that a configuration belongs to."""
+    """Return the name of the network that a configuration belongs to."""
     known = SEGMENTERS | CLASSIFIERS
     return next(name for name, architecture in known.items() if architecture.config is type(config))
 
 
 def build(config: object) -> nn.Module:
-    """The network that a configuration describes, with fresh weights."""
+    """Build the network that a configuration describes, with fresh weights."""
     return (SEGMENTERS | CLASSIFIERS)[name_of(config)].build(config)

@@ -1,4 +1,4 @@
-"""Weights files: safetensors with the model's kind, configuration and labels in the header.
+"""Weights files are safetensors with the model's kind, configuration and labels in the header.
 
 Format: https://github.com/huggingface/safetensors. Nothing in a weights file is ever executed.
 """
@@ -53,7 +53,7 @@ def save_classifier(
     *,
     is_inverted: bool = False,
 ) -> None:
-    """Keep a classifier and its labels.
+    """Save a classifier and its labels.
 
     Args:
         is_inverted: it learnt from images turned over, so that their dark ink was bright.
@@ -72,7 +72,7 @@ def save_context(path: Path, counted: TrigramCounts) -> None:
 
 
 def load_segmenter(path: Path) -> tuple[UNet, UNetConfig]:
-    """A U-Net that reads pages, in evaluation mode.
+    """Load a U-Net that reads pages, in evaluation mode.
 
     Raises:
         CheckpointError: the file is missing, damaged or holds something else.
@@ -83,7 +83,7 @@ def load_segmenter(path: Path) -> tuple[UNet, UNetConfig]:
 
 
 def load_classifier(path: Path) -> tuple[GlyphNet, GlyphNetConfig, Vocabulary]:
-    """A classifier that reads pages, in evaluation mode, and its labels.
+    """Load a classifier that reads pages, in evaluation mode, and its labels.
 
     Raises:
         CheckpointError: the file is missing, damaged, holds something else, or its labels do
@@ -96,7 +96,7 @@ def load_classifier(path: Path) -> tuple[GlyphNet, GlyphNetConfig, Vocabulary]:
 
 
 def load_any_segmenter(path: Path) -> LoadedSegmenter:
-    """Whatever segmenter the file holds, in evaluation mode.
+    """Load whatever segmenter the file holds, in evaluation mode.
 
     Raises:
         CheckpointError: the file is missing, damaged or holds something else.
@@ -108,7 +108,7 @@ def load_any_segmenter(path: Path) -> LoadedSegmenter:
 
 
 def load_any_classifier(path: Path) -> LoadedClassifier:
-    """Whatever classifier the file holds, in evaluation mode, and its labels.
+    """Load whatever classifier the file holds, in evaluation mode, and its labels.
 
     Raises:
         CheckpointError: as of `load_classifier`.
@@ -122,7 +122,7 @@ def load_any_classifier(path: Path) -> LoadedClassifier:
 
 
 def load_context(path: Path) -> TrigramCounts:
-    """The counts that a context model is made of.
+    """Load the counts that a context model is made of.
 
     Raises:
         CheckpointError: the file is missing, damaged, holds something else, or its counts do not

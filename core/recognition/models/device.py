@@ -1,16 +1,19 @@
-"""Whether a device does what a worker will ask of it."""
+"""Try a device, and look at what it does while a worker is measured."""
 
 from __future__ import annotations
 
 import platform
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 
-from fumikura.core.errors import DeviceError
+from fumikura.core.errors import DeviceError, first_line
 
 
 def try_device(name: str) -> str:
-    """What a device is, once it has run a small convolution.
+    """Describe a device, once it has run a small convolution.
 
     Args:
         name: as torch knows it: "cpu", "cuda", "cuda:1".
@@ -24,11 +27,33 @@ def try_device(name: str) -> str:
         torch.nn.functional.conv2d(ink, ink[..., :3, :3]).sum().item()
     # torch without CUDA answers with an AssertionError, a broken driver with a RuntimeError.
     except (RuntimeError, AssertionError) as error:
-        reason = str(error).strip().splitlines()[0]
         raise DeviceError(
-            f"{name} does not work ({reason}); see `nvidia-smi`, or take the device cpu"
+            f"{name} does not work ({first_line(error)}); see `nvidia-smi`, or take the device cpu"
         ) from error
     if device.type == "cuda":
         found = torch.cuda.get_device_properties(device)
         return f"{name}: {found.name}, {found.total_memory / 2**30:.0f} GiB"
     return f"{name}: {platform.machine()}, {torch.get_num_threads()} threads"
+
+
+@contextmanager
+def traced(path: Path) -> Iterator[None]:
+    """Write what torch does in this thread meanwhile, as a trace for chrome://tracing or ui.perfetto.dev."""
+    with torch.profiler.profile() as profiler:
+        yield
+    profiler.export_chrome_trace(str(path))
+
+
+def gpu_utilisation(device: str) -> float | None:
+    """Ask in what share of the last moment the GPU computed; None on a CPU, or without nvidia-ml-py."""
+    if not device.startswith("cuda"):
+        return None
+    try:
+        return torch.cuda.utilization(device) / 100
+    except (ModuleNotFoundError, RuntimeError):
+        return None
+
+
+def peak_gpu_bytes(device: str) -> int | None:
+    """Ask how much tensors took at most on the GPU in this process; None on a CPU."""
+    return torch.cuda.max_memory_allocated(device) if device.startswith("cuda") else None

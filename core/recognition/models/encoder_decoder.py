@@ -1,4 +1,4 @@
-"""The plain encoder-decoder that the first report compares its U-Net with: no skip connections."""
+"""This is the encoder-decoder without skip connections with which the first report compares its U-Net."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True, slots=True)
 class EncoderDecoderConfig:
-    """Hyper-parameters of an encoder-decoder.
+    """These are the hyper-parameters of an encoder-decoder.
 
     Attributes:
         widths: channels after each convolution on the way down.
@@ -24,12 +24,12 @@ class EncoderDecoderConfig:
 
     @property
     def stride(self) -> int:
-        """Sides of the input must be multiples of this."""
+        """Return the number of which the sides of the input must be multiples."""
         return 1 << len(self.widths)
 
 
 class EncoderDecoder(nn.Module):
-    """Convolution, ReLU, max-pool down; transposed convolutions up."""
+    """This network goes down by convolution, ReLU and max-pool, and up by transposed convolutions."""
 
     def __init__(self, config: EncoderDecoderConfig) -> None:
         super().__init__()

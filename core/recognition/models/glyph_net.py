@@ -1,4 +1,4 @@
-"""The small residual network that names a character (He et al. 2016, arXiv:1512.03385)."""
+"""This small residual network names a character (He et al. 2016, arXiv:1512.03385)."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True, slots=True)
 class GlyphNetConfig:
-    """Hyper-parameters of the classifier.
+    """These are the hyper-parameters of the classifier.
 
     Attributes:
         crop_side: S, side of a crop in pixels.
@@ -31,12 +31,12 @@ class GlyphNetConfig:
 
     @property
     def channels(self) -> int:
-        """Crops are grey: the reader cuts them from the red channel."""
+        """Return 1, since crops are grey: the reader cuts them from the red channel."""
         return 1
 
 
 class GlyphNet(nn.Module):
-    """Grey crops to class logits; contrast and brightness of a crop do not matter."""
+    """This network maps grey crops to class logits, whatever their contrast and brightness."""
 
     def __init__(self, config: GlyphNetConfig) -> None:
         super().__init__()

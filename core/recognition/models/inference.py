@@ -1,9 +1,10 @@
-"""The two networks, loaded on a device and ready for batches of any length."""
+"""This module loads the two networks on a device, ready for batches of any length."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,51 +14,51 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
-from fumikura.core.recognition.memory import is_out_of_memory
 from fumikura.core.recognition.models.checkpoint import load_classifier, load_segmenter
 from fumikura.core.recognition.models.loaded import LoadedClassifier
+from fumikura.core.recognition.out_of_memory import is_out_of_memory
 
 log = logging.getLogger(__name__)
 
-#: Of single characters, whose classifiers are small.
+#: Images of single characters in a batch; their classifiers are small.
 CROPS_AT_ONCE = 256
 
 
 class Segmenter:
-    """Patches to score maps."""
+    """A segmenter maps patches to score maps."""
 
     def __init__(self, path: Path, *, device: str, precision: str, patches_per_batch: int) -> None:
         model, self.config = load_segmenter(path)
         fold_normalisation(model)
         begin_with_bytes(model)
         end_in_single_precision(model)
-        self._model = Batches(model, device=device, precision=precision, batch_size=patches_per_batch)
+        self.batches = Batches(model, device=device, precision=precision, batch_size=patches_per_batch)
 
     def maps(self, patches: Tensor) -> Tensor:
-        """Score maps (N, 4, P, Q) on the device: mask and centre in [0, 1], log width, log height.
+        """Make score maps (N, 4, P, Q) on the device: mask and centre in [0, 1], log width, log height.
 
         Args:
             patches: uint8 (N, 3, P, Q).
         """
-        return self._model(patches, self._score)
+        return self.batches(patches, self._score)
 
     def _score(self, model: nn.Module, patches: Tensor) -> Tensor:
-        maps: Tensor = model(patches.to(self._model.dtype))  # bf16 holds all whole numbers up to 256
+        maps: Tensor = model(patches.to(self.batches.dtype))  # bf16 holds all whole numbers up to 256
         maps[:, :2].sigmoid_()
         return maps
 
 
 class Classifier:
-    """Crops to labels."""
+    """A classifier maps crops to labels."""
 
     def __init__(self, path: Path, *, device: str, precision: str, crops_per_batch: int) -> None:
         model, self.config, self.vocabulary = load_classifier(path)
         fold_normalisation(model)
         end_in_single_precision(model)
-        self._model = Batches(model, device=device, precision=precision, batch_size=crops_per_batch)
+        self.batches = Batches(model, device=device, precision=precision, batch_size=crops_per_batch)
 
     def best(self, crops: Tensor, n_labels: int) -> tuple[Tensor, Tensor]:
-        """Probabilities and class numbers of the likeliest labels, (M, K) each, best first.
+        """Find probabilities and class numbers of the likeliest labels, (M, K) each, best first.
 
         Args:
             crops: (M, 1, S, S).
@@ -66,7 +67,7 @@ class Classifier:
         n_labels = min(n_labels, len(self.vocabulary))
         if not len(crops):
             return torch.empty(0, n_labels), torch.empty(0, n_labels, dtype=torch.long)
-        logits = self._model(crops, lambda model, batch: model(batch / 255))
+        logits = self.batches(crops, lambda model, batch: model(batch / 255))
         probabilities, numbers = logits.softmax(dim=1).topk(n_labels, dim=1)
         return probabilities.cpu(), numbers.cpu()
 
@@ -74,7 +75,7 @@ class Classifier:
 def likeliest(
     classifier: LoadedClassifier, crops: Iterable[Tensor], *, device: str, n_labels: int
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Probabilities and class numbers of the likeliest labels, (M, K) each, best first.
+    """Find probabilities and class numbers of the likeliest labels, (M, K) each, best first.
 
     In single precision, so that figures are the same on every machine.
 
@@ -92,18 +93,48 @@ def likeliest(
     return probabilities, numbers
 
 
+@dataclass(slots=True)
+class Fill:
+    """This counts what went into the batches of one network.
+
+    Attributes:
+        n_inputs: patches or crops.
+        n_slots: for how many there was room in the batches that they made.
+        n_pixels: of all inputs together.
+    """
+
+    n_inputs: int = 0
+    n_slots: int = 0
+    n_pixels: int = 0
+
+    @property
+    def share(self) -> float | None:
+        """Return the share of slots that held something real; None before the first batch."""
+        return self.n_inputs / self.n_slots if self.n_slots else None
+
+    def add(self, batch: Tensor, n_slots: int) -> None:
+        self.n_inputs += len(batch)
+        self.n_slots += n_slots
+        self.n_pixels += batch[:, 0].numel()
+
+
 class Batches:
-    """A model on its device that is fed batch by batch; the batch shrinks when memory is short."""
+    """A model on its device is fed batch by batch; the batch shrinks when memory is short.
+
+    Attributes:
+        fill: counts what the model is fed; put a new one in its place to count from now on.
+    """
 
     def __init__(self, model: nn.Module, *, device: str, precision: str, batch_size: int) -> None:
         self._device = torch.device(device)
         self._model: nn.Module = model.to(self._device).to(memory_format=torch.channels_last)
         self._in_bf16 = precision == "bf16" or (precision == "auto" and is_bf16_fast(self._device))
         self._batch_size = batch_size
+        self.fill = Fill()
 
     @property
     def dtype(self) -> torch.dtype:
-        """In which most layers compute."""
+        """Return the type of number in which most layers compute."""
         return torch.bfloat16 if self._in_bf16 else torch.float32
 
     def __call__(self, inputs: Tensor, run: Callable[[nn.Module, Tensor], Tensor]) -> Tensor:
@@ -128,6 +159,7 @@ class Batches:
                         "out of memory with %d at once; going on with %d", len(batch), self._batch_size
                     )
                     continue
+                self.fill.add(batch, self._batch_size)
                 start += len(batch)
         return torch.cat(outputs) if len(outputs) > 1 else outputs[0]
 

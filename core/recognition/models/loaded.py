@@ -1,4 +1,4 @@
-"""Networks as they come out of weights files, whatever their architecture."""
+"""These are networks as they come out of weights files, whatever their architecture."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from fumikura.core.recognition.models.architectures import ClassifierConfig, Seg
 
 @dataclass(frozen=True, slots=True)
 class LoadedSegmenter:
-    """Any segmenter.
+    """A loaded segmenter may be of any architecture.
 
     Attributes:
         model: maps (B, 3, H, W) in [0, 1] to (B, 1 or more, H, W); the first are the mask's logits.
@@ -24,15 +24,10 @@ class LoadedSegmenter:
     model: nn.Module
     config: SegmenterConfig
 
-    @property
-    def stride(self) -> int:
-        """Sides of the input must be multiples of this."""
-        return self.config.stride
-
 
 @dataclass(frozen=True, slots=True)
 class LoadedClassifier:
-    """Any classifier.
+    """A loaded classifier may be of any architecture.
 
     Attributes:
         model: maps (M, channels, S, S) in [0, 1], as the images are, to (M, C) logits.
@@ -42,23 +37,14 @@ class LoadedClassifier:
     config: ClassifierConfig
     labels: tuple[str, ...]
 
-    @property
-    def crop_side(self) -> int:
-        """S."""
-        return self.config.crop_side
-
-    @property
-    def channels(self) -> int:
-        """1 for grey, 3 for colour."""
-        return self.config.channels
-
     def crops_of(self, images: NDArray[np.uint8]) -> Tensor:
-        """Images (M, H, W) or (M, H, W, 3) as the model wants them: (M, channels, S, S) in [0, 1]."""
-        return resized(with_channels(images, self.channels).float() / 255, self.crop_side)
+        """Make of images (M, H, W) or (M, H, W, 3) what the model wants: (M, channels, S, S) in [0, 1]."""
+        crops = with_channels(images, self.config.channels).float() / 255
+        return resized(crops, self.config.crop_side)
 
 
 class Inverted(nn.Module):
-    """A classifier that learnt ink as bright, for images where it is dark."""
+    """This turns images over for a classifier that learnt ink as bright."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
@@ -71,7 +57,7 @@ class Inverted(nn.Module):
 
 
 def with_channels(images: NDArray[np.uint8], channels: int) -> Tensor:
-    """Images (M, H, W) or (M, H, W, 3) as uint8 (M, channels, H, W)."""
+    """Turn images (M, H, W) or (M, H, W, 3) into uint8 (M, channels, H, W)."""
     pixels = torch.from_numpy(images)
     if pixels.ndim == 3:
         return pixels[:, None].expand(-1, channels, -1, -1)
@@ -80,7 +66,7 @@ def with_channels(images: NDArray[np.uint8], channels: int) -> Tensor:
 
 
 def resized(crops: Tensor, side: int) -> Tensor:
-    """Crops (M, channels, H, W) of float as (M, channels, S, S)."""
+    """Resize crops (M, channels, H, W) of float to (M, channels, S, S)."""
     if crops.shape[2:] == (side, side):
         return crops
     return functional.interpolate(crops, (side, side), mode="bilinear", antialias=True)

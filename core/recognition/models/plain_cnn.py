@@ -1,4 +1,4 @@
-"""The first report's classifier of characters cut from pages."""
+"""This is the first report's classifier of characters cut from pages."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True, slots=True)
 class PlainCNNConfig:
-    """Hyper-parameters of the plain classifier.
+    """These are the hyper-parameters of the plain classifier.
 
     Attributes:
         crop_side: S, a multiple of 2 to the number of widths.
@@ -27,7 +27,7 @@ class PlainCNNConfig:
 
 
 class PlainCNN(nn.Module):
-    """Convolution, ReLU, max-pool three times, then two linear layers."""
+    """This network has convolution, ReLU and max-pool three times, then two linear layers."""
 
     def __init__(self, config: PlainCNNConfig) -> None:
         super().__init__()

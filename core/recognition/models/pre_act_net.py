@@ -1,4 +1,4 @@
-"""A residual network for small images, normalised before each convolution.
+"""This residual network is for small images, and normalises before each convolution.
 
 He et al. 2016, "Identity mappings in deep residual networks", arXiv:1603.05027. GlyphNet, which reads
 pages, halves the resolution at once: good for 64 pixels, too much for 28.
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True, slots=True)
 class PreActNetConfig:
-    """Hyper-parameters of the residual classifier.
+    """These are the hyper-parameters of the residual classifier.
 
     Attributes:
         crop_side: S; any will do, since the last cells are averaged.
@@ -33,7 +33,7 @@ class PreActNetConfig:
 
 
 class PreActNet(nn.Module):
-    """Crops to class logits; 0.7 million weights for ten classes."""
+    """This network maps crops to class logits; it has 0.7 million weights for ten classes."""
 
     def __init__(self, config: PreActNetConfig) -> None:
         super().__init__()

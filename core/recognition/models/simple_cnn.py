@@ -1,4 +1,4 @@
-"""The second report's classifier of Kuzushiji-MNIST (Clanuwat et al. 2018, arXiv:1812.01718)."""
+"""This is the second report's classifier of Kuzushiji-MNIST (Clanuwat et al. 2018, arXiv:1812.01718)."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True, slots=True)
 class SimpleCNNConfig:
-    """Hyper-parameters of the report's network.
+    """These are the hyper-parameters of the report's network.
 
     Attributes:
         crop_side: S; 28 gives the 1600 features of the report.
@@ -24,7 +24,7 @@ class SimpleCNNConfig:
 
 
 class SimpleCNN(nn.Module):
-    """Two convolutions without padding, each pooled, and two linear layers."""
+    """This network has two convolutions without padding, each pooled, and two linear layers."""
 
     def __init__(self, config: SimpleCNNConfig) -> None:
         super().__init__()

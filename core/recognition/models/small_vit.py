@@ -1,4 +1,4 @@
-"""A small vision transformer (Dosovitskiy et al. 2021, arXiv:2010.11929), made of torchvision's."""
+"""This small vision transformer (Dosovitskiy et al. 2021, arXiv:2010.11929) is made of torchvision's."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torchvision.models import VisionTransformer
 
 @dataclass(frozen=True, slots=True)
 class SmallViTConfig:
-    """Hyper-parameters of the transformer.
+    """These are the hyper-parameters of the transformer.
 
     Attributes:
         crop_side: S, a multiple of the patch's side.
@@ -32,7 +32,7 @@ class SmallViTConfig:
 
 
 class SmallViT(nn.Module):
-    """Crops to class logits; 0.8 million weights for ten classes."""
+    """This network maps crops to class logits; it has 0.8 million weights for ten classes."""
 
     def __init__(self, config: SmallViTConfig) -> None:
         super().__init__()

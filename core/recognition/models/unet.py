@@ -1,4 +1,4 @@
-"""The U-Net that finds characters (Ronneberger et al. 2015, arXiv:1505.04597).
+"""This U-Net finds characters (Ronneberger et al. 2015, arXiv:1505.04597).
 
 On request it folds squares of pixels into channels before the first convolution and unfolds them behind
 the last (sub-pixel convolution, Shi et al. 2016, arXiv:1609.05158): at full resolution nearly all the
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True, slots=True)
 class UNetConfig:
-    """Hyper-parameters of a U-Net and the thresholds that belong to its weights.
+    """These are the hyper-parameters of a U-Net and the thresholds that belong to its weights.
 
     Attributes:
         widths: channels of each level, from full resolution down.
@@ -39,12 +39,12 @@ class UNetConfig:
 
     @property
     def stride(self) -> int:
-        """Sides of the input must be multiples of this."""
+        """Return the number of which the sides of the input must be multiples."""
         return self.fold << len(self.widths)
 
 
 class UNet(nn.Module):
-    """An encoder and a decoder joined by skip connections; transposed convolutions go up."""
+    """This network joins an encoder and a decoder by skip connections; transposed convolutions go up."""
 
     def __init__(self, config: UNetConfig) -> None:
         super().__init__()
@@ -82,7 +82,7 @@ class UNet(nn.Module):
 
 
 def unfolded(x: Tensor, fold: int) -> Tensor:
-    """Channels (B, fold² · C, H, W) back to squares of pixels (B, C, fold · H, fold · W).
+    """Turn channels (B, fold² · C, H, W) back into squares of pixels (B, C, fold · H, fold · W).
 
     As `nn.PixelShuffle`, but that would leave the C maps interleaved, and each slow to work on.
     """

@@ -1,4 +1,4 @@
-"""The worker processes of one launcher: started, watched, replaced, and ended together."""
+"""A launcher starts its worker processes here, watches and replaces them, and ends them together."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ from fumikura.core.errors import DatabaseError, FumikuraError
 from fumikura.core.pauses import pause_s
 from fumikura.core.recognition.recipe import Recipe
 from fumikura.core.settings import Settings
+from fumikura.core.store.connecting import Engine
 from fumikura.core.store.leases import hand_back, return_leases
-from fumikura.core.store.session import Engine
-from fumikura.worker.child import AWAY, UNFIT
 from fumikura.worker.devices import child_environment, device_within, worker_devices
-from fumikura.worker.emergency import TOOK_TOO_LONG
+from fumikura.worker.emergency_exit import TOOK_TOO_LONG
 from fumikura.worker.identity import worker_name
 from fumikura.worker.prometheus import Metrics
 from fumikura.worker.reports import LOADED, READY, listen
+from fumikura.worker.worker_process import AWAY, UNFIT
 
 log = logging.getLogger(__name__)
 
-#: Safe path (-P): a folder named `core` or `worker` where the user happens to stand is not ours.
-COMMAND = (sys.executable, "-P", "-m", "fumikura.worker.child")
+#: Safe path (-P): a folder named `fumikura` where the user happens to stand is not ours.
+COMMAND = (sys.executable, "-P", "-m", "fumikura.worker.worker_process")
 
-#: From the order to end until a child is killed.
+#: Seconds from the order to end until a child is killed.
 GRACE_S = 10.0
-#: For what a dead child wrote last; its own children may keep the pipe open.
+#: Seconds to wait for what a dead child wrote last; its own children may keep the pipe open.
 LAST_REPORTS_S = 1.0
 #: A child that ended so often in a row before it was ready for pages will not do better.
 MAX_FAILURES = 3
@@ -43,14 +43,14 @@ MAX_FAILURES = 3
 
 @dataclass
 class Child:
-    """One place for a worker process, and the process that fills it now, if any.
+    """A child is a place for one worker process, with the process that fills it now, if any.
 
     Attributes:
         name: under which its pages are leased.
         start_at_s: monotonic time before which no process is started.
         n_failures: ends in a row before the process was ready for pages, so that none can be blamed.
         exit_code: of the last process that ended.
-        said: the states that the last process reached, see `fumikura.worker.reports`.
+        said: the states that the last process reached, see `worker/reports.py`.
         reports: the thread that listens to it.
     """
 
@@ -70,7 +70,7 @@ class Child:
 
 
 class Children:
-    """The worker processes of this machine.
+    """These are the worker processes of this machine.
 
     Args:
         most: so many at most; None means as many as the settings want.
@@ -104,7 +104,7 @@ class Children:
 
     @property
     def names(self) -> list[str]:
-        """Under which the processes that live now lease pages."""
+        """Return the names under which the processes that live now lease pages."""
         return [child.name for child in self._children if child.process is not None]
 
     def look_after(self) -> None:
@@ -170,7 +170,7 @@ class Children:
         )
 
     def _take(self, device: str, said: set[str], event: Mapping[str, Any]) -> None:
-        """What a process reports."""
+        """Heed an event that a process reports."""
         if "state" in event:
             said.add(event["state"])
         elif self._metrics is not None:

@@ -1,4 +1,4 @@
-"""/metrics and /healthz of a launcher, over HTTP."""
+"""A launcher serves /metrics and /healthz over HTTP."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _TEXT = "text/plain; charset=utf-8"
 
 @contextmanager
 def watched(feed: Feed, metrics: Metrics, *, names: Callable[[], Collection[str]]) -> Iterator[None]:
-    """The state of a launcher's work, looked at and served, for as long as the block lasts.
+    """Watch a launcher's work and serve what is seen, for as long as the block lasts.
 
     Args:
         names: under which the worker processes of this launcher lease pages.
@@ -46,7 +46,7 @@ def watched(feed: Feed, metrics: Metrics, *, names: Callable[[], Collection[str]
 
 @contextmanager
 def serving(host: str, port: int, registry: CollectorRegistry, pulse: Pulse) -> Iterator[None]:
-    """A server in a thread of its own, for as long as the block lasts.
+    """Serve in a thread of its own for as long as the block lasts.
 
     Raises:
         UsageError: the address is taken, or none of this machine's.
@@ -89,6 +89,6 @@ def _handler(answer: Callable[[str], Answer]) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(body)
 
         def log_message(self, *_: Any) -> None:
-            """Nothing: a line for each scrape would hide the others."""
+            """Log nothing: a line for each scrape would hide the others."""
 
     return Handler

@@ -16,9 +16,10 @@ from fumikura.cli.main import main
 from fumikura.core.archives.listing import list_pages
 from fumikura.core.page import Box, Character, PageReference, Reading
 from fumikura.core.recognition.recipe import Recipe
-from fumikura.core.store.leases import claim, save_failure, save_reading
+from fumikura.core.store.claiming import claim
 from fumikura.core.store.pages import add_pages, add_run
-from fumikura.core.store.session import open_database
+from fumikura.core.store.saving import save_failure, save_reading
+from fumikura.core.store.upgrading import open_database
 from tests.handmade import page_png, write_weights, write_zip
 
 RECIPE = Recipe("a" * 64, "b" * 64)

@@ -1,4 +1,4 @@
-"""Images of single characters -> their likeliest labels."""
+"""This module names images of single characters."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _MIN_SIDE = 3
 
 @dataclass(frozen=True, slots=True)
 class NamedImage:
-    """An image and what a classifier reads it as.
+    """This is an image and what a classifier reads it as.
 
     Attributes:
         labels: the likeliest with their probabilities, best first; empty if there is an error.
@@ -46,7 +46,7 @@ def name_images(
     n_labels: int,
     is_inverted: bool = False,
 ) -> Iterator[NamedImage]:
-    """The labels of images, in their order.
+    """Name some images; yield their labels in the same order.
 
     Args:
         settings: what an image file may claim.
@@ -88,7 +88,7 @@ def _load(reference: PageReference, settings: Settings) -> NDArray[np.uint8]:
 
 
 def with_surroundings(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A character's image (H, W, 3) with the margin that the reader leaves around its box.
+    """Give a character's image (H, W, 3) the margin that the reader leaves around its box.
 
     A square is taken as it is: data sets hold squares, cut with a margin. Other images are
     taken for boxes that were cut out without one, and get it in the colour of their rim.

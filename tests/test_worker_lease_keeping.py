@@ -14,15 +14,17 @@ from celery import Celery
 
 from fumikura.core.page import PageImage, Reading
 from fumikura.core.settings import Settings
-from fumikura.core.store.leases import claim, leaseholders, return_expired
+from fumikura.core.store.claiming import claim
+from fumikura.core.store.connecting import Engine
+from fumikura.core.store.leases import leaseholders, return_expired
 from fumikura.core.store.pages import add_pages, add_run
 from fumikura.core.store.queries import overview
-from fumikura.core.store.session import Engine, open_database
-from fumikura.worker import watch
-from fumikura.worker.app import make_app, reached, send
+from fumikura.core.store.upgrading import open_database
+from fumikura.worker import lease_keeping
+from fumikura.worker.broker import make_app, reached, send
 from fumikura.worker.folder_broker import folder_url
+from fumikura.worker.lease_keeping import is_forgotten, start_watching
 from fumikura.worker.stream import Stream
-from fumikura.worker.watch import is_forgotten, start_watching
 from tests.simple_launcher import wait_until
 from tests.simple_reader import RECIPE, SimpleReader, draw_pages
 
@@ -51,7 +53,7 @@ class AskingReader(SimpleReader):
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
     """A worker that has had nothing to do for longer than usual."""
-    monkeypatch.setattr(watch, "IDLE_S", 0.0)
+    monkeypatch.setattr(lease_keeping, "IDLE_S", 0.0)
     (tmp_path / "queue").mkdir()
     settings = Settings().overridden(
         database_url=str(tmp_path / "test.db"), broker_url=folder_url(tmp_path / "queue")
@@ -79,7 +81,7 @@ def test_an_idle_worker_without_messages_just_has_nothing_to_do(desk: Desk) -> N
 
 
 def test_a_worker_that_had_work_lately_is_not_forgotten(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "IDLE_S", 60.0)
+    monkeypatch.setattr(lease_keeping, "IDLE_S", 60.0)
     send_message(desk.app)
 
     assert not is_forgotten(desk.app, desk.stream)
@@ -100,7 +102,7 @@ def test_a_worker_that_reads_is_not_idle(desk: Desk, tmp_path: Path) -> None:
 def test_leases_are_renewed_as_long_as_the_worker_lives(
     desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watch, "IDLE_S", 60.0)
+    monkeypatch.setattr(lease_keeping, "IDLE_S", 60.0)
     run_id = add_run(desk.engine, RECIPE, command="run book")
     add_pages(desk.engine, run_id, draw_pages(tmp_path / "book", 1))
     claim(desk.engine, [1], recipe_digest=RECIPE.digest, worker="here", lease_s=0.3)
@@ -119,8 +121,8 @@ def test_leases_are_renewed_as_long_as_the_worker_lives(
 def test_leases_are_renewed_within_the_grace_after_an_outage_however_long_they_are(
     desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(watch, "IDLE_S", 60.0)
-    monkeypatch.setattr(watch, "GRACE_S", 0.1)
+    monkeypatch.setattr(lease_keeping, "IDLE_S", 60.0)
+    monkeypatch.setattr(lease_keeping, "GRACE_S", 0.1)
     run_id = add_run(desk.engine, RECIPE, command="run book")
     add_pages(desk.engine, run_id, draw_pages(tmp_path / "book", 1))
     claim(desk.engine, [1], recipe_digest=RECIPE.digest, worker="here", lease_s=60)

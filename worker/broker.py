@@ -1,4 +1,4 @@
-"""Every setting of Celery, and the few words that are spoken to a broker outside of it."""
+"""This module holds every setting of Celery, and speaks to the broker where Celery does not."""
 
 from __future__ import annotations
 
@@ -13,12 +13,11 @@ from celery import Celery
 from kombu.connection import Connection
 from kombu.exceptions import OperationalError
 
-from fumikura.core.errors import BrokerError
+from fumikura.core.errors import BrokerError, first_line
 from fumikura.core.recognition.recipe import Recipe
 from fumikura.core.settings import Settings
 from fumikura.worker import folder_broker
 from fumikura.worker.rabbitmq import CONFIRMED, answer_within, is_rabbitmq, rabbitmq_queue
-from fumikura.worker.waiting import one_line
 
 READ_CHUNK = "fumikura.read_chunk"
 
@@ -27,12 +26,12 @@ ANSWER_S = 4.0
 
 
 def queue_name(recipe: Recipe) -> str:
-    """A queue for each recipe: a worker gets only what its weights can read."""
+    """Name the queue of a recipe, so that a worker gets only what its weights can read."""
     return f"fumikura.{recipe.digest[:12]}"
 
 
 def make_app(settings: Settings, recipe: Recipe) -> Celery:
-    """The Celery application through which the pages of one recipe are read."""
+    """Make the Celery application through which the pages of one recipe are read."""
     url = settings.broker_url or ""
     path = folder_broker.folder_of(url)
     queue, is_rabbit = queue_name(recipe), is_rabbitmq(url)
@@ -75,7 +74,7 @@ def _transport_options(url: str, path: Path | None) -> dict[str, Any]:
 
 @contextmanager
 def reached(app: Celery) -> Iterator[Connection]:
-    """A fresh connection to the broker, so that none is ever left over from before an outage.
+    """Open a fresh connection to the broker, so that none is left over from before an outage.
 
     Raises:
         BrokerError: the broker does not answer, or its URL cannot be understood.
@@ -103,12 +102,12 @@ def reached(app: Celery) -> Iterator[Connection]:
             yield connection
     except failures as error:
         raise BrokerError(
-            f"the queue {shown} does not answer ({one_line(error)}); start its server, or correct --broker"
+            f"the queue {shown} does not answer ({first_line(error)}); start its server, or correct --broker"
         ) from error
 
 
 def n_waiting(app: Celery, connection: Connection) -> int:
-    """Messages that no worker has taken yet."""
+    """Count the messages that no worker has taken yet."""
     try:
         with connection.channel() as channel:  # type: ignore[no-untyped-call]
             queue = channel.queue_declare(app.conf.task_default_queue, passive=True)
@@ -123,7 +122,7 @@ def send(app: Celery, connection: Connection, reading_ids: Sequence[int]) -> Non
 
 
 def check_broker(settings: Settings) -> str:
-    """What to tell a person about the broker.
+    """Try the broker, and say in a few words how it is.
 
     Raises:
         BrokerError: it does not answer.
@@ -135,7 +134,7 @@ def check_broker(settings: Settings) -> str:
 
 
 def _without_password(urls: str) -> str:
-    """Broker URLs, separated by semicolons, as people may see them."""
+    """Return broker URLs, separated by semicolons, as people may see them."""
     return ";".join(map(_shown, re.split(r";(?=[^;@]+://)", urls)))
 
 

@@ -1,35 +1,24 @@
-"""Opening databases, and what people are told when that fails."""
+"""Opening and upgrading databases, and what people are told when that fails."""
 
 from __future__ import annotations
 
-import sqlite3
 import subprocess
 import sys
-import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from sqlalchemy import URL, insert, make_url, select, text
+from sqlalchemy import URL, make_url, text
 
 from fumikura.core.errors import DatabaseError
 from fumikura.core.store import tables
-from fumikura.core.store.pages import add_pages, add_run
+from fumikura.core.store.connecting import connect, describe
+from fumikura.core.store.pages import add_run
 from fumikura.core.store.queries import list_runs, run_summary
-from fumikura.core.store.session import (
-    Engine,
-    connect,
-    describe,
-    now,
-    open_database,
-    read_transaction,
-    serialize_writers,
-    upgrade,
-    write_transaction,
-)
-from tests.servers import Server, running_postgres
-from tests.simple_store import RECIPE, make_pages
+from fumikura.core.store.transactions import read_transaction, serialize_writers, write_transaction
+from fumikura.core.store.upgrading import open_database, upgrade
+from tests.servers import Server
+from tests.simple_store import RECIPE
 
 _SECRET = "postgresql://reader:sesame@127.0.0.1:1/books?password=sesame"
 
@@ -39,29 +28,6 @@ def set_revision(url: str, revision: str) -> None:
     with write_transaction(engine) as connection:
         connection.execute(text("UPDATE alembic_version SET version_num = :it"), {"it": revision})
     engine.dispose()
-
-
-def test_a_machine_that_freezes_in_a_transaction_does_not_keep_its_locks(
-    postgres_url: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("fumikura.core.store.session.IDLE_TRANSACTION_S", 1)
-    frozen, alive = connect(postgres_url), connect(postgres_url)
-    run_id = add_run(alive, RECIPE, command="fumikura run")
-    rename = text("UPDATE run SET command = :it WHERE id = :run")
-
-    def freeze() -> None:
-        with write_transaction(frozen) as connection:
-            connection.execute(rename, {"it": "frozen", "run": run_id})
-            with write_transaction(alive) as other:  # waits for the row until the first is ended
-                other.execute(rename, {"it": "alive", "run": run_id})
-            connection.execute(rename, {"it": "thawed", "run": run_id})
-
-    with pytest.raises(DatabaseError):
-        freeze()
-
-    assert [run.command for run in list_runs(alive)] == ["alive"]
-    frozen.dispose()
-    alive.dispose()
 
 
 def test_a_missing_sqlite_file_is_made(tmp_path: Path) -> None:
@@ -94,7 +60,7 @@ def test_upgrading_twice_changes_nothing(database_url: str) -> None:
 @pytest.mark.slow
 def test_many_processes_may_make_the_same_file(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'new.db'}"
-    code = f"from fumikura.core.store.session import open_database; open_database({url!r})"
+    code = f"from fumikura.core.store.upgrading import open_database; open_database({url!r})"
     root = Path(__file__).parents[1]
 
     openers = [subprocess.Popen([sys.executable, "-c", code], cwd=root) for _ in range(6)]
@@ -104,7 +70,7 @@ def test_many_processes_may_make_the_same_file(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_two_upgrades_of_postgresql_at_once_wait_for_each_other(empty_postgres_url: str) -> None:
-    code = f"from fumikura.core.store.session import upgrade; upgrade({empty_postgres_url!r})"
+    code = f"from fumikura.core.store.upgrading import upgrade; upgrade({empty_postgres_url!r})"
     waiting = text("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
     engine = connect(empty_postgres_url)
 
@@ -221,68 +187,6 @@ def test_an_unreachable_database_is_one_line_without_its_password() -> None:
     assert "sesame" not in describe(_SECRET)
 
 
-@pytest.mark.slow
-def test_a_database_that_goes_away_is_reported() -> None:
-    with running_postgres() as server:
-        upgrade(server.url)
-        engine = open_database(server.url)
-        server.kill()
-
-        with pytest.raises(DatabaseError, match="does not answer"):
-            list_runs(engine)
-        engine.dispose()
-
-
-def test_a_connection_that_the_server_ended_is_replaced(postgres_url: str) -> None:
-    engine, other = open_database(postgres_url), open_database(postgres_url)
-    with write_transaction(other) as connection:
-        connection.execute(
-            text("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid != pg_backend_pid()")
-        )
-    other.dispose()
-
-    assert list_runs(engine) == []
-    engine.dispose()
-
-
-def test_what_fails_halfway_is_not_kept(engine: Engine) -> None:
-    def write_and_fail() -> None:
-        with write_transaction(engine) as connection:
-            connection.execute(insert(tables.gate).values(name="half", next_at=now(connection)))
-            raise RuntimeError("half-way")
-
-    with pytest.raises(RuntimeError, match="half-way"):
-        write_and_fail()
-
-    with read_transaction(engine) as connection:
-        assert connection.execute(select(tables.gate)).all() == []
-
-
-@pytest.mark.slow
-def test_writers_wait_for_each_other_and_readers_for_none(engine: Engine) -> None:
-    run_id = add_run(engine, RECIPE, command="fumikura run")
-    writes, ends = threading.Event(), threading.Event()
-
-    def write_for_long() -> None:
-        with write_transaction(engine) as connection:
-            serialize_writers(connection, "add pages")
-            connection.execute(insert(tables.gate).values(name="slow", next_at=now(connection)))
-            writes.set()
-            ends.wait(30)
-
-    with ThreadPoolExecutor(2) as pool:
-        slow = pool.submit(write_for_long)
-        writes.wait(30)
-        waiting = pool.submit(add_pages, engine, run_id, make_pages(2))
-
-        assert run_summary(engine, run_id).pages == 0
-        time.sleep(0.2)
-        assert not waiting.done()
-        ends.set()
-        slow.result()
-        assert waiting.result().n_queued == 2
-
-
 def test_sqlite_is_set_up_for_many_processes(sqlite_url: str) -> None:
     engine = open_database(sqlite_url)
 
@@ -291,19 +195,4 @@ def test_sqlite_is_set_up_for_many_processes(sqlite_url: str) -> None:
         found = [connection.exec_driver_sql(f"PRAGMA {name}").scalar() for name in names]
 
     assert found == ["wal", 1, 1, 30_000]
-    engine.dispose()
-
-
-@pytest.mark.slow
-def test_a_locked_file_is_reported_after_a_while(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fumikura.core.store.session.LOCK_TIMEOUT_S", 0.2)
-    engine = open_database(sqlite_url)
-    path = sqlite_url.removeprefix("sqlite:///")
-    other = sqlite3.connect(path, isolation_level=None)
-    other.execute("BEGIN IMMEDIATE")
-
-    with pytest.raises(DatabaseError, match="database is locked"):
-        add_run(engine, RECIPE, command="fumikura run")
-
-    other.close()
     engine.dispose()

@@ -1,4 +1,4 @@
-"""The end of a run: its figures as JSON or as tables, and what to try next."""
+"""A run ends with figures, as JSON or as tables, and with what to try next."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CHARACTER_SCORES = ("detection_f1", "character_f1", "character_accuracy")
 def figures(
     summary: RunSummary, scores: Sequence[tuple[str, Scores]], *, seconds: float, steady_rate: float | None
 ) -> dict[str, Any]:
-    """The object that `run --json` ends with.
+    """Return the object that `run --json` ends with.
 
     Args:
         scores: of each page that has truth, with the page's book.
@@ -48,7 +48,7 @@ def figures(
 
 
 def tables(figures: Mapping[str, Any], scores: Sequence[tuple[str, Scores]]) -> list[Table]:
-    """The same for people, with the scores of each book where there are several."""
+    """Show these figures to people, with the scores of each book where there are several."""
     counts = [
         ("pages", figures["pages"]),
         ("done", figures["done"]),
@@ -71,7 +71,7 @@ def tables(figures: Mapping[str, Any], scores: Sequence[tuple[str, Scores]]) -> 
 
 
 def next_steps(summary: RunSummary, *, database: str) -> list[str]:
-    """What to try now, a line each, as it has to be typed here."""
+    """Return the commands to try now, a line each, as they have to be typed here."""
     program, where = _program(), _database_option(database)
     steps = []
     if summary.cancelled:
@@ -87,14 +87,14 @@ def next_steps(summary: RunSummary, *, database: str) -> list[str]:
 
 
 def _program() -> str:
-    """What starts this program: its path where the shell would not find it by its name."""
+    """Return what starts this program: its path where the shell would not find it by its name."""
     started = Path(sys.argv[0])
     is_hidden = started.name == "fumikura" and shutil.which("fumikura") is None
     return str(started) if is_hidden else "fumikura"
 
 
 def _database_option(url: str) -> str:
-    """The --db that further commands need; nothing for the default, or where a variable names it."""
+    """Return the --db that further commands need; nothing for the default, or where a variable names it."""
     is_known = url in (Settings().database_url, os.environ.get(variable("database_url")))
     path = url.removeprefix("sqlite:///")
     # Other URLs may hold a password, which is not to be shown.

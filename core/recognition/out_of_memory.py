@@ -1,4 +1,4 @@
-"""Memory that ran short, in whatever words a library says so."""
+"""Libraries say in many words that memory ran short; this module knows them."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ _WORDS = ("out of memory", "can't allocate memory", "not enough memory")
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether memory of the machine or of a device did not suffice.
+    """Tell whether memory of the machine or of a device did not suffice.
 
     torch raises a RuntimeError for both, of a class of its own only for CUDA.
     """

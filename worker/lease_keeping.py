@@ -1,4 +1,4 @@
-"""What a worker process does beside reading: it keeps its leases, and notices that it was forgotten."""
+"""A worker process keeps its leases while it reads, and ends when the broker has forgotten it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,14 @@ from celery import Celery
 
 from fumikura.core.errors import BrokerError, DatabaseError
 from fumikura.core.settings import Settings
+from fumikura.core.store.connecting import Engine
 from fumikura.core.store.leases import GRACE_S, renew
-from fumikura.core.store.session import Engine
-from fumikura.worker.app import n_waiting, reached
+from fumikura.worker.broker import n_waiting, reached
 from fumikura.worker.stream import Stream
 
 log = logging.getLogger(__name__)
 
+#: The exit code of a worker that its broker forgot.
 FORGOTTEN = 72
 #: A worker without work for so long looks whether there is none.
 IDLE_S = 60.0
@@ -27,7 +28,7 @@ IDLE_S = 60.0
 def start_watching(
     engine: Engine, app: Celery, stream: Stream, *, settings: Settings, stop: threading.Event
 ) -> None:
-    """Begin to watch, until `stop` is set: a worker that is to end is gone before its leases are."""
+    """Do both in threads until `stop` is set: a worker that is to end is gone before its leases are."""
     lease_s = settings.lease_s
     # Often enough to be back before the grace after an outage is over, however long a lease is.
     renew_every_s = min(lease_s / 3, GRACE_S / 2)
@@ -36,7 +37,7 @@ def start_watching(
 
 
 def is_forgotten(app: Celery, stream: Stream) -> bool:
-    """Whether messages wait although this worker has long had nothing to do.
+    """Tell whether messages wait although this worker has long had nothing to do.
 
     After the broker was away, a worker's connection can be alive and yet bring nothing.
     """

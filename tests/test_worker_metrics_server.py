@@ -18,18 +18,19 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from fumikura.core.errors import UsageError
 from fumikura.core.settings import Settings
-from fumikura.core.store.leases import claim
+from fumikura.core.store.claiming import claim
+from fumikura.core.store.connecting import connect
 from fumikura.core.store.pages import add_pages, add_run
 from fumikura.core.store.queries import run_summary
-from fumikura.core.store.session import connect, open_database
+from fumikura.core.store.upgrading import open_database
 from fumikura.worker import health
-from fumikura.worker.app import make_app
+from fumikura.worker.broker import make_app
 from fumikura.worker.feeder import Feed
 from fumikura.worker.folder_broker import folder_url
 from fumikura.worker.health import Pulse, stall_limit_s, watch_health
+from fumikura.worker.metrics_server import serving
 from fumikura.worker.prometheus import Metrics
 from fumikura.worker.reports import listen
-from fumikura.worker.serving import serving
 from tests.servers import free_port
 from tests.simple_launcher import children, program, wait_until
 from tests.simple_reader import KILLS, RECIPE, draw_pages

@@ -1,4 +1,4 @@
-"""When a worker process ends itself, because it can no longer be trusted to read.
+"""A worker process ends itself here when it can no longer be trusted to read.
 
 Its pages stay leased: the launcher returns them as those of any lost worker, in halves, until the one
 that is to blame stands alone.
@@ -15,7 +15,7 @@ from contextlib import contextmanager
 log = logging.getLogger(__name__)
 
 DEVICE_BROKE = 71
-#: With which `time_limit` ends the process; faulthandler leaves no choice.
+#: The exit code with which `time_limit` ends the process; faulthandler leaves no choice.
 TOOK_TOO_LONG = 1
 STANDARD_ERROR = 2
 

@@ -1,4 +1,4 @@
-"""One worker process: a reader on one device, fed by Celery. The launcher starts it.
+"""A worker process is a reader on one device that Celery feeds. The launcher starts it.
 
 Its settings come from FUMIKURA_* variables, and it lives no longer than the process that holds the
 other end of its standard input.
@@ -27,7 +27,7 @@ from fumikura.worker.reports import LOADED, READY, Reports, take_standard_output
 if TYPE_CHECKING:
     from celery import Celery
 
-    from fumikura.core.store.session import Engine
+    from fumikura.core.store.connecting import Engine
     from fumikura.worker.stream import Reader
 
 log = logging.getLogger(__name__)
@@ -38,17 +38,17 @@ UNFIT = 78
 AWAY = 75
 BROKEN = 70
 
-#: From the order to end until the pages in hand are given up.
+#: Seconds from the order to end until the pages in hand are given up.
 STOP_GRACE_S = 3.0
-#: From the death of the parent until this process ends, whatever it is doing.
+#: Seconds from the death of the parent until this process ends, whatever it is doing.
 ORPHAN_GRACE_S = 8.0
 
 
 def main(load_reader: Callable[[Settings, str], Reader] | None = None) -> int:
-    """Read what stands in the queue until told to end; returns the exit code.
+    """Read what stands in the queue until told to end; return the exit code.
 
     Args:
-        load_reader: makes the reader for a device; None means `fumikura.core.recognition.reader.load_reader`.
+        load_reader: makes the reader for a device; None means the one of `recognition/reader.py`.
     """
     # First of all: importing torch takes seconds in which the parent may die.
     threading.Thread(target=_end_with_parent, name="parent", daemon=True).start()
@@ -90,12 +90,12 @@ def _serve(
     reports: Reports,
     load_reader: Callable[[Settings, str], Reader] | None,
 ) -> int:
-    from fumikura.core.store.session import open_database
-    from fumikura.worker.app import make_app
+    from fumikura.core.store.upgrading import open_database
+    from fumikura.worker.broker import make_app
+    from fumikura.worker.lease_keeping import start_watching
     from fumikura.worker.stream import Stream
     from fumikura.worker.tasks import add_tasks
     from fumikura.worker.trial_page import read_trial_page
-    from fumikura.worker.watch import start_watching
 
     engine = open_database(settings.database_url)
     reader = (load_reader or _load_reader)(settings, device)

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from fumikura.cli.summary import next_steps
+from fumikura.cli.run_results import next_steps
 from fumikura.core.store.queries import RunSummary
 
 SUMMARY = RunSummary(

@@ -1,0 +1,103 @@
+"""Connect to a SQLite file or a PostgreSQL server, and set the connection up for many processes."""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, make_url
+
+from fumikura.core.errors import DatabaseError
+from fumikura.core.store.bulk import send_copies, to_json
+
+__all__ = ["Engine", "connect", "describe"]
+
+#: How long a SQLite writer waits for another before it gives up.
+LOCK_TIMEOUT_S = 30
+CONNECT_TIMEOUT_S = 10
+#: A PostgreSQL session that does nothing for so long inside a transaction is ended: a machine that freezes
+#: there would keep its locks.
+IDLE_TRANSACTION_S = 15
+
+
+def connect(url: str) -> Engine:
+    """Make an engine for a database URL; nothing is opened yet.
+
+    Raises:
+        DatabaseError: the URL is none, names another kind of database or a file in a folder that is not
+            there, or the driver is missing.
+    """
+    parsed = _parse(url)
+    if parsed.get_backend_name() == "sqlite":
+        folder = Path(parsed.database or "").parent
+        if not folder.is_dir():
+            raise DatabaseError(f"there is no folder {folder} for the database; make it first")
+        engine = create_engine(parsed, json_serializer=to_json, connect_args={"timeout": LOCK_TIMEOUT_S})
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+        return engine
+    arguments: dict[str, Any] = {
+        "connect_timeout": CONNECT_TIMEOUT_S,
+        "client_encoding": "utf8",
+        "options": f"-c idle_in_transaction_session_timeout={IDLE_TRANSACTION_S}s",
+    }
+    arguments = {name: value for name, value in arguments.items() if name not in parsed.query}
+    try:
+        engine = create_engine(parsed, json_serializer=to_json, connect_args=arguments, pool_pre_ping=True)
+    except ImportError as error:
+        raise DatabaseError(
+            "PostgreSQL needs its driver; install it with `pip install 'fumikura[postgres]'`"
+        ) from error
+    send_copies(engine)
+    return engine
+
+
+def describe(url: str | URL) -> str:
+    """Write the URL as people may see it: without password and options."""
+    return make_url(url).set(query={}).render_as_string(hide_password=True)
+
+
+def _parse(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+        backend = parsed.get_backend_name()
+    except (exc.ArgumentError, ValueError):
+        raise DatabaseError(
+            "the database URL cannot be understood; give a path, or postgresql://user:password@host/name"
+        ) from None  # the error's own words may hold the URL, with its password
+    if backend == "sqlite":
+        if not parsed.database or parsed.database == ":memory:":
+            raise DatabaseError(f"{describe(url)} names no file, which the workers need; give a path")
+        return parsed
+    if backend in ("postgresql", "postgres"):
+        return parsed.set(drivername="postgresql+psycopg")
+    raise DatabaseError(f"{backend!r} is no database that fumikura knows; use SQLite or PostgreSQL")
+
+
+def _prepare_sqlite(connection: sqlite3.Connection, _record: object) -> None:
+    # Left to itself, sqlite3 begins transactions late, and a transaction that turns
+    # from reading to writing fails with "locked", whatever the timeout.
+    connection.isolation_level = None
+    _turn_to_wal(connection)
+    for pragma in ("synchronous = NORMAL", "foreign_keys = ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _turn_to_wal(connection: sqlite3.Connection) -> None:
+    """Try until it works: of two that do this to a new file, SQLite refuses one without waiting."""
+    deadline_s = time.monotonic() + LOCK_TIMEOUT_S
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if "locked" not in str(error) or time.monotonic() > deadline_s:
+                raise
+            time.sleep(0.05)
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    only_reads = connection.get_execution_options().get("only_reads", False)
+    connection.exec_driver_sql("BEGIN" if only_reads else "BEGIN IMMEDIATE")

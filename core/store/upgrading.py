@@ -1,0 +1,104 @@
+"""Open a database of this version of fumikura, or bring an older one up to it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from sqlalchemy import Connection, Engine, exc, inspect
+
+from fumikura.core.errors import DatabaseError
+from fumikura.core.store.connecting import connect, describe
+from fumikura.core.store.tables import SCHEMA_REVISION
+from fumikura.core.store.transactions import read_transaction, reporting, serialize_writers
+
+
+def open_database(url: str) -> Engine:
+    """Open a database that is at this version, or refuse it.
+
+    A SQLite file is made or upgraded on the way; PostgreSQL never is, as other
+    machines may be working with it.
+
+    Raises:
+        DatabaseError: unreachable, of another version, or no database at all.
+    """
+    engine = connect(url)
+    found = _revision(engine)
+    if found == SCHEMA_REVISION:
+        return engine
+    if engine.dialect.name == "sqlite":
+        engine.dispose()
+        upgrade(url)
+        return engine
+    engine.dispose()
+    state = f"is at version {found}" if found else "has no tables yet"
+    is_newer = found is not None and found > SCHEMA_REVISION
+    remedy = "install the newer fumikura on this machine" if is_newer else "run `fumikura db upgrade`"
+    raise DatabaseError(
+        f"the database {describe(url)} {state}, this fumikura needs version {SCHEMA_REVISION}; {remedy}"
+    )
+
+
+def upgrade(url: str) -> None:
+    """Bring a database to this version, making it if need be. Two at once do no harm.
+
+    Raises:
+        DatabaseError: unreachable, or made by a newer fumikura.
+    """
+    from alembic import command
+    from alembic.config import Config
+    from alembic.util import CommandError
+
+    from fumikura import migrations
+
+    config = Config()
+    # ConfigParser reads a % as the start of a reference.
+    config.set_main_option("script_location", str(Path(migrations.__file__).parent).replace("%", "%%"))
+    engine = connect(url)
+    try:
+        with reporting(engine), engine.connect() as connection:
+            _check_encoding(connection)
+            _let_tables_be_rebuilt(connection)
+            with connection.begin():
+                serialize_writers(connection, "upgrade")
+                config.attributes["connection"] = connection
+                command.upgrade(config, "head")
+    except CommandError as error:
+        raise DatabaseError(
+            f"the database {describe(url)} was made by another version of fumikura ({error});"
+            " use that version, or another database"
+        ) from error
+    finally:
+        engine.dispose()
+
+
+def _check_encoding(connection: Connection) -> None:
+    if connection.dialect.name == "postgresql":
+        encoding = connection.exec_driver_sql("SHOW server_encoding").scalar_one()
+        connection.rollback()
+        if encoding != "UTF8":
+            raise DatabaseError(
+                f"the database {describe(connection.engine.url)} is in {encoding}, which lacks kanji;"
+                " make it anew with ENCODING 'UTF8' TEMPLATE template0"
+            )
+
+
+def _revision(engine: Engine) -> str | None:
+    """Ask for the version of a database; None where there are no tables of ours."""
+    try:
+        with read_transaction(engine) as connection:
+            if not inspect(connection).has_table("alembic_version"):
+                return None
+            return connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+    except exc.DatabaseError as error:
+        raise DatabaseError(
+            f"{describe(engine.url)} is no database of fumikura ({error.orig}); name another file"
+        ) from error
+
+
+def _let_tables_be_rebuilt(connection: Connection) -> None:
+    """Let a migration make a SQLite table anew, though rows and views point to it."""
+    driver = connection.connection.driver_connection
+    if connection.dialect.name == "sqlite" and driver is not None:
+        # The first has no effect inside a transaction.
+        driver.execute("PRAGMA foreign_keys = OFF")
+        driver.execute("PRAGMA legacy_alter_table = ON")
