@@ -27,7 +27,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fumikura.core.archives.images import decode
-from fumikura.core.archives.listing import list_pages, read_member
+from fumikura.core.archives.listing import list_pages
+from fumikura.core.archives.places import read_member
 from fumikura.core.page import Box, PageImage
 from fumikura.core.recognition.models.inference import Batches
 from fumikura.core.recognition.models.plain_cnn import PlainCNN, PlainCNNConfig

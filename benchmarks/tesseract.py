@@ -23,7 +23,8 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 from benchmarks.scaling import on_cores, run_workers
-from fumikura.core.archives.listing import list_pages, read_member
+from fumikura.core.archives.listing import list_pages
+from fumikura.core.archives.places import read_member
 
 
 def main() -> None:

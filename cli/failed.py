@@ -5,9 +5,9 @@ from __future__ import annotations
 import click
 
 from fumikura.cli import options
-from fumikura.cli.existing_database import open_existing
 from fumikura.cli.output import counted, make_table, print_json, print_tables, say
 from fumikura.core.settings import Settings
+from fumikura.core.store.existing import open_existing
 from fumikura.core.store.failures import failures
 
 

@@ -8,12 +8,12 @@ from pathlib import Path
 import click
 
 from fumikura.cli import options
-from fumikura.cli.existing_database import open_existing
 from fumikura.cli.output import print_json
-from fumikura.core.archives.listing import read_member
+from fumikura.core.archives.places import read_member
 from fumikura.core.errors import ArchiveError, FumikuraError, PageError, UsageError
 from fumikura.core.limits import Limits
 from fumikura.core.settings import Settings
+from fumikura.core.store.existing import open_existing
 from fumikura.core.store.lookup import PageDetails, get_page
 from fumikura.core.store.tables import Status
 

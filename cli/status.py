@@ -11,13 +11,13 @@ import click
 from rich.console import Group
 
 from fumikura.cli import options
-from fumikura.cli.existing_database import open_existing
 from fumikura.cli.output import console_for, print_json, print_tables, say
 from fumikura.cli.rates import RecentPace
 from fumikura.cli.status_tables import Picture, as_object, last_line, tables
 from fumikura.core.errors import DatabaseError
 from fumikura.core.settings import Settings
 from fumikura.core.store.connecting import Engine
+from fumikura.core.store.existing import open_existing
 from fumikura.core.store.failures import failure_reasons
 from fumikura.core.store.queries import done_by_worker, list_runs, overview, run_summary
 

@@ -1,6 +1,6 @@
-"""What a machine needs for reading, looked at piece by piece.
+"""This module checks piece by piece what a machine needs for reading.
 
-Each function says in one line what it found; a FumikuraError says what is wrong and
+Each function says in one line what it found, or raises a FumikuraError that says what is wrong and
 what to do about it.
 """
 
@@ -15,6 +15,7 @@ from fumikura.core.errors import FumikuraError
 from fumikura.core.recognition.recipe import find_context, find_weights, make_recipe
 from fumikura.core.settings import Settings
 from fumikura.core.store.connecting import connect, describe
+from fumikura.core.store.existing import missing_file, sqlite_file
 from fumikura.core.store.queries import overview
 from fumikura.core.store.upgrading import open_database
 
@@ -25,7 +26,7 @@ LOW_DISK_BYTES = 2_000_000_000
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at.
+    """One thing of a machine that was checked.
 
     Attributes:
         finding: what was found; where `is_good` is false, with what to do about it.
@@ -37,7 +38,7 @@ class Check:
 
 
 def check(subject: str, look: Callable[[], str]) -> Check:
-    """What `look` says, good unless it raises."""
+    """Call `look`, and report what it says as good, or what it raises as bad."""
     try:
         return Check(subject, True, look())
     except FumikuraError as error:
@@ -71,8 +72,7 @@ def look_at_weights(settings: Settings) -> str:
 
 def look_at_database(settings: Settings) -> str:
     name = describe(connect(settings.database_url).url)
-    file = _file(settings)
-    if file is not None and not file.exists():
+    if missing_file(settings) is not None:
         # Not opened: looking must not leave an empty database behind.
         return f"{name} will be made by the first `fumikura run`"
     found = overview(open_database(settings.database_url))
@@ -80,7 +80,7 @@ def look_at_database(settings: Settings) -> str:
 
 
 def look_at_disk(settings: Settings) -> str:
-    folder = (_file(settings) or Path("fumikura.db")).absolute().parent
+    folder = (sqlite_file(settings) or Path("fumikura.db")).absolute().parent
     if not folder.is_dir():
         raise FumikuraError(f"there is no folder {folder}; make it, or name a database elsewhere with --db")
     free = shutil.disk_usage(folder).free
@@ -88,9 +88,3 @@ def look_at_disk(settings: Settings) -> str:
     if free < LOW_DISK_BYTES:
         raise FumikuraError(f"only {room}; free some space, or name a database elsewhere with --db")
     return room
-
-
-def _file(settings: Settings) -> Path | None:
-    """The file of a SQLite database."""
-    url = connect(settings.database_url).url
-    return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None

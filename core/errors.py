@@ -1,4 +1,4 @@
-"""Everything that fumikura raises on purpose.
+"""This module defines every error that fumikura raises on purpose.
 
 FumikuraError            one clear line for a person; the command ends with exit code 1
 ├── UsageError           the command was called wrongly: exit code 2
@@ -15,47 +15,47 @@ FumikuraError            one clear line for a person; the command ends with exit
 
 
 class FumikuraError(Exception):
-    """What went wrong, with which thing, and what to do about it."""
+    """Its text says what went wrong, with which thing, and what to do about it."""
 
 
 class UsageError(FumikuraError):
-    """The command cannot mean anything; exit code 2."""
+    """The command or call cannot mean anything; exit code 2."""
 
 
 class ArchiveError(FumikuraError):
-    """An archive of page images that is missing, empty or unreadable."""
+    """An archive of page images is missing, empty or unreadable."""
 
 
 class StorageError(FumikuraError):
-    """A server of images that has not answered for as long as one waits."""
+    """A server of images has not answered for as long as one waits."""
 
 
 class CheckpointError(FumikuraError):
-    """Weights that are missing, damaged or do not fit what they are loaded into."""
+    """Weights are missing, damaged or do not fit what they are loaded into."""
 
 
 class DeviceError(FumikuraError):
-    """A device that does not exist or does not work."""
+    """A device does not exist or does not work."""
 
 
 class DatabaseError(FumikuraError):
-    """A database that is unreachable, or of another schema version."""
+    """A database is unreachable, or of another schema version."""
 
 
 class BrokerError(FumikuraError):
-    """A message broker that is unreachable."""
+    """A message broker is unreachable."""
 
 
 class TruthError(FumikuraError):
-    """A truth file that cannot be understood."""
+    """A truth file cannot be understood."""
 
 
 class DataSetError(FumikuraError):
-    """A data set for training that cannot be read or made."""
+    """A data set for training cannot be read or made."""
 
 
 class PageError(FumikuraError):
-    """One page that cannot be read; its message is what `fumikura failed` shows."""
+    """One page cannot be read; `fumikura failed` shows this text."""
 
 
 def first_line(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""One form for characters that editors write in several: old and new kanji, variants, hentaigana.
+"""This module gives one form to characters that editors write in several: old and new kanji, hentaigana.
 
 Box labels use new kanji (気) where texts of the same books use old ones (氣), so that
 labels are compared folded. The table is `folding.tsv`: a character, a tab, its usual form.
@@ -13,12 +13,12 @@ TABLE = Path(__file__).with_suffix(".tsv")
 
 
 def fold(text: str) -> str:
-    """The text with each character in its usual form, as long as before. Folding twice changes nothing."""
+    """Put each character into its usual form; the text stays as long. Folding twice changes nothing."""
     return text.translate(_table())
 
 
 def written_as(label: str) -> tuple[str, ...]:
-    """The other forms that fold to this label: 気 is also written 氣."""
+    """List the other forms that fold to this label: 気 is also written 氣."""
     return _forms().get(label, ())
 
 

@@ -1,4 +1,4 @@
-"""A request to read archives, from its command line to rows in the store.
+"""This module takes a request to read archives, and makes rows in the store of it.
 
 Needs neither torch nor a queue: the rows say what is to be read, and whoever
 has the weights reads it.
@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fumikura.core.archives.listing import DEFAULT_LIMITS, Listing, list_pages
-from fumikura.core.limits import Limits
+from fumikura.core.archives.listing import Listing, list_pages
+from fumikura.core.limits import DEFAULT_LIMITS, Limits
 from fumikura.core.page import Truth
 from fumikura.core.recognition.recipe import Recipe
 from fumikura.core.scoring.truth import load_truths, match_pages
@@ -22,7 +22,7 @@ from fumikura.core.store.scores import load_reading, save_scores, unscored
 
 @dataclass(frozen=True, slots=True)
 class Submitted:
-    """A run that stands in the store.
+    """This is a run that stands in the store.
 
     Attributes:
         n_ignored: files of the archives that are no page images.
@@ -37,7 +37,7 @@ class Submitted:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """What is in some archives; nothing of it stands in the store yet.
+    """A survey tells what is in some archives; nothing of it stands in the store yet.
 
     Attributes:
         truths: by page digest.

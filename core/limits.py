@@ -1,4 +1,4 @@
-"""What an archive may claim or reach, so that a hostile or damaged one harms nothing but itself."""
+"""This module limits what an archive may claim or reach, so that a hostile one harms nothing but itself."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ HARMLESS_BYTES = 16 << 20
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What an archive may claim or reach; beyond it, pages or archives fail with the reason.
+    """Limits say what an archive may claim or reach; beyond them, pages or archives fail with the reason.
 
     Attributes:
         max_file_bytes: of one page's file.
@@ -27,11 +27,11 @@ class Limits:
     patience_s: float = 300.0
 
     def most_bytes(self, packed_bytes: int) -> int:
-        """How much so many packed bytes may unpack to."""
+        """Give the number of bytes to which so many packed bytes may unpack."""
         return max(HARMLESS_BYTES, self.max_ratio * packed_bytes)
 
     def problem(self, size_bytes: int, *, packed_bytes: int | None = None) -> str | None:
-        """What is wrong with a file of this size, as the end of a sentence; None if nothing is."""
+        """Say what is wrong with a file of this size, as the end of a sentence; None if nothing is."""
         if size_bytes > self.max_file_bytes:
             return (
                 f"has {size_bytes:,} bytes, more than a page may have;"
@@ -45,7 +45,10 @@ class Limits:
         return None
 
     def too_many(self) -> str:
-        """What is wrong with an archive of more files than `max_members`."""
+        """Say what is wrong with an archive of more files than `max_members`."""
         return (
             f"holds more than {self.max_members:,} files; split it, unpack it, or raise FUMIKURA_MAX_MEMBERS"
         )
+
+
+DEFAULT_LIMITS = Limits()

@@ -1,4 +1,4 @@
-"""A page with what was read on it: mask, boxes, labels and reading order, for a person to judge."""
+"""This module draws what was read over a page, for a person to judge: mask, boxes, labels and order."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ _MISSING = "〓"  # what printers set for a type they lack
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """A box to draw, and what stands beside it.
+    """A mark is a box to draw, and what stands beside it.
 
     Attributes:
         label: in the colour of the box.
@@ -58,7 +58,7 @@ class _Pen:
     right_edge: int
 
     def write(self, text: str, spot: tuple[float, float], size: int, colour: Colour, anchor: str) -> None:
-        """Text with a rim of paper around it, legible on ink."""
+        """Write text with a rim of paper around it, legible on ink."""
         self.canvas.text(
             spot,
             text,
@@ -77,7 +77,7 @@ def draw(
     characters: Sequence[Character],
     unsure_below: float = 0.5,
 ) -> Image.Image:
-    """The page at the resolution of its pixels, with all that was read drawn over it.
+    """Draw all that was read over a page, at the resolution of its pixels.
 
     A thin line joins the characters of each column, whose number stands above it.
 
@@ -99,14 +99,14 @@ def draw(
 
 
 def draw_marks(page: PageImage, marks: Sequence[Mark]) -> Image.Image:
-    """The page at the resolution of its pixels, with boxes and labels in their colours."""
+    """Draw boxes and labels in their colours over a page, at the resolution of its pixels."""
     picture = Image.fromarray(page.pixels)
     _draw_marks(_pen(picture), marks, page.scale)
     return picture
 
 
 def resized(page: PageImage, long_side: int) -> PageImage:
-    """The page with so many pixels along its long side."""
+    """Resize a page to so many pixels along its long side."""
     picture = Image.fromarray(page.pixels)
     picture = picture.resize(scaled(*picture.size, long_side), Image.Resampling.BICUBIC)
     return PageImage(np.asarray(picture), page.width, page.height)
@@ -166,7 +166,7 @@ def _draw_order(pen: _Pen, characters: Sequence[Character], corners: Sequence[Co
 
 
 def _label_sizes(corners: Sequence[Corners]) -> list[int]:
-    """Font sizes: half a character, but not far from the page's usual one, or a narrow し is illegible."""
+    """Choose font sizes: half a character, but near the page's usual one, or a narrow し is illegible."""
     sides = [math.sqrt((right - left) * (bottom - top)) for left, top, right, bottom in corners]
     usual = statistics.median(sides) if sides else 0
     return [max(8, round(0.55 * min(max(side, 0.75 * usual), 1.6 * usual))) for side in sides]
@@ -181,14 +181,14 @@ def _draw_label(pen: _Pen, label: str, place: Corners, size: int, colour: Colour
 
 
 def drawable(label: str) -> str | None:
-    """What to set for a label, from top to bottom: itself, or else a form of it that the font can draw."""
+    """Choose what to set for a label, from top to bottom: itself, or a form of it that the font can draw."""
     forms = (label, _HALVES.get(label, ""), fold(label))
     return next((text for text in forms if text and all(map(_is_drawn, text))), None)
 
 
 @lru_cache(maxsize=8192)
 def _is_drawn(char: str) -> bool:
-    """Whether the font has the character: what it lacks it draws all alike."""
+    """Tell whether the font has the character: what it lacks it draws all alike."""
     font = _font(24)
     return bytes(font.getmask(char)) != bytes(font.getmask("\uffff"))
 
@@ -199,7 +199,7 @@ def _font(size: int) -> ImageFont.FreeTypeFont:
 
 
 def font_path() -> Path:
-    """The font that labels are set in: IPAex Gothic, which matplotlib-fontja carries."""
+    """Find the font that labels are set in: IPAex Gothic, which matplotlib-fontja carries."""
     # Found without importing the package, which would import matplotlib.
     spec = find_spec("matplotlib_fontja")
     assert spec is not None

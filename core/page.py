@@ -1,4 +1,4 @@
-"""What the stages of reading hand on to each other.
+"""This module defines what the stages of reading hand on to each other.
 
 These types know neither torch nor the database, so that every part of the
 program can import them at no cost.
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """A rectangle in whole pixels of the original, upright page, from its top left."""
+    """A box is a rectangle in whole pixels of the original, upright page, from its top left."""
 
     x: int
     y: int
@@ -28,13 +28,13 @@ class Box:
 
     @property
     def centre(self) -> tuple[float, float]:
-        """(y, x) of the middle."""
+        """Give the middle as (y, x)."""
         return self.y + self.height / 2, self.x + self.width / 2
 
 
 @dataclass(frozen=True, slots=True)
 class PageReference:
-    """Where a page's image lies, and by what it is known.
+    """A reference says where a page's image lies, and by what it is known.
 
     Attributes:
         archive: absolute path of the archive (a single file's archive is its folder).
@@ -53,18 +53,18 @@ class PageReference:
 
     @property
     def is_stand_in(self) -> bool:
-        """Whether it stands for all that cannot be read of an archive, and fails when its turn comes."""
+        """Tell whether it stands for all that cannot be read of an archive, and fails when its turn comes."""
         return not self.member
 
     @property
     def name(self) -> str:
-        """What people call the page: the file name without its ending; the archive's, where that is all."""
+        """Name the page as people do: by its file without the ending, or by its archive if that is all."""
         return PurePosixPath(self.member).stem or PurePosixPath(self.archive).name
 
 
 @dataclass(frozen=True, slots=True)
 class PageImage:
-    """A decoded page.
+    """This is a decoded page.
 
     Attributes:
         pixels: uint8 (H, W, 3), upright, at working resolution.
@@ -78,13 +78,13 @@ class PageImage:
 
     @property
     def scale(self) -> float:
-        """Working pixels for one pixel of the original."""
+        """Give the number of working pixels for one pixel of the original."""
         return float(self.pixels.shape[0] / self.height)
 
 
 @dataclass(frozen=True, slots=True)
 class Character:
-    """A box with its label and its place on the page.
+    """A character is a box with its label and its place on the page.
 
     Attributes:
         confidence: probability of the label, in [0, 1].
@@ -101,7 +101,7 @@ class Character:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What one page says.
+    """A reading holds what was read on one page.
 
     Attributes:
         mask: bool (H, W) at working resolution, true where a character stands.
@@ -118,14 +118,19 @@ class Reading:
     timings_s: Mapping[str, float] = field(default_factory=dict)
 
     @property
-    def text(self) -> str:
-        """The labels in reading order, a line for each column."""
+    def columns(self) -> tuple[str, ...]:
+        """Give the labels of each column from top to bottom, the rightmost column first."""
         columns = groupby(self.characters, key=lambda character: character.column_number)
-        return "\n".join("".join(character.label for character in column) for _, column in columns)
+        return tuple("".join(character.label for character in column) for _, column in columns)
+
+    @property
+    def text(self) -> str:
+        """Give the labels in reading order, a line for each column."""
+        return "\n".join(self.columns)
 
     @property
     def mean_confidence(self) -> float | None:
-        """Mean probability of the labels; None on a page without characters."""
+        """Give the mean probability of the labels; None on a page without characters."""
         if not self.characters:
             return None
         return sum(character.confidence for character in self.characters) / len(self.characters)
@@ -133,7 +138,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class LabelledBox:
-    """One entry of a page's truth: a box and the character that people read in it."""
+    """This is an entry of a page's truth: a box and the character that people read in it."""
 
     box: Box
     label: str
@@ -141,7 +146,7 @@ class LabelledBox:
 
 @dataclass(frozen=True, slots=True)
 class Truth:
-    """What people say is on a page.
+    """Truth is what people say is on a page.
 
     Attributes:
         boxes: main-text characters, editorial marks dropped; None if only a mask is known.
@@ -158,7 +163,7 @@ class Truth:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Counts that compare a reading with its truth; ratios are made after pooling (metrics.py).
+    """Scores are counts that compare a reading with its truth; ratios come after pooling (metrics.py).
 
     Attributes:
         pixel_tp, pixel_fp, pixel_fn, pixel_tn: mask pixels at working resolution;

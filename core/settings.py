@@ -1,4 +1,4 @@
-"""Settings: options first, then FUMIKURA_* variables, then defaults that work on a laptop."""
+"""This module reads settings: options first, then FUMIKURA_* variables, then defaults for a laptop."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _MAY_BE_ZERO = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All that may differ between two machines and does not change what is read.
+    """Settings hold all that may differ between two machines.
 
     Attributes:
         database_url: SQLAlchemy URL; a plain path is a SQLite file.
@@ -95,7 +95,7 @@ class Settings:
 
     @property
     def limits(self) -> Limits:
-        """What an archive may claim or reach."""
+        """Give what an archive may claim or reach."""
         return Limits(
             max_file_bytes=self.max_file_bytes,
             max_ratio=self.max_ratio,
@@ -105,7 +105,7 @@ class Settings:
         )
 
     def overridden(self, **options: Any) -> Settings:
-        """These settings with every option that is not None put in."""
+        """Give these settings with every option that is not None put in."""
         given = {name: value for name, value in options.items() if value is not None}
         if "database_url" in given and "://" not in str(given["database_url"]):
             # Of a URL the one would begin its query, the other a character by its number.
@@ -114,7 +114,7 @@ class Settings:
         return replace(self, **given)
 
     def to_environment(self) -> dict[str, str]:
-        """The FUMIKURA_* variables from which `read_settings` makes these settings."""
+        """Give the FUMIKURA_* variables from which `read_settings` makes these settings."""
         return {
             variable(item.name): str(value)
             for item in fields(self)
@@ -123,12 +123,12 @@ class Settings:
 
 
 def variable(name: str) -> str:
-    """Name of the environment variable behind a setting."""
+    """Name the environment variable behind a setting."""
     return f"FUMIKURA_{name.upper()}"
 
 
 def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
-    """Settings from FUMIKURA_* variables.
+    """Read settings from FUMIKURA_* variables.
 
     Raises:
         UsageError: a value is not of its setting's type, or too small to read anything.

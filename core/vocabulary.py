@@ -1,4 +1,4 @@
-"""Labels: which characters exist for the classifier, and what is no label at all."""
+"""This module says which characters are labels for the classifier, and what is no label at all."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ MARKS = frozenset("△○□?？●「」『』、。，．・�…（）()［�
 
 
 def clean_text(text: str) -> str:
-    """The text in NFC without marks and white space: what is written on the page."""
+    """Give a text in NFC without marks and white space: what is written on the page."""
     normal = unicodedata.normalize("NFC", text)
     return "".join(char for char in normal if char not in MARKS and not char.isspace())
 
 
 def commonest_labels(texts: Iterable[str], n_labels: int) -> list[str]:
-    """The commonest labels of some texts, commonest first, ties in code point order."""
+    """List the commonest labels of some texts, commonest first, ties in code point order."""
     counts = Counter(char for text in texts for char in clean_text(text))
     return sorted(counts, key=lambda label: (-counts[label], label))[:n_labels]
 
 
 class Vocabulary:
-    """The classifier's classes in order: class number to label and back."""
+    """A vocabulary lists the classifier's classes in order: class number to label and back."""
 
     def __init__(self, labels: Sequence[str]) -> None:
         self.labels = tuple(labels)
@@ -37,5 +37,5 @@ class Vocabulary:
         return label in self._numbers
 
     def number(self, label: str) -> int:
-        """The class of a label; KeyError for a label that is no class."""
+        """Give the class of a label; KeyError for a label that is no class."""
         return self._numbers[label]

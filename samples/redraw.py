@@ -1,4 +1,4 @@
-"""Redraws samples/: python -m samples.redraw FONT_FOLDER... [--samples samples]
+"""This script redraws samples/: python -m samples.redraw FONT_FOLDER... [--samples samples]
 
 The pages of samples/text.txt, each in a style of its own, with truth in CODH's
 format. The same fonts give the same pages, pixel for pixel.
@@ -25,7 +25,7 @@ JPEG_QUALITY = 68
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """How a sample differs from the style that its seed draws.
+    """A sample says how it differs from the style that its seed draws.
 
     Attributes:
         size: of a kanji, relative to the page's height.
@@ -107,7 +107,7 @@ def make_style(sample: Sample, rng: np.random.Generator) -> PageStyle:
 
 
 def read_texts(path: Path) -> dict[str, list[str]]:
-    """Lines of text by page; a line `# name` starts a page."""
+    """Read lines of text by page; a line `# name` starts a page."""
     texts: dict[str, list[str]] = {}
     name = ""
     for line in path.read_text(encoding="utf-8").splitlines():

@@ -19,7 +19,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fumikura.core.archives.containers import local_file
-from fumikura.core.archives.listing import list_pages, read_member
+from fumikura.core.archives.listing import list_pages
+from fumikura.core.archives.places import read_member
 from fumikura.core.archives.tars import CompressedTar
 from fumikura.core.errors import ArchiveError, PageError
 from fumikura.core.limits import Limits

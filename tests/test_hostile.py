@@ -19,7 +19,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from fumikura.core.archives.images import decode
-from fumikura.core.archives.listing import list_pages, read_member
+from fumikura.core.archives.listing import list_pages
+from fumikura.core.archives.places import read_member
 from fumikura.core.errors import ArchiveError, PageError, TruthError
 from fumikura.core.scoring.truth import load_truth
 from fumikura.core.settings import Settings

@@ -14,7 +14,8 @@ from click.testing import CliRunner
 from fumikura.cli.main import main
 from fumikura.core.archives.addresses import is_public
 from fumikura.core.archives.images import decode
-from fumikura.core.archives.listing import archive_name, list_pages, read_member
+from fumikura.core.archives.listing import list_pages
+from fumikura.core.archives.places import archive_name, read_member
 from fumikura.core.archives.urls import _file_system
 from fumikura.core.errors import ArchiveError, PageError, StorageError
 from fumikura.core.limits import Limits

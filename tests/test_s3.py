@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from fumikura.core.archives.listing import list_pages, read_member
+from fumikura.core.archives.listing import list_pages
+from fumikura.core.archives.places import read_member
 from fumikura.core.archives.urls import _file_system
 from fumikura.core.errors import ArchiveError, PageError
 from fumikura.core.limits import Limits

@@ -22,7 +22,8 @@ import numpy as np
 from PIL import Image
 
 from fumikura.core.archives.images import decode
-from fumikura.core.archives.listing import list_pages, read_member
+from fumikura.core.archives.listing import list_pages
+from fumikura.core.archives.places import read_member
 from fumikura.core.errors import FumikuraError, PageError
 from fumikura.core.page import PageReference
 from fumikura.core.recognition.recipe import recipe_of

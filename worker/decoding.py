@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from itertools import islice
 
 from fumikura.core.archives.images import decode
-from fumikura.core.archives.listing import read_member
+from fumikura.core.archives.places import read_member
 from fumikura.core.errors import PageError
 from fumikura.core.limits import Limits
 from fumikura.core.page import PageImage

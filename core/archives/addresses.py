@@ -1,4 +1,4 @@
-"""Connections to hosts on the public internet, and to no other unless the operator allows it.
+"""This module connects to hosts on the public internet, and to no other unless the operator allows it.
 
 An archive from outside must not make a worker fetch what only the worker can reach: another
 service of its network, or the passwords that a cloud hands to its machines at 169.254.169.254.
@@ -28,14 +28,14 @@ _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 class PrivateAddressError(OSError):
-    """A host that is not on the public internet. One text for all, so that asyncio keeps the type."""
+    """The host is not on the public internet. All have one text, so that asyncio keeps the type."""
 
     def __init__(self) -> None:
         super().__init__("has a private address")
 
 
 def is_public(address: str) -> bool:
-    """Whether an IP address is one of the public internet."""
+    """Tell whether an IP address is one of the public internet."""
     ip = ipaddress.ip_address(address)
     if isinstance(ip, ipaddress.IPv6Address):
         inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo or (None, None))[1]
@@ -47,7 +47,7 @@ def is_public(address: str) -> bool:
 
 
 def client_for(*, allow_private: bool) -> Callable[..., Awaitable[aiohttp.ClientSession]]:
-    """What makes the HTTP client of an fsspec file system."""
+    """Give the function that makes the HTTP client of an fsspec file system."""
 
     async def make_client(**options: Any) -> aiohttp.ClientSession:
         import aiohttp
@@ -64,7 +64,7 @@ def client_for(*, allow_private: bool) -> Callable[..., Awaitable[aiohttp.Client
 
 
 def login_for(host: str) -> dict[str, str]:
-    """The header with name and password for a host, from ~/.netrc or the file that NETRC names."""
+    """Make the header with name and password for a host, from ~/.netrc or the file that NETRC names."""
     with suppress(OSError, netrc.NetrcParseError):
         found = netrc.netrc(os.environ.get("NETRC")).authenticators(host)
         if found is not None:

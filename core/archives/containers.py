@@ -1,4 +1,4 @@
-"""Folders, zip and tar files, here or behind a URL: which files they hold, and the bytes of one.
+"""This module opens folders, zip and tar files, here or behind a URL: it lists their files and reads one.
 
 Members are only ever read as bytes, never extracted. Links and devices inside zip and
 tar files could point anywhere, and count as files without content.
@@ -20,7 +20,7 @@ from typing import IO
 from fumikura.core.archives.member import DAMAGES, Container, Member, Packed, packed_name, shown_name
 from fumikura.core.archives.remote import RemoteFolder, remote_file
 from fumikura.core.archives.tars import open_tar
-from fumikura.core.archives.urls import Url
+from fumikura.core.archives.urls import Place, Url
 from fumikura.core.errors import ArchiveError, PageError
 from fumikura.core.limits import Limits
 
@@ -31,13 +31,13 @@ _CHUNK_BYTES = 1 << 20
 _PACKED_SUFFIXES = frozenset({".zip", ".tar", ".tgz", ".tbz2", ".txz", ".gz", ".bz2", ".xz"})
 
 
-def is_packed(place: Path | Url) -> bool:
-    """Whether a place is called like a zip or tar file."""
+def is_packed(place: Place) -> bool:
+    """Tell whether a place is called like a zip or tar file."""
     return place.suffix.lower() in _PACKED_SUFFIXES
 
 
-def open_container(place: Path | Url, limits: Limits) -> Container:
-    """The archive at a place, kept open for the next call.
+def open_container(place: Place, limits: Limits) -> Container:
+    """Open the archive at a place, and keep it open for the next call.
 
     Behind a URL only a zip or tar that is called so is one; all else is a folder.
 
@@ -90,7 +90,7 @@ def _open_unchanged(file: Packed, limits: Limits) -> Container:
 
 
 class Folder:
-    """A directory and all below it, also through symbolic links, each directory once."""
+    """A folder is a directory and all below it, also through symbolic links, each directory once."""
 
     def __init__(self, path: Path, limits: Limits) -> None:
         self._path = path
@@ -112,7 +112,7 @@ class Folder:
             raise ArchiveError(reason) from error
 
     def member(self, name: str) -> Member:
-        """A file by its real name."""
+        """Give a file by its real name."""
         path, shown = self._path / name, shown_name(name)
         try:
             status = path.stat()
@@ -133,7 +133,7 @@ class Folder:
             return file.read(self._limits.max_file_bytes)
 
     def _real_name(self, name: str) -> str:
-        """The name of a file that is shown under another, because it is no UTF-8."""
+        """Find the real name of a file that is shown under another, because it is no UTF-8."""
         real = Path()
         for part in name.split("/"):
             try:
@@ -148,7 +148,7 @@ class Folder:
 
 
 class Zip:
-    """A zip file; `ZipFile` itself lets many threads read."""
+    """This class reads a zip file; `ZipFile` itself lets many threads read."""
 
     def __init__(self, file: Packed, limits: Limits) -> None:
         self._opened = file.open()
@@ -206,7 +206,7 @@ def _zip_problem(info: zipfile.ZipInfo, limits: Limits) -> str | None:
 
 
 def _open_zip(file: IO[bytes]) -> zipfile.ZipFile:
-    """The zip file with its names decoded: macOS writes UTF-8 without saying so, Windows in Japan cp932."""
+    """Open a zip file and decode its names: macOS writes UTF-8 without saying so, Windows in Japan cp932."""
     for encoding in ("utf-8", "cp932"):
         with suppress(UnicodeDecodeError):
             return zipfile.ZipFile(file, metadata_encoding=encoding)

@@ -1,4 +1,4 @@
-"""Image bytes -> upright pixels at working resolution, or the reason why a page cannot be read."""
+"""This module decodes an image into upright pixels, or says why the page cannot be read."""
 
 from __future__ import annotations
 
@@ -42,18 +42,23 @@ _UPRIGHT = {
 _SIDEWAYS = (5, 6, 7, 8)
 
 
-def decode(data: bytes, *, long_side: int | None, max_pixels: int, min_side: int = MIN_SIDE) -> PageImage:
-    """The page upright, in RGB, its long side resized to exactly `long_side` pixels; None leaves it as it is.
+def decode(
+    data: bytes | Image.Image, *, long_side: int | None, max_pixels: int, min_side: int = MIN_SIDE
+) -> PageImage:
+    """Give the page upright, in RGB, its long side resized to `long_side` pixels; None leaves it as it is.
 
     A smaller page is enlarged, so that its characters have their usual size.
+
+    Args:
+        data: a JPEG, PNG or TIFF file; or an image that is open, which stays as it is.
 
     Raises:
         PageError: the reason, in words for a librarian.
     """
-    image = _open(data)
+    image = data if isinstance(data, Image.Image) else _open(data)
     _check_size(image, min_side, max_pixels)
     try:
-        return _read(image, long_side)
+        return _read(image.copy() if image is data else image, long_side)
     except _DAMAGES as error:
         raise PageError(_explain_damage(error)) from error
 
@@ -68,7 +73,7 @@ def _open(data: bytes) -> Image.Image:
 
 
 def _explain_no_image(data: bytes) -> str:
-    """What is in a file that is no image: often the error page of a failed download."""
+    """Say what is in a file that is no image: often the error page of a failed download."""
     words = data[:200].decode(errors="replace").rstrip("\N{REPLACEMENT CHARACTER}").split()
     shown = " ".join(words)
     if shown.isprintable() and shown and "\N{REPLACEMENT CHARACTER}" not in shown:
@@ -104,7 +109,7 @@ def _read(image: Image.Image, long_side: int | None) -> PageImage:
 
 
 def scaled(width: int, height: int, long_side: int) -> tuple[int, int]:
-    """Width and height when the longer of them has so many pixels."""
+    """Give width and height when the longer of them has so many pixels."""
     scale = long_side / max(width, height)
     return max(1, round(width * scale)), max(1, round(height * scale))
 
@@ -122,7 +127,7 @@ def _read_pixels(image: Image.Image, width: int, height: int, size: tuple[int, i
 
 
 def _resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """As Pillow resizes (bicubic; hardly a value differs by more than rounding), in a fifth of the time."""
+    """Resize as Pillow does (bicubic; values differ by little more than rounding), in a fifth of the time."""
     if image.size == size:
         return image
     # Imported here: who only looks at whole pages (`fumikura show`) need not wait for it.
@@ -149,7 +154,7 @@ def _check_single(image: Image.Image) -> None:
 
 
 def to_8_bits(image: Image.Image) -> Image.Image:
-    """The image in mode L or RGB, transparent parts white.
+    """Convert an image to mode L or RGB, its transparent parts to white.
 
     Raises:
         PageError: it has 32 bits a pixel.
@@ -165,7 +170,7 @@ def to_8_bits(image: Image.Image) -> Image.Image:
 
 
 def _on_paper(image: Image.Image) -> Image.Image:
-    """The image in RGB, transparent parts white."""
+    """Convert an image to RGB, its transparent parts to white."""
     whole = Image.new("RGB", image.size)
     # In bands: four copies of a large image at once would take gigabytes.
     for top in range(0, image.height, _BAND_HEIGHT):

@@ -1,42 +1,26 @@
-"""Archives -> page references, and from a reference back to the page's bytes.
-
-An archive is a directory, an image, a glob, a zip or a tar file, here or behind a URL. Needs
-neither Pillow nor numpy: a page is told by its name, and what turns out to be no image fails when
-it is read.
-"""
+"""This module lists the pages of archives, each with the digest of its bytes and its book."""
 
 from __future__ import annotations
 
-import glob
 import hashlib
-import os
 import re
-import socket
-import tarfile
-import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO
-from urllib.request import url2pathname
 
-from fumikura.core.archives.containers import Folder, is_packed, open_container
+from fumikura.core.archives.containers import is_packed
 from fumikura.core.archives.member import DAMAGES, Member, shown_name
-from fumikura.core.archives.remote import RemoteFolder, matches, remote_image
-from fumikura.core.archives.urls import Url, is_url, parse_url
-from fumikura.core.errors import ArchiveError, PageError, StorageError
-from fumikura.core.limits import Limits
+from fumikura.core.archives.places import NO_PAGES, PAGE_SUFFIXES, explained, find_places, open_archive
+from fumikura.core.archives.remote import RemoteFolder
+from fumikura.core.archives.urls import Place, Url
+from fumikura.core.errors import ArchiveError, StorageError
+from fumikura.core.limits import DEFAULT_LIMITS, Limits
 from fumikura.core.page import PageReference
 
-_PAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff"})
 _FIRST_BYTES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\0", b"MM\0*")
-
-_NO_PAGES = "holds no JPEG, PNG or TIFF images; name what does, such as 'a/*.zip'"
-
-DEFAULT_LIMITS = Limits()
 #: Pages of a remote folder that are fetched at once.
 _N_FETCHED = 4
 #: That a database takes; a header may claim more.
@@ -51,7 +35,7 @@ _KINDS_OF_FILE = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """The pages of some archives.
+    """A listing holds the pages of some archives.
 
     Attributes:
         pages: archive by archive, in the order of their names, 2 before 10. A page that lies
@@ -70,7 +54,7 @@ def list_pages(
     limits: Limits = DEFAULT_LIMITS,
     progress: Callable[[int], None] | None = None,
 ) -> Listing:
-    """All pages of some archives, each with the digest of its bytes.
+    """List all pages of some archives, each with the digest of its bytes.
 
     A page whose bytes cannot be read is listed too, and so is an archive of which that is true or
     that holds no page: it will fail alone, with the reason.
@@ -85,10 +69,10 @@ def list_pages(
     """
     book = shown_name(book) if book is not None else None
     pages: list[PageReference] = []
-    failed: list[tuple[Path | Url, ArchiveError]] = []
+    failed: list[tuple[Place, ArchiveError]] = []
     n_ignored = 0
     for archive in archives:
-        places, found = _places(archive, limits), list[PageReference]()
+        places, found = find_places(archive, limits), list[PageReference]()
         n_failed = len(failed)
         for place in places:
             try:
@@ -102,84 +86,17 @@ def list_pages(
             except ArchiveError as error:
                 failed.append((place, error))
         if not found and len(failed) == n_failed:
-            failed.append((places[0], ArchiveError(f"{archive} {_NO_PAGES}")))
+            failed.append((places[0], ArchiveError(f"{archive} {NO_PAGES}")))
         pages += sorted(found, key=lambda page: (_natural(page.archive), _natural(page.member)))
     if not pages and failed:
         raise failed[0][1]
     return Listing((*pages, *(_stand_in_page(place, book) for place, _ in failed)), n_ignored)
 
 
-def read_member(archive: str, member: str, *, limits: Limits = DEFAULT_LIMITS) -> bytes:
-    """The bytes of a page. Archives are kept open, so that reading many pages opens each once.
-
-    Raises:
-        PageError: the archive or the page in it is gone, damaged or claims too much, or its server does
-            not answer.
-    """
-    try:
-        place = _place(archive)
-        if not member:
-            raise PageError(_archive_problem(place, limits))
-        return open_container(place, limits).read(member)
-    except (KeyError, FileNotFoundError) as error:
-        if not isinstance(place, Url) and not place.exists():
-            here = socket.gethostname()
-            raise PageError(
-                f"{archive} is not there on {here}; put it there, or mount it, and retry"
-            ) from error
-        raise PageError(f"{member} is no longer in {archive}; put it back and retry") from error
-    except (ArchiveError, StorageError) as error:
-        raise PageError(str(error)) from error
-    except DAMAGES as error:
-        raise PageError(f"{member} in {archive} cannot be read ({error}); correct that and retry") from error
-
-
-def archive_name(archive: str) -> str:
-    """The name by which the store knows an archive: absolute, links not followed; of a URL its plain form."""
-    return str(_place(archive))
-
-
-def _archive_problem(place: Path | Url, limits: Limits) -> str:
-    """Why an archive could not be listed, or not to its end."""
-    try:
-        with _explained(place):
-            for _ in _members(place, limits)[1]:
-                pass
-    except ArchiveError as error:
-        return str(error)
-    return f"{place} {_NO_PAGES}; or it was mended by now: then name it again"
-
-
-def _places(archive: str, limits: Limits) -> list[Path | Url]:
-    """What a name on the command line stands for."""
-    place = _place(archive)
-    if isinstance(place, Url):
-        found: list[Path | Url] = list(matches(place, limits))
-    else:
-        path = str(place) if is_url(archive) else archive
-        # `Path.glob` takes no absolute patterns.
-        paths = [path] if os.path.lexists(path) else glob.glob(path, recursive=True)  # noqa: PTH207
-        found = [_place(path) for path in paths]
-    if not found:
-        raise ArchiveError(f"there is nothing at {archive}; correct the path")
-    return found
-
-
-def _place(archive: str) -> Path | Url:
-    """The absolute path or the URL of an archive."""
-    if is_url(archive):
-        scheme, _, path = archive.partition("://")
-        if scheme.lower() not in ("file", "local"):
-            return parse_url(archive)
-        archive = url2pathname(path)
-    # Not resolved: on a cluster all hosts share the name of a link, not what it points to.
-    return Path(os.path.normpath(Path(archive).absolute()))
-
-
-def _references(place: Path | Url, book: str | None, limits: Limits) -> Iterator[PageReference | None]:
-    """For each file of an archive its page, or None if it is ignored."""
-    with _explained(place):
-        archive, members = _members(place, limits)
+def _references(place: Place, book: str | None, limits: Limits) -> Iterator[PageReference | None]:
+    """Yield for each file of an archive its page, or None if the file is ignored."""
+    with explained(place):
+        archive, members = open_archive(place, limits)
         if shown_name(str(archive)) != str(archive):
             raise ArchiveError(f"{str(archive)!r} is not named in UTF-8; rename it")
         if isinstance(archive, Url) and not is_packed(archive):
@@ -191,7 +108,7 @@ def _references(place: Path | Url, book: str | None, limits: Limits) -> Iterator
 def _fetched(
     folder: Url, members: Iterator[Member], book: str | None, limits: Limits
 ) -> Iterator[PageReference | None]:
-    """The same for files of a remote folder, of which some are fetched at the same time."""
+    """Yield what `_references` does for the files of a remote folder, and fetch several at the same time."""
     reference = partial(_reference, folder, book=book)
     # A thread does not wait for a server that is away: Ctrl-C would not reach it.
     hasty = RemoteFolder(folder, replace(limits, patience_s=0))
@@ -210,42 +127,10 @@ def _fetched(
         threads.shutdown(cancel_futures=True)
 
 
-@contextmanager
-def _explained(path: Path | Url) -> Iterator[None]:
-    """Whatever may be wrong with an archive, as an ArchiveError."""
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise ArchiveError(f"{path} points to nothing or is gone; correct the path") from error
-    except PermissionError as error:
-        raise ArchiveError(f"{path} cannot be read ({error.strerror}); correct its permissions") from error
-    except DAMAGES as error:
-        raise ArchiveError(
-            f"{path} is damaged or cut off ({error}); copy it again from its source"
-        ) from error
-
-
-def _members(place: Path | Url, limits: Limits) -> tuple[Path | Url, Iterator[Member]]:
-    """The archive that a place stands for and its files; an image's archive is its folder."""
-    if isinstance(place, Url):
-        if place.suffix.lower() in _PAGE_SUFFIXES:
-            return place.parent, iter([remote_image(place, limits)])
-    elif place.is_file() and not _may_be_container(place):
-        return place.parent, iter([Folder(place.parent, limits).member(place.name)])
-    return place, open_container(place, limits).members()
-
-
-def _may_be_container(path: Path) -> bool:
-    """Whether a file is a zip or tar file, or is called one."""
-    if path.suffix.lower() in _PAGE_SUFFIXES:
-        return False
-    return is_packed(path) or zipfile.is_zipfile(path) or tarfile.is_tarfile(path)
-
-
-def _reference(archive: Path | Url, member: Member, *, book: str | None) -> PageReference | None:
+def _reference(archive: Place, member: Member, *, book: str | None) -> PageReference | None:
     path = PurePosixPath(member.name)
     is_hidden = any((part.startswith(".") and part != "..") or part == "__MACOSX" for part in path.parts)
-    has_page_name = path.suffix.lower() in _PAGE_SUFFIXES
+    has_page_name = path.suffix.lower() in PAGE_SUFFIXES
     if is_hidden or not (has_page_name or path.suffix == ""):
         return None
     size_bytes = member.size_bytes
@@ -268,7 +153,7 @@ def _reference(archive: Path | Url, member: Member, *, book: str | None) -> Page
 
 
 def _digest(open_member: Callable[[], IO[bytes]], *, is_page: bool) -> tuple[str | None, int]:
-    """SHA-256 and size of the content; None if only its first bytes can tell a page, and they do not."""
+    """Give SHA-256 and size of a file; None and 0 if neither its name nor its first bytes are a page's."""
     with open_member() as file:
         chunk, size_bytes = file.read(1 << 20), 0
         if not is_page and not chunk.startswith(_FIRST_BYTES):
@@ -281,19 +166,19 @@ def _digest(open_member: Callable[[], IO[bytes]], *, is_page: bool) -> tuple[str
     return sha.hexdigest(), size_bytes
 
 
-def _stand_in(archive: Path | Url, member: str) -> str:
-    """What a page is known by whose bytes cannot be read: it is listed, and fails when its turn comes."""
+def _stand_in(archive: Place, member: str) -> str:
+    """Make a digest for a page whose bytes cannot be read: it is listed, and fails when its turn comes."""
     return hashlib.sha256(f"{archive}\0{member}".encode()).hexdigest()
 
 
-def _stand_in_page(place: Path | Url, book: str | None) -> PageReference:
-    """A page that stands for all that cannot be read of an archive; its member's name is empty."""
+def _stand_in_page(place: Place, book: str | None) -> PageReference:
+    """Make a page that stands for all that cannot be read of an archive; its member's name is empty."""
     archive = place if isinstance(place, Url) else Path(shown_name(str(place)))
     return PageReference(str(archive), "", _stand_in(archive, ""), 0, book or _book(archive, PurePosixPath()))
 
 
-def _book(archive: Path | Url, member: PurePosixPath) -> str:
-    """The work: as CODH names its pages, else the innermost folder that is not just called `images`."""
+def _book(archive: Place, member: PurePosixPath) -> str:
+    """Name the work: as CODH names its pages, else the innermost folder that is not just called `images`."""
     if match := _CODH_NAME.fullmatch(member.stem):
         return match[1]
     if is_packed(archive):
@@ -304,6 +189,7 @@ def _book(archive: Path | Url, member: PurePosixPath) -> str:
 
 
 def _natural(name: str) -> list[str | tuple[int, str]]:
+    """Give a key that sorts 2 before 10."""
     # By their length first, since Python makes no number of thousands of digits.
     return [
         (len(part.lstrip("0")), part.lstrip("0")) if part.isdecimal() else part

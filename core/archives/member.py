@@ -1,4 +1,4 @@
-"""A file in an archive, what every kind of archive can do, and what none may claim."""
+"""This module says what a file in an archive is, and what every kind of archive can do."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _LONGEST_NAME_BYTES = 1000
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A file in an archive.
+    """A member is a file in an archive.
 
     Attributes:
         name: path inside the archive, with forward slashes; always text that a database takes.
@@ -47,25 +47,25 @@ class Member:
 
 
 class Packed(Protocol):
-    """A zip or tar file, wherever it lies; equal as long as it is the same and unchanged."""
+    """This is a zip or tar file, wherever it lies; two are equal if the file is the same and unchanged."""
 
     @property
     def size_bytes(self) -> int: ...
 
     def open(self) -> IO[bytes]:
-        """Its content, seekable."""
+        """Open its content, which is seekable."""
         ...
 
 
 class Container(Protocol):
-    """An archive that is open. Any thread may read from it."""
+    """A container is an archive that is open. Any thread may read from it."""
 
     def members(self) -> Iterator[Member]:
-        """All that can be listed; then, if that is not all, an error from DAMAGES or an ArchiveError."""
+        """Yield all that can be listed; then, if more was there, raise one of DAMAGES or an ArchiveError."""
         ...
 
     def read(self, name: str) -> bytes:
-        """The bytes of a member.
+        """Read the bytes of a member.
 
         Raises:
             KeyError: there is none of this name.
@@ -75,7 +75,7 @@ class Container(Protocol):
 
 
 def shown_name(name: str) -> str:
-    """A file's name as text: bytes that are no UTF-8 are Shift JIS, or else marks of replacement."""
+    """Give a file's name as text: bytes that are no UTF-8 are Shift JIS, or else marks of replacement."""
     text = name.replace("\0", "\N{REPLACEMENT CHARACTER}")
     try:
         raw = text.encode("utf-8", "surrogateescape")
@@ -88,7 +88,7 @@ def shown_name(name: str) -> str:
 
 
 def packed_name(name: str) -> str:
-    """`shown_name` of a file in a zip or tar, where names may have any length; a database indexes no such."""
+    """Do what `shown_name` does, and shorten names of zip and tar files that no database could index."""
     shown = shown_name(name)
     if len(shown.encode()) <= _LONGEST_NAME_BYTES:
         return shown

@@ -1,4 +1,4 @@
-"""Waiting out a server of images that does not answer, and telling that from what will not pass."""
+"""This module waits for a server of images that does not answer, unless the fault will not pass."""
 
 from __future__ import annotations
 
@@ -61,13 +61,13 @@ def retry_until_answered(action: Callable[[], T], url: Url, limits: Limits) -> T
 
 
 def _behind(error: Exception, url: Url) -> Exception:
-    """What went wrong; of the web, fsspec says of every failure that there is no such file."""
+    """Give the true error: of every failure on the web, fsspec says that there is no such file."""
     is_veiled = url.is_http and isinstance(error, FileNotFoundError)
     return error.__cause__ if is_veiled and isinstance(error.__cause__, Exception) else error
 
 
 def _problem(error: Exception, url: Url, reason: str, n_failures: int) -> Exception | None:
-    """What to tell of an error that does not pass by itself."""
+    """Make the error to raise for a fault that will not pass by itself; None for one that may."""
     if isinstance(error.__cause__, PrivateAddressError):
         return ArchiveError(
             f"{url} leads to a private address; if that is meant, set FUMIKURA_ALLOW_PRIVATE_ADDRESSES=true"

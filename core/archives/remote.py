@@ -1,4 +1,4 @@
-"""Folders, images, zip and tar files that lie behind a URL: listed and read as those on a disk are.
+"""This module lists and reads folders, images, zip and tar files behind a URL, as others do on a disk.
 
 Nothing is copied to this machine's disk. An image is fetched whole, of a zip or tar only the pieces
 that are asked for. A server that does not answer is asked again for a while.
@@ -29,7 +29,7 @@ _PIECE_BYTES = 1 << 20
 
 
 class RemoteFolder:
-    """All below a URL; of a web server, the files that its index page names."""
+    """A remote folder holds all below a URL; on a web server, the files that its index page names."""
 
     def __init__(self, url: Url, limits: Limits) -> None:
         self._url = url
@@ -41,7 +41,7 @@ class RemoteFolder:
             yield self.member(name, size_bytes=size_bytes)
 
     def member(self, name: str, *, size_bytes: int = 0) -> Member:
-        """A file by its name; its size is 0 where nobody has said it yet."""
+        """Give a file by its name; its size is 0 where nobody has said it yet."""
         if problem := self._limits.problem(size_bytes):
             return Member(name, size_bytes, None, problem)
         return Member(name, size_bytes, partial(self._fetch, name))
@@ -70,7 +70,7 @@ class RemoteFolder:
 
 @dataclass(frozen=True, slots=True)
 class RemoteFile:
-    """A zip or tar file behind a URL.
+    """This is a zip or tar file behind a URL.
 
     Attributes:
         version: what its server says of it; another text for other bytes.
@@ -92,7 +92,7 @@ class RemoteFile:
 
 
 def remote_file(url: Url, limits: Limits) -> RemoteFile:
-    """A zip or tar file, of which nothing is fetched yet.
+    """Find a zip or tar file, of which nothing is fetched yet.
 
     Raises:
         FileNotFoundError: there is none.
@@ -107,14 +107,14 @@ def remote_file(url: Url, limits: Limits) -> RemoteFile:
 
 
 def remote_image(url: Url, limits: Limits) -> Member:
-    """An image as a member of the folder that it lies in; raises what `remote_file` does."""
+    """Find an image, as a member of the folder that it lies in; raises what `remote_file` does."""
     info = retry_until_answered(lambda: file_system(url, limits).info(str(url)), url, limits)
     name = _shown(url.name) if url.is_http else url.name
     return RemoteFolder(url.parent, limits).member(name, size_bytes=int(info.get("size") or 0))
 
 
 def matches(url: Url, limits: Limits) -> list[Url]:
-    """All that a URL with wildcards stands for, in a store that can tell; else the URL itself."""
+    """List all that a URL with wildcards stands for, in a store that can tell; else the URL itself."""
     if url.is_http or not has_magic(str(url)):
         return [url]
 
@@ -126,13 +126,13 @@ def matches(url: Url, limits: Limits) -> list[Url]:
 
 
 def _shown(name: str) -> str:
-    """A name from a web address as people write it, where that still leads to the same place."""
+    """Write a name from a web address as people do, where that still leads to the same place."""
     decoded = unquote(name)
     return name if set(decoded) & set("%?#/\N{REPLACEMENT CHARACTER}") else decoded
 
 
 def _fetch(url: Url, name: str, limits: Limits) -> io.BytesIO:
-    """A whole image, or of a web server with an empty name the index page."""
+    """Fetch a whole image, or, with an empty name, the index page of a web server."""
     files = file_system(url, limits)
     # From the web in one answer: with a size given, nobody asks for it first.
     options = {"block_size": 0, "size": 1} if url.is_http else {"block_size": _BLOCK_BYTES}
@@ -176,7 +176,7 @@ def _fetch_range(files: Any, url: Url, start: int, end: int) -> bytes:
 
 
 class _Blocks(io.RawIOBase):
-    """A file that is fetched in blocks, of which the last used are kept: threads take turns in reading it."""
+    """This file is fetched in blocks, of which the last used are kept: threads take turns in reading it."""
 
     def __init__(self, size_bytes: int, fetch: Callable[[int, int], bytes]) -> None:
         self._size_bytes = size_bytes
@@ -221,7 +221,7 @@ class _Links(HTMLParser):
 
 
 def _links(page: bytes, base: str) -> list[str]:
-    """The files right below a URL that its index page names."""
+    """List the files right below a URL that its index page names."""
     parser = _Links()
     parser.feed(page.decode(errors="replace"))
     targets = []

@@ -1,4 +1,4 @@
-"""Tar files: which files they hold, and the bytes of one, without a scan for each."""
+"""This module lists the files of a tar file and reads one of them, without a scan for each."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _OPENERS = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
 
 
 class _TarInfo(tarfile.TarInfo):
-    """Tells damage from the end, where `TarFile` takes a damaged header for the end of the file."""
+    """This class tells damage from the end; `TarFile` takes a damaged header for the end of the file."""
 
     @classmethod
     def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> _TarInfo:
@@ -54,7 +54,7 @@ def open_tar(file: Packed, limits: Limits) -> Tar | CompressedTar:
 
 
 class Tar:
-    """A tar file that is not compressed: every member is one seek away."""
+    """This tar file is not compressed: every member is one seek away."""
 
     def __init__(self, file: Packed, limits: Limits) -> None:
         self._limits = limits
@@ -84,7 +84,7 @@ class Tar:
 
 
 class CompressedTar:
-    """A compressed tar file, which can only be read from its start to its end.
+    """This tar file is compressed, and can only be read from its start to its end.
 
     It is read onward to the member asked for, and what passes by is kept for a while: whoever
     reads about in order, from several threads, decompresses the file once.
@@ -155,7 +155,7 @@ class CompressedTar:
 
 
 class _Stream:
-    """A tar file that is decompressed little by little, and only as far as it may unpack.
+    """This stream decompresses a tar file little by little, and only as far as it may unpack.
 
     `TarFile` can decompress by itself, but then a piece of the packed file at once, whatever becomes of it.
     """
@@ -204,7 +204,7 @@ def _infos(tar: tarfile.TarFile, file: Packed, limits: Limits) -> Iterator[tuple
 def _members(
     tar: tarfile.TarFile, infos: Iterator[tuple[str, tarfile.TarInfo]], limits: Limits
 ) -> Iterator[Member]:
-    """Every name once, without folders."""
+    """Yield the files, every name once, and no folders."""
     is_plain: dict[str, bool] = {}
     for name, info in infos:
         if info.isdir() or name in is_plain:

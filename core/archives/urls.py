@@ -1,4 +1,4 @@
-"""URLs of archives: what one may say, and the fsspec file system that answers for it.
+"""This module checks URLs of archives, and finds the fsspec file system that answers for one.
 
 No password may stand in a URL: workers find pages by what the database holds, and what the database
 holds is shown. Each machine has its own instead (~/.netrc, AWS_* variables and the like).
@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -26,7 +26,7 @@ _EXTRAS = {"http": "http", "https": "http", "s3": "s3", "s3a": "s3"}
 
 @dataclass(frozen=True, slots=True)
 class Url:
-    """Where an archive lies that is not on this machine. Its parts have the names of a Path's.
+    """A URL says where an archive lies that is not on this machine. Its parts have the names of a Path's.
 
     Attributes:
         scheme: in lower case.
@@ -63,17 +63,21 @@ class Url:
         return Url(self.scheme, self.path.parent)
 
 
+#: Where an archive lies.
+Place = Path | Url
+
+
 def is_url(text: str) -> bool:
     return _SCHEME.match(text) is not None
 
 
 def masked(text: str) -> str:
-    """A text without the passwords and keys that the URLs in it may hold."""
+    """Take out of a text the passwords and keys that the URLs in it may hold."""
     return re.sub(r"\?[^\s'\")\]]+", "?***", re.sub(r"//\S*@", "//***@", text))
 
 
 def parse_url(text: str) -> Url:
-    """The address in a URL of any protocol but file://.
+    """Read the address in a URL of any protocol but file://.
 
     Raises:
         ArchiveError: it holds a password or a key, its protocol is unknown, or it names no place.
@@ -112,7 +116,7 @@ def _protocols() -> list[str]:
 
 
 def file_system(url: Url, limits: Limits) -> Any:
-    """The fsspec file system for a URL, one for all threads.
+    """Give the fsspec file system for a URL, one for all threads.
 
     Raises:
         ArchiveError: its protocol is not allowed, or its package is missing.

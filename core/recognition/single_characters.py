@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fumikura.core.archives.images import decode
-from fumikura.core.archives.listing import read_member
+from fumikura.core.archives.places import read_member
 from fumikura.core.errors import PageError
 from fumikura.core.page import PageReference
 from fumikura.core.recognition.crops import crop_corners

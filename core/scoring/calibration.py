@@ -1,4 +1,4 @@
-"""Whether a confidence of 0.8 is right eight times in ten."""
+"""This module tells whether a confidence of 0.8 is right eight times in ten."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Sureness = tuple[float, bool]
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """The characters whose confidence lies from `low` to `high`.
+    """A bin holds the characters whose confidence lies from `low` to `high`.
 
     Attributes:
         confidence: their mean; None without characters.
@@ -29,7 +29,7 @@ class Bin:
 
 
 def reliability(characters: Iterable[Sureness]) -> list[Bin]:
-    """Ten bins of confidence. What lies between two belongs to the higher, 1 to the last."""
+    """Sort characters into ten bins. A confidence between two belongs to the higher, 1 to the last."""
     bins: list[list[Sureness]] = [[] for _ in range(N_BINS)]
     for confidence, is_right in characters:
         bins[min(int(confidence * N_BINS), N_BINS - 1)].append((confidence, is_right))
@@ -46,8 +46,9 @@ def reliability(characters: Iterable[Sureness]) -> list[Bin]:
 
 
 def calibration_error(characters: Iterable[Sureness]) -> float | None:
-    """Expected calibration error (Guo et al. 2017): the mean of |accuracy - confidence| over characters,
-    each with the two of its bin; None without characters.
+    """Give the expected calibration error (Guo et al. 2017); None without characters.
+
+    It is the mean of |accuracy - confidence| over characters, each with the two of its bin.
     """
     gaps = [
         (abs(held.accuracy - held.confidence), held.characters)

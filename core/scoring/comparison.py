@@ -1,4 +1,4 @@
-"""Pages of archives, read and compared with what people say of them: the whole way of an evaluation.
+"""This module reads pages of archives and compares them with what people say of them.
 
 Reads directly: no queue, no database, and nothing is kept.
 """
@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Protocol
 
 from fumikura.core.archives.images import decode
-from fumikura.core.archives.listing import DEFAULT_LIMITS, list_pages, read_member
+from fumikura.core.archives.listing import list_pages
+from fumikura.core.archives.places import read_member
 from fumikura.core.errors import PageError, TruthError
-from fumikura.core.limits import Limits
+from fumikura.core.limits import DEFAULT_LIMITS, Limits
 from fumikura.core.page import Character, PageImage, PageReference, Reading, Truth
 from fumikura.core.scoring.evaluation import PageMeasures, measure, worth
 from fumikura.core.scoring.texts import load_texts
@@ -24,14 +25,14 @@ from fumikura.core.settings import Settings
 
 
 class Reader(Protocol):
-    """What an evaluation asks of `fumikura.core.recognition.reader.PageReader`."""
+    """An evaluation asks no more than this of `PageReader` (recognition/reader.py)."""
 
     def read(self, pages: Sequence[PageImage], /) -> list[Reading]: ...
 
 
 @dataclass(frozen=True, slots=True)
 class KnownPage:
-    """A page and what people say of it: truth, text, or both."""
+    """This is a page of which people say something: truth, text, or both."""
 
     reference: PageReference
     truth: Truth | None
@@ -40,7 +41,7 @@ class KnownPage:
 
 @dataclass(frozen=True, slots=True)
 class ComparedPage:
-    """What became of one page.
+    """This says what became of one page.
 
     Attributes:
         measures: None if the page could not be read.
@@ -62,7 +63,7 @@ def find_known_pages(
     book: str | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> tuple[list[KnownPage], list[str]]:
-    """The distinct pages of which truth or text is known, in the order of the archives.
+    """Find the distinct pages of which truth or text is known, in the order of the archives.
 
     What stands for an archive that cannot be read is among them: nobody knows what is known of its pages.
 
@@ -91,12 +92,7 @@ def find_known_pages(
 
 
 def compare_pages(
-    reader: Reader,
-    pages: Sequence[KnownPage],
-    settings: Settings,
-    *,
-    long_side: int,
-    min_text: int = 1,
+    reader: Reader, pages: Sequence[KnownPage], settings: Settings, *, long_side: int, min_text: int = 1
 ) -> Iterator[ComparedPage]:
     """Read and measure each page, in order: as many at a time as share their batches.
 
@@ -106,12 +102,7 @@ def compare_pages(
         long_side: pixels of a page's long side, at which the reader works.
     """
     n = settings.pages_per_batch
-    load = partial(
-        load_page,
-        long_side=long_side,
-        max_pixels=settings.max_pixels,
-        limits=settings.limits,
-    )
+    load = partial(load_page, long_side=long_side, max_pixels=settings.max_pixels, limits=settings.limits)
     groups = [pages[start : start + n] for start in range(0, len(pages), n)]
     with ThreadPoolExecutor(2, "decode") as threads:
         waiting = [threads.submit(load, page) for page in pages[:n]]
@@ -122,7 +113,7 @@ def compare_pages(
 
 
 def worst_first(pages: Sequence[ComparedPage]) -> list[ComparedPage]:
-    """The pages that were read, by their `worth`."""
+    """Sort the pages that were read by their `worth`."""
     rated = [
         (worth(page.measures), page.known.reference.name, number)
         for number, page in enumerate(pages)
@@ -134,7 +125,7 @@ def worst_first(pages: Sequence[ComparedPage]) -> list[ComparedPage]:
 def load_page(
     page: KnownPage, *, long_side: int | None, max_pixels: int, limits: Limits = DEFAULT_LIMITS
 ) -> PageImage:
-    """A page's pixels, its long side resized to `long_side`; None leaves them as they are.
+    """Load a page's pixels, its long side resized to `long_side`; None leaves them as they are.
 
     Raises:
         PageError: the page is gone or is no image.
@@ -144,7 +135,7 @@ def load_page(
 
 
 def misfit(truth: Truth | None, image: PageImage) -> str | None:
-    """How truth shows that it was made for another scan: a box whose middle lies beyond the page."""
+    """Say how truth shows that it was made for another scan: a box whose middle lies beyond the page."""
     for box in (item.box for item in (truth and truth.boxes) or ()):
         y, x = box.centre
         if not (0 <= x < image.width and 0 <= y < image.height):
@@ -156,10 +147,7 @@ def misfit(truth: Truth | None, image: PageImage) -> str | None:
 
 
 def _compare_group(
-    reader: Reader,
-    pages: Sequence[KnownPage],
-    decoded: Sequence[PageImage | PageError],
-    min_text: int,
+    reader: Reader, pages: Sequence[KnownPage], decoded: Sequence[PageImage | PageError], min_text: int
 ) -> Iterator[ComparedPage]:
     images = [image for image in decoded if isinstance(image, PageImage)]
     readings = iter(reader.read(images) if images else [])

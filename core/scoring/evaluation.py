@@ -1,4 +1,4 @@
-"""What a reading is worth: measures of one page as counts, their ratios over any number of pages.
+"""This module measures what a reading is worth: one page in counts, any number of pages in ratios.
 
 `metrics.py` compares mask, boxes and labels. This module adds what needs more than one label of a character
 (the best five, confidence), the order, a page's text, and characters where there are none.
@@ -15,7 +15,7 @@ from typing import Any
 from fumikura.core.folding import fold
 from fumikura.core.page import Character, PageImage, Reading, Scores, Truth
 from fumikura.core.scoring.calibration import Sureness, calibration_error, reliability
-from fumikura.core.scoring.metrics import match, pool, score
+from fumikura.core.scoring.metrics import match, pool, ratio, score
 from fumikura.core.scoring.seal_areas import count_in_seals
 from fumikura.core.scoring.texts import TextCounts, compare_texts
 from fumikura.core.vocabulary import clean_text
@@ -26,7 +26,7 @@ N_LABELS = 5
 
 @dataclass(frozen=True, slots=True)
 class PageMeasures:
-    """Counts of one page, and of each matched box how sure the reader was.
+    """These are counts of one page, and of each matched box how sure the reader was.
 
     Attributes:
         scores: all None without boxes and mask.
@@ -95,7 +95,7 @@ def _best_labels(character: Character) -> list[str]:
 
 
 def _count_successors(pairs: Sequence[tuple[int, int]]) -> tuple[int, int]:
-    """How many matched boxes have a successor, and how many have the right one.
+    """Count the matched boxes that have a successor, and those that have the right one.
 
     What was missed or is no character breaks no order: only matched boxes are looked at. In the
     truth's order each but the last has a successor; it is right if the same box comes next among
@@ -108,7 +108,7 @@ def _count_successors(pairs: Sequence[tuple[int, int]]) -> tuple[int, int]:
 
 
 def _says_empty(scores: Scores, truth: Truth | None, text: str | None) -> bool:
-    """Whether one kind of truth is complete and empty, and no other holds a character."""
+    """Tell whether one kind of truth is complete and empty, and no other holds a character."""
     said: list[int] = []
     if truth is not None and truth.boxes is not None and not truth.is_partial:
         said.append(len(truth.boxes))
@@ -120,9 +120,9 @@ def _says_empty(scores: Scores, truth: Truth | None, text: str | None) -> bool:
 
 
 def ratios(pages: Sequence[PageMeasures]) -> dict[str, float | None]:
-    """All ratios of some pages, or of one, from their summed counts; None where no page supports one.
+    """Compute all ratios of some pages from their summed counts; None where no page supports one.
 
-    To those of `fumikura.core.scoring.metrics.pool` come: `character_accuracy_top5` (also `_as_written`),
+    Beside those of `pool` (metrics.py) there are `character_accuracy_top5` (also `_as_written`),
     `reading_order_accuracy`, `text_error_rate`, `text_f1` and `calibration_error`.
     """
     texts = [page.text for page in pages if page.text is not None]
@@ -131,21 +131,19 @@ def ratios(pages: Sequence[PageMeasures]) -> dict[str, float | None]:
     return {
         # The empty scores count nothing, but without any the names would be missing.
         **(pool([Scores(), *(page.scores for page in pages)]) or {}),
-        "character_accuracy_top5": _ratio(sum(page.n_top5 for page in pages), n_matched),
-        "character_accuracy_top5_as_written": _ratio(
-            sum(page.n_top5_as_written for page in pages), n_matched
-        ),
-        "reading_order_accuracy": _ratio(
+        "character_accuracy_top5": ratio(sum(page.n_top5 for page in pages), n_matched),
+        "character_accuracy_top5_as_written": ratio(sum(page.n_top5_as_written for page in pages), n_matched),
+        "reading_order_accuracy": ratio(
             sum(page.n_right_successors for page in pages), sum(page.n_successors for page in pages)
         ),
-        "text_error_rate": _ratio(sum(text.distance for text in texts), sum(text.n_truth for text in texts)),
-        "text_f1": _ratio(2 * sum(text.n_common for text in texts), n_characters),
+        "text_error_rate": ratio(sum(text.distance for text in texts), sum(text.n_truth for text in texts)),
+        "text_f1": ratio(2 * sum(text.n_common for text in texts), n_characters),
         "calibration_error": calibration_error(_sureness(pages)),
     }
 
 
 def page_figures(page: PageMeasures) -> dict[str, Any]:
-    """What `evaluate --json` says of a page: counts and ratios."""
+    """Give what `evaluate --json` says of a page: counts and ratios."""
     return {
         "characters": page.n_reported,
         "characters_in_seals": page.n_in_seals,
@@ -157,7 +155,7 @@ def page_figures(page: PageMeasures) -> dict[str, Any]:
 
 
 def figures(pages: Sequence[PageMeasures]) -> dict[str, Any]:
-    """What `evaluate --json` says of several pages together.
+    """Give what `evaluate --json` says of several pages together.
 
     Means and medians of text measures count each page alike, however long its text;
     `characters_on_empty_pages`, `characters_in_seals` and `characters_of_seal_ink` are means a page.
@@ -183,7 +181,7 @@ def figures(pages: Sequence[PageMeasures]) -> dict[str, Any]:
 
 
 def worth(page: PageMeasures) -> float:
-    """By which pages are sorted, the worst first: character F1, else text F1, else label accuracy."""
+    """Give the figure by which pages are sorted: character F1, else text F1, else label accuracy."""
     found = ratios([page])
     known = [found[name] for name in ("character_f1", "text_f1", "character_accuracy")]
     return next((value for value in known if value is not None), 1.0)
@@ -191,7 +189,3 @@ def worth(page: PageMeasures) -> float:
 
 def _sureness(pages: Sequence[PageMeasures]) -> list[Sureness]:
     return [one for page in pages for one in page.sureness]
-
-
-def _ratio(part: float, whole: float) -> float | None:
-    return part / whole if whole else None

@@ -1,4 +1,4 @@
-"""Pages with what was read on them and what should have been: a static HTML page of drawings."""
+"""This module draws pages with what was read and what should have been, and an HTML page that shows them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 
-from fumikura.core.archives.listing import DEFAULT_LIMITS
 from fumikura.core.errors import UsageError
 from fumikura.core.folding import fold
-from fumikura.core.limits import Limits
+from fumikura.core.limits import DEFAULT_LIMITS, Limits
 from fumikura.core.overlay import TRUTH, Colour, Mark, draw_marks
 from fumikura.core.page import Character, Truth
 from fumikura.core.scoring.comparison import ComparedPage, load_page
@@ -49,7 +48,7 @@ li b { display: inline-block; width: 1em; height: .7em; margin-right: .5em; bord
 
 
 def marks(characters: Sequence[Character], truth: Truth | None) -> list[Mark]:
-    """Every found box, and every missed one, in the colour of what it is."""
+    """Mark every found box, and every missed one, in the colour of what it is."""
     boxes = truth.boxes or () if truth is not None else ()
     is_complete = truth is not None and truth.boxes is not None and not truth.is_partial
     partner = dict(match([one.box for one in characters], [one.box for one in boxes]))

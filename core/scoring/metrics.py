@@ -1,4 +1,4 @@
-"""A reading against its truth: counts for each page, ratios only after pooling them."""
+"""This module compares a reading with its truth: it counts for each page, and pools counts into ratios."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fumikura.core.page import Box, Reading, Scores, Truth
 
 
 def score(reading: Reading, truth: Truth) -> Scores:
-    """What `Scores` counts. A mask image, if given, is the truth for pixels; else the boxes, filled, are."""
+    """Count what `Scores` holds. A mask image is the truth for pixels; without one, the filled boxes are."""
     pixels = Scores()
     shape = (reading.mask.shape[0], reading.mask.shape[1])
     actual = truth_mask(truth, shape=shape, width=reading.width, height=reading.height)
@@ -37,7 +37,7 @@ def score(reading: Reading, truth: Truth) -> Scores:
 
 
 def truth_mask(truth: Truth, *, shape: tuple[int, int], width: int, height: int) -> NDArray[np.bool_] | None:
-    """The truth as a mask (H, W): the mask image, else the union of the filled boxes.
+    """Draw the truth as a mask (H, W): the mask image, else the union of the filled boxes.
 
     Args:
         shape: (H, W) of the mask, working resolution.
@@ -58,7 +58,7 @@ def truth_mask(truth: Truth, *, shape: tuple[int, int], width: int, height: int)
 
 
 def _span(start: int, length: int, scale: float) -> tuple[int, int]:
-    """Start and end in working pixels, never empty and never counted from the end of the page."""
+    """Give start and end in working pixels, never empty and never counted from the end of the page."""
     first = round(start * scale)
     last = max(round((start + length) * scale), first + 1)
     return max(first, 0), max(last, 0)
@@ -71,7 +71,7 @@ def _resize_mask(mask_png: bytes, shape: tuple[int, int]) -> NDArray[np.bool_]:
 
 
 def count_pixels(found: NDArray[np.bool_], actual: NDArray[np.bool_]) -> Scores:
-    """The pixels of masks of one shape, by what is found and what is true."""
+    """Count the pixels of two masks of one shape, by what is found and what is true."""
     tp = int(np.count_nonzero(found & actual))
     fp = int(np.count_nonzero(found)) - tp
     fn = int(np.count_nonzero(actual)) - tp
@@ -79,7 +79,7 @@ def count_pixels(found: NDArray[np.bool_], actual: NDArray[np.bool_]) -> Scores:
 
 
 def match(found: Sequence[Box], truth: Sequence[Box]) -> list[tuple[int, int]]:
-    """Pairs (found, truth) where the centre of the one lies inside the other, each box in one pair at most.
+    """Pair found boxes with truth boxes that hold their centre, each box in one pair (found, truth) at most.
 
     As many pairs as there can be, the nearest tried first. Simply taking the nearest in turn
     can leave a box alone whose only partner was taken by one that had another choice, where
@@ -97,7 +97,7 @@ def match(found: Sequence[Box], truth: Sequence[Box]) -> list[tuple[int, int]]:
 
 
 def _candidates(found: Sequence[Box], truth: Sequence[Box]) -> list[list[int]]:
-    """For each found box the truth boxes around its centre, nearest first."""
+    """List for each found box the truth boxes around its centre, nearest first."""
     centres = np.array([box.centre for box in found])  # (M, 2) as (y, x)
     corners = np.array([(box.y, box.x) for box in truth])
     sizes = np.array([(box.height, box.width) for box in truth])
@@ -113,7 +113,7 @@ def _candidates(found: Sequence[Box], truth: Sequence[Box]) -> list[list[int]]:
 def _augmenting_path(
     start: int, candidates: list[list[int]], found_of: dict[int, int], truth_of: dict[int, int]
 ) -> list[tuple[int, int]]:
-    """The shortest chain of new (truth, found) pairs that gives `start` a partner; empty if there is none.
+    """Find the shortest chain of new (truth, found) pairs that gives `start` a partner; empty if none does.
 
     Breadth first, so that a box which is free is taken before any other is moved on.
     """
@@ -142,7 +142,7 @@ def _trace_back(end: int, reached_by: dict[int, int], truth_of: dict[int, int]) 
 
 
 def pool(scores: Iterable[Scores]) -> dict[str, float | None] | None:
-    """The ratios of several pages together, from their summed counts; None without any scores.
+    """Compute the ratios of several pages together, from their summed counts; None without any scores.
 
     A ratio is None where no page supports it. Partial truth supports only
     detection_recall, character_accuracy and character_accuracy_as_written.
@@ -156,25 +156,25 @@ def pool(scores: Iterable[Scores]) -> dict[str, float | None] | None:
     n_matched = _total(boxed, "n_matched")
     return {
         **_pool_pixels(pages),
-        "detection_precision": _ratio(_total(complete, "n_matched"), _total(complete, "n_found")),
-        "detection_recall": _ratio(n_matched, _total(boxed, "n_truth")),
-        "detection_f1": _ratio(2 * _total(complete, "n_matched"), n_boxes),
-        "character_f1": _ratio(2 * _total(complete, "n_right"), n_boxes),
-        "character_accuracy": _ratio(_total(boxed, "n_right"), n_matched),
-        "character_f1_as_written": _ratio(2 * _total(complete, "n_right_as_written"), n_boxes),
-        "character_accuracy_as_written": _ratio(_total(boxed, "n_right_as_written"), n_matched),
+        "detection_precision": ratio(_total(complete, "n_matched"), _total(complete, "n_found")),
+        "detection_recall": ratio(n_matched, _total(boxed, "n_truth")),
+        "detection_f1": ratio(2 * _total(complete, "n_matched"), n_boxes),
+        "character_f1": ratio(2 * _total(complete, "n_right"), n_boxes),
+        "character_accuracy": ratio(_total(boxed, "n_right"), n_matched),
+        "character_f1_as_written": ratio(2 * _total(complete, "n_right_as_written"), n_boxes),
+        "character_accuracy_as_written": ratio(_total(boxed, "n_right_as_written"), n_matched),
     }
 
 
 def _pool_pixels(pages: Sequence[Scores]) -> dict[str, float | None]:
     tp, fp, fn, tn = (_total(pages, name) for name in ("pixel_tp", "pixel_fp", "pixel_fn", "pixel_tn"))
-    dice = _ratio(2 * tp, 2 * tp + fp + fn)
+    dice = ratio(2 * tp, 2 * tp + fp + fn)
     return {
         "dice": dice,
-        "iou": _ratio(tp, tp + fp + fn),
-        "accuracy": _ratio(tp + tn, tp + fp + fn + tn),
-        "precision": _ratio(tp, tp + fp),
-        "recall": _ratio(tp, tp + fn),
+        "iou": ratio(tp, tp + fp + fn),
+        "accuracy": ratio(tp + tn, tp + fp + fn + tn),
+        "precision": ratio(tp, tp + fp),
+        "recall": ratio(tp, tp + fn),
         "f1": dice,  # of pixels, the same number under its other name
     }
 
@@ -183,5 +183,6 @@ def _total(pages: Sequence[Scores], name: str) -> int:
     return sum(getattr(page, name) or 0 for page in pages)
 
 
-def _ratio(part: int, whole: int) -> float | None:
+def ratio(part: float, whole: float) -> float | None:
+    """Divide; None where there is nothing to divide by."""
     return part / whole if whole else None

@@ -1,4 +1,4 @@
-"""Where owners' seals lie on a page, told by their red, and which boxes lie on them."""
+"""This module finds owners' seals on a page by their red, and counts the boxes that lie on them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _STROKE = 0.05
 
 
 def count_in_seals(boxes: Sequence[Box], page: PageImage) -> tuple[int, int]:
-    """How many boxes are centred in a seal, and in how many of those there is no black ink."""
+    """Count the boxes that are centred in a seal, and those of them in which there is no black ink."""
     red = page.pixels[..., 0]
     is_ink, seals = red < _INK * np.median(red), seal_area(page.pixels)
     height, width = seals.shape
@@ -52,7 +52,7 @@ def _window(area: NDArray[np.bool_], box: Box, scale: float) -> NDArray[np.bool_
 
 
 def seal_area(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Bool (H, W), true inside red seals: red by hue and saturation, closed, single strokes left out.
+    """Find red seals by hue and saturation, their gaps closed, single strokes left out: bool (H, W).
 
     Args:
         pixels: uint8 (H, W, 3) at working resolution.

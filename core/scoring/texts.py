@@ -1,4 +1,4 @@
-"""Texts of pages, as people typed them in PAGE.txt files, and a reading against such a text."""
+"""This module loads the texts of pages that people typed (PAGE.txt), and compares a reading with one."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from fumikura.core.vocabulary import clean_text
 
 @dataclass(frozen=True, slots=True)
 class TextCounts:
-    """A page's labels against its text, both folded, without marks and white space.
+    """These counts compare a page's labels with its text, both folded, without marks and white space.
 
     Attributes:
         n_truth: characters of the text.
@@ -40,7 +40,7 @@ class TextCounts:
 
 
 def load_texts(folders: Sequence[Path]) -> dict[str, str]:
-    """The text of each page by page name, as it stands in the files.
+    """Load the text of each page by page name, as it stands in the files.
 
     A line is a column, or all columns. Marks and white space are still there: `clean_text`
     drops them. Of a page that lies in several folders the first text counts.
@@ -68,7 +68,7 @@ def _read(path: Path) -> str:
 
 
 def compare_texts(found: str, true: str, *, min_length: int = 1) -> TextCounts | None:
-    """What was read against a page's text; None if that has fewer than `min_length` characters, or none."""
+    """Compare what was read with a page's text; None if that has no characters, or less than `min_length`."""
     found, true = fold(clean_text(found)), fold(clean_text(true))
     if len(true) < max(1, min_length):
         return None

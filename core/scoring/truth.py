@@ -1,4 +1,4 @@
-"""Truth files -> what people say is on each page.
+"""This module reads from truth files what people say is on each page.
 
 Reads CODH's coordinate CSV, the `train.csv` of Kaggle's kuzushiji contest, and mask images.
 """
@@ -25,12 +25,12 @@ Known = TypeVar("Known")
 
 
 def load_truths(complete: Sequence[Path], partial: Sequence[Path]) -> dict[str, Truth]:
-    """`load_truth` of both kinds; a page that has both is compared with what is complete."""
+    """Load truth of both kinds; a page that has both is compared with what is complete."""
     return {**load_truth(partial, partial=True), **load_truth(complete)}
 
 
 def match_pages(pages: Iterable[PageReference], known: Mapping[str, Known]) -> dict[str, Known]:
-    """What is known of each page, by its digest, from what is known by page name.
+    """Find what is known of each page, by its digest, from what is known by page name.
 
     Raises:
         TruthError: two different pages have a name that something is known of.
@@ -49,7 +49,7 @@ def match_pages(pages: Iterable[PageReference], known: Mapping[str, Known]) -> d
 
 
 def load_truth(paths: Sequence[Path], *, partial: bool = False) -> dict[str, Truth]:
-    """The truth of each page, by page name (a file name without its ending).
+    """Load the truth of each page, by page name (a file name without its ending).
 
     Args:
         paths: CSV files, mask images, or folders. In a folder that holds CSV files of a known
@@ -85,7 +85,7 @@ def _merge(files: Iterable[Path], *, partial: bool) -> dict[str, Truth]:
 
 
 def truth_files(paths: Sequence[Path]) -> Iterator[Path]:
-    """The files that `load_truth` reads."""
+    """Find the files that `load_truth` reads."""
     for path in dict.fromkeys(path.resolve() for path in paths):
         if path.is_dir():
             yield from _files_in(path)
@@ -118,7 +118,7 @@ def _read_file(path: Path) -> Iterator[tuple[str, Truth]]:
 
 
 def _find_parser(path: Path) -> Callable[[Path], dict[str, Truth]] | None:
-    """The function that reads a CSV file with this one's columns.
+    """Choose the function that reads a CSV file with this one's columns.
 
     Raises:
         TruthError: it has most of CODH's columns and not all: in a folder, it must not be passed over.
@@ -137,7 +137,7 @@ def _find_parser(path: Path) -> Callable[[Path], dict[str, Truth]] | None:
 
 
 def _rows(path: Path) -> Iterator[tuple[str, Row]]:
-    """Each row and, for messages, where it stands."""
+    """Yield for each row where it stands, for messages, and the row."""
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, skipinitialspace=True, strict=True)
@@ -154,7 +154,7 @@ def _rows(path: Path) -> Iterator[tuple[str, Row]]:
 
 
 def _parse_codh(path: Path) -> dict[str, Truth]:
-    """Truth by page, its boxes in reading order where each has a Char ID."""
+    """Read truth by page, its boxes in reading order where each has a Char ID."""
     pages: dict[str, list[tuple[tuple[str, str], LabelledBox]]] = {}
     for where, row in _rows(path):
         boxes = pages.setdefault(_page_name(row["Image"]), [])
@@ -173,7 +173,7 @@ def _in_order(boxes: list[tuple[tuple[str, str], LabelledBox]]) -> Truth:
 
 
 def _parse_kaggle(path: Path) -> dict[str, Truth]:
-    """Truth by page: `labels` holds label, x, y, width, height again and again; nothing on a blank page."""
+    """Read truth by page: `labels` repeats label, x, y, width, height, and is empty for a blank page."""
     pages: dict[str, Truth] = {}
     for where, row in _rows(path):
         values = row["labels"].split()
@@ -189,7 +189,7 @@ def _parse_kaggle(path: Path) -> dict[str, Truth]:
 
 
 def _labelled_box(values: Sequence[str], where: str) -> LabelledBox:
-    """A box with its label in NFC; the label is empty for an editorial mark."""
+    """Read a box with its label in NFC; the label is empty for an editorial mark."""
     code, *numbers = values
     try:
         label = chr(int(code.removeprefix("U+"), 16))
@@ -208,7 +208,7 @@ def _page_name(image: str) -> str:
 
 
 def _mask_png(path: Path) -> bytes:
-    """The mask as a 1-bit PNG: small enough to travel in the database."""
+    """Convert a mask to a 1-bit PNG, small enough to travel in the database."""
     from PIL import Image  # only masks need it, and `enqueue` starts faster without
 
     out = io.BytesIO()

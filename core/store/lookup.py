@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -127,12 +127,12 @@ def find_pages(
 
 
 def get_page(
-    engine: Engine, page: str, *, run_id: int | None = None, recipe: str | None = None
+    engine: Engine, page: str | int, *, run_id: int | None = None, recipe: str | None = None
 ) -> PageDetails:
     """Tell all of a page with its newest done reading, or with the one of a run or a recipe.
 
     Args:
-        page: its name, id, or the beginning of its digest.
+        page: its name, id, or the beginning of its digest; a number is the id alone.
 
     Raises:
         FumikuraError: there is no such page, or there are several.
@@ -150,7 +150,7 @@ def get_page(
         )
 
 
-def find_page_id(connection: Connection, page: str) -> int:
+def find_page_id(connection: Connection, page: str | int) -> int:
     """Find the one page with this name, id or beginning of a digest, or whose file was once called so.
 
     Tried in this order, since it is the slowest to look for the last.
@@ -159,13 +159,7 @@ def find_page_id(connection: Connection, page: str) -> int:
         FumikuraError: there is no such page, or there are several.
     """
     column = tables.page.c
-    tries: list[ColumnElement[bool]] = [column.name == page]
-    if page.isdecimal() and len(page) < 10:
-        tries.append(column.id == int(page))
-    if len(page) >= _SHORTEST_PREFIX:
-        tries.append(column.digest.startswith(page.lower(), autoescape=True))
-    tries.append(column.id.in_(_once_called(page)))
-    for condition in tries:
+    for condition in [column.id == page] if isinstance(page, int) else _ways_to_call(page):
         found = connection.execute(
             select(column.id, column.book).where(condition).order_by(column.id).limit(_N_LISTED + 1)
         ).all()
@@ -177,6 +171,16 @@ def find_page_id(connection: Connection, page: str) -> int:
             more = " and more" if len(found) > _N_LISTED else ""
             raise FumikuraError(f"several pages are called {page!r}: {listed}{more}; give one of these ids")
     raise FumikuraError(f"there is no page {page!r}; `fumikura query pages` lists names and ids")
+
+
+def _ways_to_call(page: str) -> Iterator[ColumnElement[bool]]:
+    column = tables.page.c
+    yield column.name == page
+    if page.isdecimal() and len(page) < 10:
+        yield column.id == int(page)
+    if len(page) >= _SHORTEST_PREFIX:
+        yield column.digest.startswith(page.lower(), autoescape=True)
+    yield column.id.in_(_once_called(page))
 
 
 def _once_called(name: str) -> Select[tuple[int]]:

@@ -12,10 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fumikura.core.archives.listing import DEFAULT_LIMITS
 from fumikura.core.errors import PageError
 from fumikura.core.folding import fold
-from fumikura.core.limits import Limits
+from fumikura.core.limits import DEFAULT_LIMITS, Limits
 from fumikura.core.page import Box, LabelledBox, PageImage
 from fumikura.core.recognition import crops, patches
 from fumikura.core.recognition.models.inference import Classifier, Segmenter

@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from fumikura.core.archives.listing import list_pages, read_member
+from fumikura.core.archives.listing import list_pages
+from fumikura.core.archives.places import read_member
 from fumikura.core.errors import ArchiveError
 from tests.simple_archives import (
     JPEG,

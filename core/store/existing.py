@@ -1,4 +1,4 @@
-"""This module opens the database for commands that make sense only where pages were read before."""
+"""This module opens a database for those who only ask what was read: a missing one is not made."""
 
 from __future__ import annotations
 
@@ -24,7 +24,12 @@ def open_existing(settings: Settings) -> Engine:
 
 
 def missing_file(settings: Settings) -> Path | None:
-    """Return the SQLite file that the settings name if it is still to be made, else None."""
+    """Give the SQLite file that the settings name, if it is still to be made."""
+    path = sqlite_file(settings)
+    return path if path is not None and not path.exists() else None
+
+
+def sqlite_file(settings: Settings) -> Path | None:
+    """Give the file of a SQLite database; None for PostgreSQL."""
     url = connect(settings.database_url).url
-    path = Path(url.database or "")
-    return path if url.get_backend_name() == "sqlite" and not path.exists() else None
+    return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None

@@ -1,0 +1,132 @@
+"""This module finds what a name on the command line stands for, opens it, and reads the bytes of one page.
+
+It needs neither Pillow nor numpy: a page is told by its name, and what turns out to be no image fails
+when it is decoded.
+"""
+
+from __future__ import annotations
+
+import glob
+import os
+import socket
+import tarfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.request import url2pathname
+
+from fumikura.core.archives.containers import Folder, is_packed, open_container
+from fumikura.core.archives.member import DAMAGES, Member
+from fumikura.core.archives.remote import matches, remote_image
+from fumikura.core.archives.urls import Place, Url, is_url, parse_url
+from fumikura.core.errors import ArchiveError, PageError, StorageError
+from fumikura.core.limits import DEFAULT_LIMITS, Limits
+
+PAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff"})
+#: The end of a sentence about an archive.
+NO_PAGES = "holds no JPEG, PNG or TIFF images; name what does, such as 'a/*.zip'"
+
+
+def find_places(archive: str, limits: Limits) -> list[Place]:
+    """Find what a name on the command line stands for: one archive, or all that a pattern matches.
+
+    Raises:
+        ArchiveError: there is nothing of this name, or it is no URL of an archive.
+        StorageError: the server of a URL does not answer.
+    """
+    place = _place(archive)
+    if isinstance(place, Url):
+        found: list[Place] = list(matches(place, limits))
+    else:
+        path = str(place) if is_url(archive) else archive
+        # `Path.glob` takes no absolute patterns.
+        paths = [path] if os.path.lexists(path) else glob.glob(path, recursive=True)  # noqa: PTH207
+        found = [_place(path) for path in paths]
+    if not found:
+        raise ArchiveError(f"there is nothing at {archive}; correct the path")
+    return found
+
+
+def archive_name(archive: str) -> str:
+    """Name an archive as the store does: absolute, links not followed; of a URL its plain form."""
+    return str(_place(archive))
+
+
+def open_archive(place: Place, limits: Limits) -> tuple[Place, Iterator[Member]]:
+    """Give the archive that a place stands for, and its files; the archive of an image is its folder."""
+    if isinstance(place, Url):
+        if place.suffix.lower() in PAGE_SUFFIXES:
+            return place.parent, iter([remote_image(place, limits)])
+    elif place.is_file() and not _may_be_container(place):
+        return place.parent, iter([Folder(place.parent, limits).member(place.name)])
+    return place, open_container(place, limits).members()
+
+
+def read_member(archive: str, member: str, *, limits: Limits = DEFAULT_LIMITS) -> bytes:
+    """Read the bytes of a page. Archives are kept open, so that reading many pages opens each once.
+
+    Raises:
+        PageError: the archive or the page in it is gone, damaged or claims too much, or its server does
+            not answer.
+    """
+    try:
+        place = _place(archive)
+        if not member:
+            raise PageError(_archive_problem(place, limits))
+        return open_container(place, limits).read(member)
+    except (KeyError, FileNotFoundError) as error:
+        if not isinstance(place, Url) and not place.exists():
+            here = socket.gethostname()
+            raise PageError(
+                f"{archive} is not there on {here}; put it there, or mount it, and retry"
+            ) from error
+        raise PageError(f"{member} is no longer in {archive}; put it back and retry") from error
+    except (ArchiveError, StorageError) as error:
+        raise PageError(str(error)) from error
+    except DAMAGES as error:
+        raise PageError(f"{member} in {archive} cannot be read ({error}); correct that and retry") from error
+
+
+@contextmanager
+def explained(place: Place) -> Iterator[None]:
+    """Raise whatever goes wrong with an archive as an ArchiveError."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise ArchiveError(f"{place} points to nothing or is gone; correct the path") from error
+    except PermissionError as error:
+        raise ArchiveError(f"{place} cannot be read ({error.strerror}); correct its permissions") from error
+    except DAMAGES as error:
+        raise ArchiveError(
+            f"{place} is damaged or cut off ({error}); copy it again from its source"
+        ) from error
+
+
+def _place(archive: str) -> Place:
+    """Give the absolute path or the URL of an archive."""
+    if is_url(archive):
+        scheme, _, path = archive.partition("://")
+        if scheme.lower() not in ("file", "local"):
+            return parse_url(archive)
+        archive = url2pathname(path)
+    # Not resolved: on a cluster all hosts share the name of a link, not what it points to.
+    return Path(os.path.normpath(Path(archive).absolute()))
+
+
+def _archive_problem(place: Place, limits: Limits) -> str:
+    """Say why an archive could not be listed, or not to its end."""
+    try:
+        with explained(place):
+            for _ in open_archive(place, limits)[1]:
+                pass
+    except ArchiveError as error:
+        return str(error)
+    return f"{place} {NO_PAGES}; or it was mended by now: then name it again"
+
+
+def _may_be_container(path: Path) -> bool:
+    """Tell whether a file is a zip or tar file, or is called one."""
+    if path.suffix.lower() in PAGE_SUFFIXES:
+        return False
+    return is_packed(path) or zipfile.is_zipfile(path) or tarfile.is_tarfile(path)
