@@ -108,8 +108,8 @@ def _cut_pages(
     from fumikura.core.scoring.comparison import find_known_pages
     from fumikura.core.scoring.truth import truth_files
     from fumikura.core.settings import read_settings
-    from fumikura.core.training.preparing.data_set import digests
     from fumikura.core.training.preparing.page_masks import prepare_patches
+    from fumikura.core.training.preparing.writing import digests
 
     known, unknown = find_known_pages(archives, truth=truth, limits=read_settings().limits)
     say_unknown(unknown)
@@ -157,7 +157,7 @@ def characters(
     from fumikura.core.scoring.truth import truth_files
     from fumikura.core.settings import read_settings
     from fumikura.core.training.preparing.character_crops import CropChoice, prepare_crops
-    from fumikura.core.training.preparing.data_set import digests
+    from fumikura.core.training.preparing.writing import digests
 
     known, unknown = find_known_pages(
         archives, truth=truth, partial_truth=partial_truth, limits=read_settings().limits
@@ -209,8 +209,8 @@ def glyphs(
 
     from fumikura.core.training.context_counts import read_page_texts
     from fumikura.core.training.drawing.glyphs import load_fonts
-    from fumikura.core.training.preparing.data_set import digests
     from fumikura.core.training.preparing.glyph_images import GlyphChoice, prepare_glyphs
+    from fumikura.core.training.preparing.writing import digests
 
     found = load_fonts(fonts)
     manifest = prepare_glyphs(
