@@ -43,8 +43,8 @@ class CropChoice:
 def prepare_crops(
     pages: Sequence[KnownPage],
     out: Path,
-    choice: CropChoice,
     *,
+    choice: CropChoice,
     test_books: frozenset[str],
     sources: Sequence[Mapping[str, str]],
     track: Track,

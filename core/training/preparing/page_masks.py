@@ -69,8 +69,8 @@ class Piece:
 def prepare_patches(
     pages: Sequence[KnownPage],
     out: Path,
-    cutting: PageCutting | PatchCutting,
     *,
+    cutting: PageCutting | PatchCutting,
     test_books: frozenset[str],
     sources: Sequence[Mapping[str, str]],
     track: Track,
