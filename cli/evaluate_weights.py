@@ -100,16 +100,16 @@ def classifier(
     need_training("sklearn", "scipy")
     from fumikura.core.recognition.models.checkpoint import load_any_classifier
     from fumikura.core.training.datasets.loading import load_character_set
-    from fumikura.core.training.label_scores import ask, confusions, draw_pictures, figures
+    from fumikura.core.training.label_scores import ask_classifier, confusions, draw_pictures, label_figures
 
     loaded = load_any_classifier(weights)
     test = load_character_set(data_set, "test")
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)  # now, since after all the reading it is too late
-    answers = ask(
+    answers = ask_classifier(
         loaded, test, device=first_device(settings), leave_out_unknown=known_labels, is_inverted=is_inverted
     )
-    found, confused = figures(answers), confusions(answers, limit=limit)
+    found, confused = label_figures(answers), confusions(answers, limit=limit)
     if as_json:
         print_json({**found, "confusions": confused})
     else:

@@ -58,7 +58,7 @@ class Confusion:
     n_images: int
 
 
-def ask(
+def ask_classifier(
     classifier: LoadedClassifier,
     test: CharacterSet,
     *,
@@ -107,7 +107,7 @@ def _check_known(test: CharacterSet, is_known: NDArray[np.bool_]) -> None:
         )
 
 
-def figures(answers: Answers) -> dict[str, Any]:
+def label_figures(answers: Answers) -> dict[str, Any]:
     """Compute all figures by name; macro ones are means over the classes that have a test image."""
     read, classes = answers.numbers[:, 0], answers.classes
     precision, recall, f1, _ = precision_recall_fscore_support(
