@@ -1,4 +1,4 @@
-"""fumikura align: labelled boxes from pages whose text is known."""
+"""fumikura align: find labelled boxes on pages whose text is known."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 import click
 
 from fumikura.cli.extras import need_training
+from fumikura.cli.left_out_books import LeftOut
 from fumikura.cli.options import FiniteRange
 from fumikura.cli.options import as_json as json_option
-from fumikura.cli.training_options import LeftOut
+from fumikura.cli.output import console_for, make_table, print_json, print_tables, say
 from fumikura.core.errors import PageError, UsageError
 
 if TYPE_CHECKING:
@@ -87,7 +88,6 @@ def command(
     Exit code: 0 all done, 3 some pages could not be read.
     """
     need_training("scipy")
-    from fumikura.cli.output import make_table, print_json, print_tables, say
     from fumikura.core.recognition.models.device import try_device
     from fumikura.core.recognition.reader import load_networks
     from fumikura.core.recognition.recipe import Parameters
@@ -98,20 +98,33 @@ def command(
     _check_out(out, (*truth, *partial_truth))
     try_device(device)
     settings = read_settings().overridden(segmenter_path=segmenter, classifier_path=classifier)
-    without = LeftOut(without_book)
     known, _ = find_known_pages(
         archives, truth=truth, partial_truth=partial_truth, texts=folders, limits=settings.limits
     )
-    pages = [page for page in known if page.text is not None and page.reference.book not in without]
-    pages += [page for page in known if page.reference.is_stand_in]  # which will say why
-    if not pages:
-        raise UsageError("no page of these archives has a text; texts are named PAGE.txt, as their page is")
-    without.say_unknown()
+    pages = _choose_pages(known, without_book)
     out.parent.mkdir(parents=True, exist_ok=True)  # now, since after an hour's reading it is too late
     miner = Miner(*load_networks(settings, device), Parameters())
     mined, failed = _mine(miner, pages, settings, min_confidence=min_confidence)
     if mined:
         write_boxes(out, mined)
+    _print(mined, as_json=as_json)
+    for line in failed:
+        say(line)
+    ctx.exit(3 if failed else 0)
+
+
+def _choose_pages(known: Sequence[KnownPage], without_book: Sequence[str]) -> list[KnownPage]:
+    """Choose the pages that have a text, and those that cannot be read, which will say why."""
+    without = LeftOut(without_book)
+    pages = [page for page in known if page.text is not None and page.reference.book not in without]
+    pages += [page for page in known if page.reference.is_stand_in]
+    if not pages:
+        raise UsageError("no page of these archives has a text; texts are named PAGE.txt, as their page is")
+    without.say_unknown()
+    return pages
+
+
+def _print(mined: Sequence[MinedPage], *, as_json: bool) -> None:
     if as_json:
         for item in mined:
             print_json({"page": item.name, **_counts([item])})
@@ -119,9 +132,6 @@ def command(
         rows = [(item.name, *_counts([item]).values()) for item in mined]
         rows.append(("all", *_counts(mined).values()))
         print_tables(make_table("page", *_COLUMNS, rows=rows, numbers=range(1, 5)))
-    for line in failed:
-        say(line)
-    ctx.exit(3 if failed else 0)
 
 
 def _check_out(out: Path, given: Sequence[Path]) -> None:
@@ -140,24 +150,15 @@ def _check_out(out: Path, given: Sequence[Path]) -> None:
 def _mine(
     miner: Miner, pages: Sequence[KnownPage], settings: Settings, *, min_confidence: float
 ) -> tuple[list[MinedPage], list[str]]:
-    """What the texts give, and a line for each page that could not be read."""
+    """Align all pages; also return a line for each that could not be read."""
     from rich.progress import track
 
-    from fumikura.cli.output import console_for
     from fumikura.core.training.mining import mine_page
 
     mined, failed = [], []
     for page in track(pages, description="aligning", console=console_for(sys.stderr)):
         try:
-            mined.append(
-                mine_page(
-                    miner,
-                    page,
-                    min_confidence=min_confidence,
-                    max_pixels=settings.max_pixels,
-                    limits=settings.limits,
-                )
-            )
+            mined.append(mine_page(miner, page, settings, min_confidence=min_confidence))
         except PageError as error:
             failed.append(f"{page.reference.name} was left out: {error}")
     return mined, failed

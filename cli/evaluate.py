@@ -117,15 +117,20 @@ def pages(
 
         index = write_gallery(gallery, worst, max_pixels=settings.max_pixels, limits=settings.limits)
         say(f"gallery: {index}")
+    _say_doubts(compared)
+    ctx.exit(3 if any(page.error is not None for page in compared) else 0)
+
+
+def _say_doubts(compared: Sequence[ComparedPage]) -> None:
+    """Name the pages whose truth seems partial, and those that were left out."""
     for page in filter(_seems_partial, compared):
         say(
             f"{page.known.reference.name} has twice as many characters as boxes, or more;"
             " if some were given no box, name the file with --partial-truth"
         )
-    failed = [page for page in compared if page.error is not None]
-    for page in failed:
-        say(f"{page.known.reference.name} was left out: {page.error}")
-    ctx.exit(3 if failed else 0)
+    for page in compared:
+        if page.error is not None:
+            say(f"{page.known.reference.name} was left out: {page.error}")
 
 
 def _seems_partial(page: ComparedPage) -> bool:
@@ -138,17 +143,13 @@ def _seems_partial(page: ComparedPage) -> bool:
 def _compare(
     pages: Sequence[KnownPage], settings: Settings, *, min_text: int, n_worst: int
 ) -> tuple[list[ComparedPage], list[ComparedPage]]:
-    """All pages without their characters, which would fill the memory, and the worst with them."""
+    """Compare all pages; only the worst keep their characters, which would else fill the memory."""
     from rich.progress import track
 
-    from fumikura.core.recognition.models.device import try_device
     from fumikura.core.recognition.reader import load_reader
     from fumikura.core.scoring.comparison import compare_pages, worst_first
-    from fumikura.worker.devices import find_devices
 
-    device = find_devices(settings.devices)[0]
-    try_device(device)
-    reader = load_reader(settings, device)
+    reader = load_reader(settings, evaluate_weights.first_device(settings))
     long_side = reader.recipe.parameters.long_side
     reading = compare_pages(reader, pages, settings, long_side=long_side, min_text=min_text)
     compared: list[ComparedPage] = []

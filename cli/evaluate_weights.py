@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,13 +17,16 @@ from fumikura.core.settings import Settings
 if TYPE_CHECKING:
     from fumikura.core.training.label_scores import Confusion
 
-_weights = click.argument("weights", type=click.Path(path_type=Path), metavar="WEIGHTS")
-_data_set = click.argument("data_set", type=click.Path(path_type=Path), metavar="DATASET")
+
+def _weights_and_data_set(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Add WEIGHTS DATASET, --device and --json."""
+    path = click.Path(path_type=Path)
+    function = options.settings("device")(options.as_json(function))
+    function = click.argument("data_set", type=path, metavar="DATASET")(function)
+    return click.argument("weights", type=path, metavar="WEIGHTS")(function)
 
 
 @click.command()
-@_weights
-@_data_set
 @click.option(
     "--threshold",
     type=FiniteRange(0, 1),
@@ -31,8 +35,7 @@ _data_set = click.argument("data_set", type=click.Path(path_type=Path), metavar=
     metavar="X",
     help="A pixel is ink above this probability.",
 )
-@options.settings("device")
-@options.as_json
+@_weights_and_data_set
 def segmenter(settings: Settings, weights: Path, data_set: Path, threshold: float, as_json: bool) -> None:
     """Score a segmenter on the test patches or pages of a data set.
 
@@ -49,16 +52,12 @@ def segmenter(settings: Settings, weights: Path, data_set: Path, threshold: floa
 
     loaded = load_any_segmenter(weights)
     patches = load_patch_set(data_set, "test")
-    scores = score_patches(loaded, patches, device=_device(settings), threshold=threshold)
-    if as_json:
-        print_json({"patches": len(patches.images), "threshold": threshold, **scores})
-    else:
-        _print_figures({"patches": len(patches.images), "threshold": threshold, **scores})
+    scores = score_patches(loaded, patches, device=first_device(settings), threshold=threshold)
+    found = {"patches": len(patches.images), "threshold": threshold, **scores}
+    (print_json if as_json else _print_figures)(found)
 
 
 @click.command()
-@_weights
-@_data_set
 @click.option(
     "--out",
     type=click.Path(path_type=Path, file_okay=False),
@@ -77,8 +76,7 @@ def segmenter(settings: Settings, weights: Path, data_set: Path, threshold: floa
     help="At most so many confusions, the most frequent first.",
 )
 @options.inverted
-@options.settings("device")
-@options.as_json
+@_weights_and_data_set
 def classifier(
     settings: Settings,
     weights: Path,
@@ -102,16 +100,16 @@ def classifier(
     need_training("sklearn", "scipy")
     from fumikura.core.recognition.models.checkpoint import load_any_classifier
     from fumikura.core.training.datasets.loading import load_character_set
-    from fumikura.core.training.label_scores import ask, confusions, draw_pictures, figures
+    from fumikura.core.training.label_scores import ask_classifier, confusions, draw_pictures, label_figures
 
     loaded = load_any_classifier(weights)
     test = load_character_set(data_set, "test")
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)  # now, since after all the reading it is too late
-    answers = ask(
-        loaded, test, device=_device(settings), leave_out_unknown=known_labels, is_inverted=is_inverted
+    answers = ask_classifier(
+        loaded, test, device=first_device(settings), leave_out_unknown=known_labels, is_inverted=is_inverted
     )
-    found, confused = figures(answers), confusions(answers, limit=limit)
+    found, confused = label_figures(answers), confusions(answers, limit=limit)
     if as_json:
         print_json({**found, "confusions": confused})
     else:
@@ -121,7 +119,8 @@ def classifier(
             say(f"picture: {path}")
 
 
-def _device(settings: Settings) -> str:
+def first_device(settings: Settings) -> str:
+    """Find the first of the devices that are set, and see that it works."""
     from fumikura.core.recognition.models.device import try_device
     from fumikura.worker.devices import find_devices
 

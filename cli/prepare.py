@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
@@ -13,9 +14,6 @@ from fumikura.cli.options import FiniteRange
 from fumikura.cli.output import say_unknown
 from fumikura.cli.prepare_options import Plan, planned, report, tracked
 from fumikura.core.errors import UsageError
-
-if TYPE_CHECKING:
-    from fumikura.core.training.preparing.page_masks import PageCutting, PatchCutting
 
 Function = Callable[..., Any]
 
@@ -65,9 +63,9 @@ def pages(archives: tuple[str, ...], truth: tuple[Path, ...], size: int, plan: P
       fumikura prepare pages scans/ --truth coordinate.csv \\
           --test-book 200010454 --out sets/pages
     """
-    from fumikura.core.training.preparing.page_masks import PageCutting
+    from fumikura.core.training.preparing.page_masks import PageCutting, prepare_patches
 
-    _cut_pages(archives, truth, PageCutting(size), plan)
+    _prepare(archives, truth, (), plan, partial(prepare_patches, cutting=PageCutting(size)))
 
 
 @command.command()
@@ -96,29 +94,34 @@ def patches(
       fumikura prepare patches scans/ --truth coordinate.csv \\
           --test-book 200010454 --out sets/patches
     """
-    from fumikura.core.training.preparing.page_masks import PatchCutting
+    from fumikura.core.training.preparing.page_masks import PatchCutting, prepare_patches
 
     cutting = PatchCutting(long_side, side, stride, min_mask, min_test_mask)
-    _cut_pages(archives, truth, cutting, plan)
+    _prepare(archives, truth, (), plan, partial(prepare_patches, cutting=cutting))
 
 
-def _cut_pages(
-    archives: Sequence[str], truth: Sequence[Path], cutting: PageCutting | PatchCutting, plan: Plan
+def _prepare(
+    archives: Sequence[str],
+    truth: Sequence[Path],
+    partial_truth: Sequence[Path],
+    plan: Plan,
+    prepare: Callable[..., dict[str, Any]],
 ) -> None:
+    """Find the pages that something is known of, and make a data set of them."""
     from fumikura.core.scoring.comparison import find_known_pages
     from fumikura.core.scoring.truth import truth_files
     from fumikura.core.settings import read_settings
-    from fumikura.core.training.preparing.data_set import digests
-    from fumikura.core.training.preparing.page_masks import prepare_patches
+    from fumikura.core.training.preparing.writing import digests
 
-    known, unknown = find_known_pages(archives, truth=truth, limits=read_settings().limits)
+    known, unknown = find_known_pages(
+        archives, truth=truth, partial_truth=partial_truth, limits=read_settings().limits
+    )
     say_unknown(unknown)
-    manifest = prepare_patches(
+    manifest = prepare(
         known,
         plan.out,
-        cutting,
         test_books=plan.choose(page.reference.book for page in known),
-        sources=digests(truth_files(truth)),
+        sources=digests(truth_files([*truth, *partial_truth])),
         track=tracked,
     )
     report(manifest, plan)
@@ -153,25 +156,10 @@ def characters(
     if not truth and not partial_truth:
         raise UsageError("there are no boxes to cut out; give --truth or --partial-truth")
 
-    from fumikura.core.scoring.comparison import find_known_pages
-    from fumikura.core.scoring.truth import truth_files
-    from fumikura.core.settings import read_settings
     from fumikura.core.training.preparing.character_crops import CropChoice, prepare_crops
-    from fumikura.core.training.preparing.data_set import digests
 
-    known, unknown = find_known_pages(
-        archives, truth=truth, partial_truth=partial_truth, limits=read_settings().limits
-    )
-    say_unknown(unknown)
-    manifest = prepare_crops(
-        known,
-        plan.out,
-        CropChoice(min_images, top, size, grey),
-        test_books=plan.choose(page.reference.book for page in known),
-        sources=digests(truth_files([*truth, *partial_truth])),
-        track=tracked,
-    )
-    report(manifest, plan)
+    choice = CropChoice(min_images, top, size, grey)
+    _prepare(archives, truth, partial_truth, plan, partial(prepare_crops, choice=choice))
 
 
 @command.command()
@@ -209,8 +197,8 @@ def glyphs(
 
     from fumikura.core.training.context_counts import read_page_texts
     from fumikura.core.training.drawing.glyphs import load_fonts
-    from fumikura.core.training.preparing.data_set import digests
     from fumikura.core.training.preparing.glyph_images import GlyphChoice, prepare_glyphs
+    from fumikura.core.training.preparing.writing import digests
 
     found = load_fonts(fonts)
     manifest = prepare_glyphs(

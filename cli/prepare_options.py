@@ -1,10 +1,9 @@
-"""What every `fumikura prepare` command is asked for, and what it prints."""
+"""This module holds what every `fumikura prepare` command is asked for, and what it prints."""
 
 from __future__ import annotations
 
-import functools
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,8 +13,8 @@ import click
 from fumikura.cli import options
 from fumikura.cli.options import FiniteRange
 from fumikura.cli.output import console_for, make_table, print_json, print_tables, say
+from fumikura.cli.training_options import gathered
 
-Function = Callable[..., Any]
 Item = TypeVar("Item")
 
 #: A manifest's counts, and how they are called in the table.
@@ -31,7 +30,7 @@ _COLUMNS = {
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What all data sets are asked for: where they go, which books are for testing."""
+    """A plan says of any data set where it goes, and which books are for testing."""
 
     out: Path
     test_books: tuple[str, ...]
@@ -45,24 +44,15 @@ class Plan:
         return choose_test_books(books, self.test_books, share=self.test_share, seed=self.seed)
 
 
-def planned(function: Function) -> Function:
-    """Add the options that become the command's `plan`."""
-
-    @functools.wraps(function)
-    def call(**given: Any) -> Any:
-        plan = Plan(**{name: given.pop(name) for name in Plan.__slots__})
-        return function(plan=plan, **given)
-
-    for option in (
-        options.as_json,
+#: The command gets them as its `plan`.
+planned = gathered(
+    "plan",
+    Plan,
+    Plan.__slots__,
+    [
         click.option(
-            "--out",
-            type=click.Path(path_type=Path, file_okay=False),
-            required=True,
-            metavar="FOLDER",
-            help="Where the data set goes: a folder that is new or empty.",
+            "--test-book", "test_books", multiple=True, metavar="NAME", help="A book to test on. Repeatable."
         ),
-        click.option("--seed", default=1, show_default=True, help="Same seed, same data set."),
         click.option(
             "--test-share",
             type=FiniteRange(0, 1),
@@ -71,16 +61,21 @@ def planned(function: Function) -> Function:
             metavar="X",
             help="Share of the books to test on, where none is named.",
         ),
+        click.option("--seed", default=1, show_default=True, help="Same seed, same data set."),
         click.option(
-            "--test-book", "test_books", multiple=True, metavar="NAME", help="A book to test on. Repeatable."
+            "--out",
+            type=click.Path(path_type=Path, file_okay=False),
+            required=True,
+            metavar="FOLDER",
+            help="Where the data set goes: a folder that is new or empty.",
         ),
-    ):
-        call = option(call)
-    return call
+        options.as_json,
+    ],
+)
 
 
 def tracked(items: Sequence[Item]) -> Iterable[Item]:
-    """The items, and a bar on stderr."""
+    """Give the items, and show a bar on stderr."""
     from rich.progress import track
 
     return track(items, description="preparing", console=console_for(sys.stderr), transient=True)

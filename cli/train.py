@@ -6,9 +6,10 @@ from pathlib import Path
 
 import click
 
+from fumikura.cli.left_out_books import LeftOut
 from fumikura.cli.train_classifier import classifier
 from fumikura.cli.train_segmenter import segmenter
-from fumikura.cli.training_options import LeftOut, given
+from fumikura.cli.training_options import given
 
 
 @click.group()

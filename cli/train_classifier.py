@@ -2,62 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from fumikura.cli.extras import need_training
 from fumikura.cli.options import FiniteRange
 from fumikura.cli.output import say
 from fumikura.cli.training_options import (
-    LeftOut,
-    check_options,
-    check_truth,
+    GivenPages,
+    Run,
+    check_all,
     given,
     lesson_options,
     make_lessons,
     page_options,
     run_options,
     run_training,
+    start_option,
+    text_options,
 )
 from fumikura.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from fumikura.core.training.classifier import Source
+    from fumikura.core.training.lessons import Material
     from fumikura.core.vocabulary import Vocabulary
 
-_OF_PAGES = (
-    "archives",
-    "truth",
-    "partial_truth",
-    "without_book",
-    "fonts",
-    "transcripts",
-    "n_labels",
-    "with_characters",
-    "kept",
-)
-_OF_CHARACTERS = ("model", "crop_side", "smoothing")
+_OF_PAGES = {"n_labels", "with_characters", "kept"}
+_OF_CHARACTERS = {"model", "crop_side", "smoothing"}
 
 
 @click.command()
 @page_options
 @run_options
-@click.option(
-    "--fonts",
-    type=given,
-    multiple=True,
-    metavar="PATH",
-    help="Fonts, or folders of fonts, that draw what real crops lack. A path given twice counts twice.",
-)
-@click.option(
-    "--transcripts",
-    type=given,
-    metavar="FILE",
-    help="Text of books, '# PAGE' before each page: which labels are common.",
+@text_options(
+    "Fonts, or folders of fonts, that draw what real crops lack. A path given twice counts twice.",
+    "Text of books, '# PAGE' before each page: which labels are common.",
 )
 @click.option(
     "--labels",
@@ -74,12 +55,7 @@ _OF_CHARACTERS = ("model", "crop_side", "smoothing")
     metavar="PATH",
     help="Learn from what others cut out too: Kuzushiji-MNIST, Kuzushiji-49 or Kuzushiji-Kanji. Repeatable.",
 )
-@click.option(
-    "--start",
-    type=given,
-    metavar="FILE",
-    help="Begin with these weights; labels that they do not know are learnt anew.",
-)
+@start_option("labels that they do not know are learnt anew.")
 @click.option(
     "--keep",
     "kept",
@@ -118,22 +94,12 @@ _OF_CHARACTERS = ("model", "crop_side", "smoothing")
 @click.pass_context
 def classifier(
     ctx: click.Context,
-    archives: tuple[str, ...],
-    truth: tuple[Path, ...],
-    partial_truth: tuple[Path, ...],
-    without_book: tuple[str, ...],
-    out: Path,
-    steps: int,
-    device: str,
-    precision: Literal["auto", "bf16", "fp32"],
-    seed: int,
-    fonts: tuple[Path, ...],
-    transcripts: Path | None,
+    pages: GivenPages,
+    run: Run,
     n_labels: int,
     with_characters: tuple[Path, ...],
     start: Path | None,
     kept: float,
-    learning_rate: float | None,
     characters: Path | None,
     model: str | None,
     crop_side: int | None,
@@ -152,42 +118,40 @@ def classifier(
       fumikura train classifier --characters kmnist.npz --model simple-cnn \\
           --epochs 10 --augmentation rotation --out runs/simple
     """
-    need_training("fontTools", "scipy")
-    check_options(ctx, "characters", of_pages=_OF_PAGES, of_prepared=_OF_CHARACTERS)
-    from fumikura.core.recognition.models.device import try_device
-    from fumikura.core.training.loop import find_precision
+    check_all(ctx, run, "characters", of_pages=_OF_PAGES, of_prepared=_OF_CHARACTERS)
+    from fumikura.core.training.classifier import FOR_PAGES, character_images
 
-    try_device(device)
-    found = find_precision(precision, device)
     if characters is not None:
-        from fumikura.core.training.characters import train_characters
-
-        made = make_lessons(
-            lessons, learning_rate, steps=steps, seed=seed, precision=found, smoothing=smoothing
-        )
-        train = partial(train_characters, characters, model=model, lessons=made, crop_side=crop_side)
+        made = make_lessons(lessons, run, smoothing=smoothing)
+        material: Material = partial(character_images, characters, model=model, crop_side=crop_side)
     else:
-        from fumikura.core.training.classifier import ClassifierTraining, train_classifier
-
         if kept and start is None:
             raise UsageError("--keep keeps a share of --start; give that too")
-        sources, vocabulary = _load_sources(
-            archives,
-            truth,
-            partial_truth,
-            without_book,
-            fonts=fonts,
-            transcripts=transcripts,
-            n_labels=n_labels,
-            with_characters=with_characters,
-        )
-        if start is not None:
-            _say_lost(start, vocabulary)
-        training = ClassifierTraining(
-            steps=steps, learning_rate=learning_rate or 0.002, seed=seed, precision=found, kept=kept
-        )
-        train = partial(train_classifier, sources, vocabulary, training=training)
-    run_training(partial(train, folder=out, start=start), device)
+        made = run.lessons(FOR_PAGES, kept=kept)
+        material = _mix(pages, with_characters, n_labels=n_labels, start=start)
+    run_training(material, run, made, start)
+
+
+def _mix(
+    given_pages: GivenPages, with_characters: tuple[Path, ...], *, n_labels: int, start: Path | None
+) -> Material:
+    """Load all that there is to learn from, and say how much it is."""
+    from fumikura.core.training.classifier import mixed_crops
+    from fumikura.core.training.datasets.crop_mixture import mix_crops
+    from fumikura.core.training.datasets.loading import load_character_set
+    from fumikura.core.training.drawing.glyphs import load_fonts
+
+    if not given_pages.fonts or given_pages.transcripts is None:
+        raise UsageError("labels come from --transcripts, glyphs from --fonts; give both, or --characters")
+    pages, texts = given_pages.load(with_texts=True)
+    cut_out = [load_character_set(path, "train") for path in with_characters]
+    fonts = load_fonts(given_pages.fonts)
+    parts, vocabulary = mix_crops(pages, texts, fonts, n_labels=n_labels, cut_out=cut_out)
+    crops = ", ".join(f"{len(part.bank)} {name}" for name, part in parts.items())
+    say(f"{len(vocabulary)} labels; {crops}")
+    if start is not None:
+        _say_lost(start, vocabulary)
+    return partial(mixed_crops, list(parts.values()), vocabulary.labels)
 
 
 def _say_lost(start: Path, vocabulary: Vocabulary) -> None:
@@ -200,37 +164,3 @@ def _say_lost(start: Path, vocabulary: Vocabulary) -> None:
             f"{len(lost):,} labels of {start} are lost, which have no crop and no glyph here;"
             " give the fonts and texts that it learnt from"
         )
-
-
-def _load_sources(
-    archives: Sequence[str],
-    truth: Sequence[Path],
-    partial_truth: Sequence[Path],
-    without_book: Sequence[str],
-    *,
-    fonts: Sequence[Path],
-    transcripts: Path | None,
-    n_labels: int,
-    with_characters: Sequence[Path],
-) -> tuple[list[Source], Vocabulary]:
-    """What there is to learn from, and its labels."""
-    from fumikura.core.training.classifier import classifier_data
-    from fumikura.core.training.context_counts import read_page_texts
-    from fumikura.core.training.datasets.loading import load_character_set
-    from fumikura.core.training.datasets.training_pages import load_training_pages
-    from fumikura.core.training.drawing.glyphs import load_fonts
-
-    if not fonts or transcripts is None:
-        raise UsageError("labels come from --transcripts, glyphs from --fonts; give both, or --characters")
-    without = LeftOut(without_book)
-    pages = []
-    if archives:
-        check_truth(truth, partial_truth)
-        pages = load_training_pages(archives, truth, partial_truth, without_books=without)
-    texts = list(read_page_texts([transcripts], without_books=without).values())
-    without.say_unknown()
-    cut_out = [load_character_set(path, "train") for path in with_characters]
-    sources, vocabulary = classifier_data(pages, texts, load_fonts(fonts), n_labels=n_labels, cut_out=cut_out)
-    crops = ", ".join(f"{len(source.bank)} {name}" for name, source in sources.items())
-    say(f"{len(vocabulary)} labels; {crops}")
-    return list(sources.values()), vocabulary

@@ -2,43 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from fumikura.cli.extras import need_training
 from fumikura.cli.options import FiniteRange
 from fumikura.cli.output import counted, say
 from fumikura.cli.training_options import (
-    LeftOut,
-    check_options,
-    check_truth,
+    GivenPages,
+    Run,
+    check_all,
     given,
     lesson_options,
     make_lessons,
     page_options,
     run_options,
     run_training,
+    start_option,
+    text_options,
 )
 from fumikura.core.errors import UsageError
 
 if TYPE_CHECKING:
     from fumikura.core.training.datasets.training_pages import TrainingPage
-
-_OF_PAGES = (
-    "archives",
-    "truth",
-    "partial_truth",
-    "without_book",
-    "drawn_pages",
-    "fonts",
-    "transcripts",
-    "mild",
-)
-_OF_PATCHES = ("model", "pos_weight")
+    from fumikura.core.training.lessons import Material
 
 
 @click.command()
@@ -52,16 +41,13 @@ _OF_PATCHES = ("model", "pos_weight")
     metavar="N",
     help="Also learn from N pages that are drawn from --fonts and --transcripts.",
 )
-@click.option("--fonts", type=given, multiple=True, metavar="PATH", help="Fonts, or folders of fonts.")
-@click.option("--transcripts", type=given, metavar="FILE", help="Text of books, '# PAGE' before each page.")
+@text_options("Fonts, or folders of fonts.", "Text of books, '# PAGE' before each page.")
 @click.option(
     "--mild",
     is_flag=True,
     help="Change pages little: for the last of several trainings, to learn exact sizes.",
 )
-@click.option(
-    "--start", type=given, metavar="FILE", help="Begin with these weights; good where pages are few."
-)
+@start_option("good where pages are few.")
 @click.option(
     "--patches", type=given, metavar="FOLDER", help="Learn from what `fumikura prepare` wrote, instead."
 )
@@ -83,21 +69,11 @@ _OF_PATCHES = ("model", "pos_weight")
 @click.pass_context
 def segmenter(
     ctx: click.Context,
-    archives: tuple[str, ...],
-    truth: tuple[Path, ...],
-    partial_truth: tuple[Path, ...],
-    without_book: tuple[str, ...],
-    out: Path,
-    steps: int,
-    device: str,
-    precision: Literal["auto", "bf16", "fp32"],
-    seed: int,
+    pages: GivenPages,
+    run: Run,
     drawn_pages: int,
-    fonts: tuple[Path, ...],
-    transcripts: Path | None,
     mild: bool,
     start: Path | None,
-    learning_rate: float | None,
     patches: Path | None,
     model: str,
     pos_weight: float,
@@ -113,77 +89,34 @@ def segmenter(
       fumikura train segmenter pages/ --truth coordinate.csv --out runs/segmenter
       fumikura train segmenter --patches patches/ --pos-weight 20 --out runs/unet
     """
-    need_training("fontTools", "scipy")
-    check_options(ctx, "patches", of_pages=_OF_PAGES, of_prepared=_OF_PATCHES)
-    from fumikura.core.recognition.models.device import try_device
-    from fumikura.core.training.loop import find_precision
+    check_all(ctx, run, "patches", of_pages={"drawn_pages", "mild"}, of_prepared={"model", "pos_weight"})
+    from fumikura.core.training.datasets.training_pages import MILD, VARIED
+    from fumikura.core.training.segmenter import FOR_PAGES, boxed_pages, patch_images
 
-    try_device(device)
-    found = find_precision(precision, device)
     if patches is not None:
-        from fumikura.core.training.patch_sets import train_patches
-
-        made = make_lessons(
-            lessons, learning_rate, steps=steps, seed=seed, precision=found, pos_weight=pos_weight
-        )
-        train = partial(train_patches, patches, model=model, lessons=made)
+        made = make_lessons(lessons, run, pos_weight=pos_weight)
+        material: Material = partial(patch_images, patches, model=model)
     else:
-        from fumikura.core.training.datasets.training_pages import MILD, VARIED
-        from fumikura.core.training.segmenter import SHIPPED, SegmenterTraining, train_segmenter
-
-        pages = _load_pages(
-            archives,
-            truth,
-            partial_truth,
-            without_book,
-            n_drawn=drawn_pages,
-            drawn=out / "drawn",
-            fonts=fonts,
-            transcripts=transcripts,
-            seed=seed,
-        )
-        training = SegmenterTraining(
-            steps=steps,
-            learning_rate=learning_rate or 0.003,
-            seed=seed,
-            precision=found,
-            variety=MILD if mild else VARIED,
-        )
-        train = partial(train_segmenter, pages, model_config=SHIPPED, training=training)
-    run_training(partial(train, folder=out, start=start), device)
+        made = run.lessons(FOR_PAGES)
+        loaded = _load_pages(pages, drawn_pages, run)
+        material = partial(boxed_pages, loaded, variety=MILD if mild else VARIED)
+    run_training(material, run, made, start)
 
 
-def _load_pages(
-    archives: Sequence[str],
-    truth: Sequence[Path],
-    partial_truth: Sequence[Path],
-    without_book: Sequence[str],
-    *,
-    n_drawn: int,
-    drawn: Path,
-    fonts: Sequence[Path],
-    transcripts: Path | None,
-    seed: int,
-) -> list[TrainingPage]:
-    """Scans with boxes, and pages that are drawn into a folder unless they are there."""
-    from fumikura.core.training.context_counts import read_page_texts
-    from fumikura.core.training.datasets.training_pages import draw_training_pages, load_training_pages
+def _load_pages(given_pages: GivenPages, n_drawn: int, run: Run) -> list[TrainingPage]:
+    """Load scans with boxes, and pages that are drawn into the run's folder unless they are there."""
+    from fumikura.core.training.datasets.training_pages import draw_training_pages
     from fumikura.core.training.drawing.glyphs import load_fonts
 
-    if not archives and not n_drawn:
+    if not given_pages.archives and not n_drawn:
         raise UsageError(
             "there is nothing to learn from; name an archive of pages, or give --drawn-pages or --patches"
         )
-    without = LeftOut(without_book)
-    pages = []
-    if archives:
-        check_truth(truth, partial_truth)
-        pages = load_training_pages(archives, truth, partial_truth, without_books=without)
+    if n_drawn and (not given_pages.fonts or given_pages.transcripts is None):
+        raise UsageError("--drawn-pages needs --fonts and --transcripts, to draw the pages from")
+    pages, texts = given_pages.load(with_texts=n_drawn > 0)
     if n_drawn:
-        if not fonts or transcripts is None:
-            raise UsageError("--drawn-pages needs --fonts and --transcripts, to draw the pages from")
-        texts = list(read_page_texts([transcripts], without_books=without).values())
-        pages += draw_training_pages(n_drawn, drawn, texts, load_fonts(fonts), seed=seed)
-    without.say_unknown()
+        fonts = load_fonts(given_pages.fonts)
+        pages += draw_training_pages(n_drawn, run.out / "drawn", texts, fonts, seed=run.seed)
     say(f"{counted(len(pages), 'page')} of {counted(len({page.book for page in pages}), 'book')}")
     return pages

@@ -1,76 +1,117 @@
-"""What the subcommands of `fumikura train` share: options, and how far a training is."""
+"""This module holds what the subcommands of `fumikura train` share: options, and how far a training is."""
 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 from click.core import ParameterSource
 
+from fumikura.cli.extras import need_training
+from fumikura.cli.left_out_books import LeftOut
 from fumikura.cli.options import FiniteRange
-from fumikura.cli.output import say
 from fumikura.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from fumikura.core.training.lessons import Lessons
+    from fumikura.core.training.datasets.training_pages import TrainingPage
+    from fumikura.core.training.lessons import Lessons, Material
 
-Function = TypeVar("Function", bound=Callable[..., Any])
+Function = Callable[..., Any]
 given = click.Path(path_type=Path, exists=True)
 
 
-class LeftOut:
-    """Books of --without-book, and which of them there were.
+@dataclass(frozen=True, slots=True)
+class GivenPages:
+    """This holds the options that name pages and texts to learn from."""
 
-    A name that fits nothing is most likely mistyped, and the book is then learnt that is to be scored.
+    archives: tuple[str, ...]
+    truth: tuple[Path, ...]
+    partial_truth: tuple[Path, ...]
+    without_book: tuple[str, ...]
+    fonts: tuple[Path, ...]
+    transcripts: Path | None
+
+    def load(self, *, with_texts: bool) -> tuple[list[TrainingPage], list[str]]:
+        """Load the scans with boxes, and the texts of --transcripts.
+
+        Raises:
+            UsageError: there are archives, but no boxes.
+        """
+        from fumikura.core.training.context_counts import read_page_texts
+        from fumikura.core.training.datasets.training_pages import load_training_pages
+
+        without, pages, texts = LeftOut(self.without_book), [], dict[str, str]()
+        if self.archives and not self.truth and not self.partial_truth:
+            raise UsageError("pages are learnt by their boxes; give --truth or --partial-truth")
+        if self.archives:
+            pages = load_training_pages(self.archives, self.truth, self.partial_truth, without_books=without)
+        if with_texts and self.transcripts is not None:
+            texts = read_page_texts([self.transcripts], without_books=without)
+        without.say_unknown()
+        return pages, list(texts.values())
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """This holds the options of every training: its folder, how long, on what device, and how fast."""
+
+    out: Path
+    steps: int
+    device: str
+    precision: Literal["auto", "bf16", "fp32"]
+    seed: int
+    learning_rate: float | None
+
+    def lessons(self, usual: Lessons, **more: Any) -> Lessons:
+        """Make lessons of the usual ones, and of what was given."""
+        from fumikura.core.training.lessons import find_precision
+
+        return replace(
+            usual,
+            steps=self.steps,
+            learning_rate=self.learning_rate or usual.learning_rate,
+            seed=self.seed,
+            precision=find_precision(self.precision, self.device),
+            **more,
+        )
+
+
+def gathered(
+    name: str, make: Callable[..., Any], names: Sequence[str], added: Sequence[Callable[[Function], Function]]
+) -> Callable[[Function], Function]:
+    """Return a decorator that adds options; the command gets them as one argument.
+
+    Args:
+        name: of that argument.
+        make: makes it of the options, by name.
+        names: of all these options, among which may be some that are added elsewhere.
     """
 
-    def __init__(self, names: Collection[str]) -> None:
-        self._names = names
-        self._met: set[str] = set()
+    def decorate(function: Function) -> Function:
+        @functools.wraps(function)
+        def call(*positional: Any, **arguments: Any) -> Any:
+            mine = make(**{option: arguments.pop(option) for option in names})
+            return function(*positional, **{name: mine}, **arguments)
 
-    def __contains__(self, book: object) -> bool:
-        if book not in self._names:
-            return False
-        self._met.add(str(book))
-        return True
+        wrapped: Function = call
+        for option in reversed(added):
+            wrapped = option(wrapped)
+        return wrapped
 
-    def say_unknown(self) -> None:
-        """Name the books for which nothing was left out; to be called when all was looked through."""
-        for name in self._names:
-            if name not in self._met:
-                say(f"--without-book {name} leaves nothing out; is the name right?")
+    return decorate
 
 
-def run_options(function: Function) -> Function:
-    """--out, --steps, --device, --precision, --seed and --learning-rate."""
-    for option in (
-        click.option(
-            "--learning-rate",
-            type=FiniteRange(min=0, min_open=True),
-            metavar="X",
-            help="The highest; lower it with --start. [default: 0.003 for a segmenter, 0.002 for a"
-            " classifier, 0.001 for either on prepared data]",
-        ),
-        click.option("--seed", default=1, show_default=True, help="Same seed, same training."),
-        click.option(
-            "--precision",
-            type=click.Choice(["auto", "bf16", "fp32"]),
-            default="auto",
-            show_default=True,
-            help="auto is bf16 where the device is fast at it.",
-        ),
-        click.option("--device", default="cpu", show_default=True, help="cpu or cuda."),
-        click.option(
-            "--steps",
-            type=click.IntRange(min=1),
-            default=3000,
-            show_default=True,
-            help="Batches to learn from.",
-        ),
+#: The command gets them as its `run`.
+run_options = gathered(
+    "run",
+    Run,
+    Run.__slots__,
+    [
         click.option(
             "--out",
             type=click.Path(path_type=Path, file_okay=False),
@@ -78,105 +119,131 @@ def run_options(function: Function) -> Function:
             metavar="FOLDER",
             help="Where state, metrics and weights go.",
         ),
-    ):
-        function = option(function)
-    return function
-
-
-def page_options(function: Function) -> Function:
-    """[ARCHIVE]... with --truth, --partial-truth and --without-book."""
-    for option in (
         click.option(
-            "--without-book", multiple=True, metavar="NAME", help="Keep a book out of it all. Repeatable."
+            "--steps",
+            type=click.IntRange(min=1),
+            default=3000,
+            show_default=True,
+            help="Batches to learn from.",
         ),
+        click.option("--device", default="cpu", show_default=True, help="cpu or cuda."),
+        click.option(
+            "--precision",
+            type=click.Choice(["auto", "bf16", "fp32"]),
+            default="auto",
+            show_default=True,
+            help="auto is bf16 where the device is fast at it.",
+        ),
+        click.option("--seed", default=1, show_default=True, help="Same seed, same training."),
+        click.option(
+            "--learning-rate",
+            type=FiniteRange(min=0, min_open=True),
+            metavar="X",
+            help="The highest; lower it with --start. [default: 0.003 for a segmenter, 0.002 for a"
+            " classifier, 0.001 for either on prepared data]",
+        ),
+    ],
+)
+
+#: The command gets them as its `pages`, with its --fonts and --transcripts.
+page_options = gathered(
+    "pages",
+    GivenPages,
+    GivenPages.__slots__,
+    [
+        click.argument("archives", nargs=-1, metavar="[ARCHIVE]..."),
+        click.option("--truth", type=given, multiple=True, metavar="PATH", help="Boxes of all characters."),
         click.option(
             "--partial-truth", type=given, multiple=True, metavar="PATH", help="Boxes of some characters."
         ),
-        click.option("--truth", type=given, multiple=True, metavar="PATH", help="Boxes of all characters."),
-        click.argument("archives", nargs=-1, metavar="[ARCHIVE]..."),
-    ):
-        function = option(function)
-    return function
-
+        click.option(
+            "--without-book", multiple=True, metavar="NAME", help="Keep a book out of it all. Repeatable."
+        ),
+    ],
+)
 
 #: Options of prepared data alone; each is the attribute of `Lessons` of its name.
-_LESSONS = {
-    "epochs": click.option(
-        "--epochs", type=click.IntRange(min=1), help="Times to see all images, instead of --steps."
-    ),
-    "batch_size": click.option("--batch-size", type=click.IntRange(min=1), default=64, show_default=True),
-    "schedule": click.option(
-        "--schedule",
-        type=click.Choice(["one-cycle", "constant"]),
-        default="one-cycle",
-        show_default=True,
-        help="Whether the learning rate rises and falls, or stays.",
-    ),
-    "weight_decay": click.option(
-        "--weight-decay",
-        type=FiniteRange(min=0),
-        default=0.01,
-        show_default=True,
-        help="0 is plain Adam.",
-    ),
-    "augmentation": click.option(
-        "--augmentation",
-        type=click.Choice(["none", "rotation", "strong"]),
-        default="none",
-        show_default=True,
-        help="How images are changed each time: turned by up to 10°, or bent, shifted and scaled too.",
-    ),
-    "validation": click.option(
-        "--validation",
-        type=FiniteRange(0, 1, max_open=True),
-        default=0.05,
-        show_default=True,
-        help="Share of the images that is only looked at, after each epoch.",
-    ),
-    "patience": click.option(
-        "--patience",
-        type=click.IntRange(min=0),
-        default=0,
-        show_default=True,
-        metavar="N",
-        help="End when the validation loss has not fallen for N epochs, with the best weights; 0: never.",
-    ),
+_LESSONS: dict[str, dict[str, Any]] = {
+    "epochs": {"type": click.IntRange(min=1), "help": "Times to see all images, instead of --steps."},
+    "batch_size": {"type": click.IntRange(min=1), "default": 64},
+    "schedule": {
+        "type": click.Choice(["one-cycle", "constant"]),
+        "default": "one-cycle",
+        "help": "Whether the learning rate rises and falls, or stays.",
+    },
+    "weight_decay": {"type": FiniteRange(min=0), "default": 0.01, "help": "0 is plain Adam."},
+    "augmentation": {
+        "type": click.Choice(["none", "rotation", "strong"]),
+        "default": "none",
+        "help": "How images are changed each time: turned by up to 10°, or bent, shifted and scaled too.",
+    },
+    "validation": {
+        "type": FiniteRange(0, 1, max_open=True),
+        "default": 0.05,
+        "help": "Share of the images that is only looked at, after each epoch.",
+    },
+    "patience": {
+        "type": click.IntRange(min=0),
+        "default": 0,
+        "metavar": "N",
+        "help": "End when the validation loss has not fallen for N epochs, with the best weights; 0: never.",
+    },
 }
 
+#: The command gets them as its `lessons`, a dictionary.
+lesson_options = gathered(
+    "lessons",
+    dict,
+    list(_LESSONS),
+    [
+        click.option(f"--{name.replace('_', '-')}", show_default="default" in values, **values)
+        for name, values in _LESSONS.items()
+    ],
+)
 
-def lesson_options(function: Function) -> Callable[..., Any]:
-    """Options of prepared data; the command gets them as its `lessons`, a dictionary."""
 
-    @functools.wraps(function)
-    def call(*positional: Any, **arguments: Any) -> Any:
-        lessons = {name: arguments.pop(name) for name in _LESSONS}
-        return function(*positional, lessons=lessons, **arguments)
+def text_options(fonts: str, transcripts: str) -> Callable[[Function], Function]:
+    """Return a decorator that adds --fonts and --transcripts, with these helps."""
+    added = (
+        click.option("--fonts", type=given, multiple=True, metavar="PATH", help=fonts),
+        click.option("--transcripts", type=given, metavar="FILE", help=transcripts),
+    )
+    return lambda function: added[0](added[1](function))
 
-    return functools.reduce(lambda wrapped, option: option(wrapped), reversed(_LESSONS.values()), call)
+
+def start_option(more: str) -> Callable[[Function], Function]:
+    """Return a decorator that adds --start, whose help ends with this."""
+    text = f"Begin with these weights; {more}"
+    return click.option("--start", type=given, metavar="FILE", help=text)
 
 
-def make_lessons(options: dict[str, Any], learning_rate: float | None, **more: Any) -> Lessons:
-    """What the options of prepared data come to."""
+def make_lessons(options: dict[str, Any], run: Run, **more: Any) -> Lessons:
+    """Make the lessons that the options of prepared data come to."""
     from fumikura.core.training.lessons import Lessons
 
     if options["patience"] and not options["validation"]:
         raise UsageError("--patience needs images to look at; give --validation more than 0")
-    return Lessons(learning_rate=learning_rate or 1e-3, **options, **more)
+    return run.lessons(Lessons(), **options, **more)
 
 
-def check_options(
-    ctx: click.Context, prepared: str, *, of_pages: Collection[str], of_prepared: Collection[str]
+def check_all(
+    ctx: click.Context, run: Run, prepared: str, *, of_pages: set[str], of_prepared: set[str]
 ) -> None:
-    """See that all options that were given belong to one way to train.
+    """See that all that was given makes sense together, before anything is loaded.
 
     Args:
-        prepared: name of the option that names them.
+        prepared: name of the option that names such data.
+        of_pages: further options of the other way to train.
+        of_prepared: further options of this one.
 
     Raises:
-        UsageError: an option belongs to the other way to train.
+        UsageError: an option belongs to the other way to train, or a package is missing.
     """
+    from fumikura.core.recognition.models.device import try_device
+
+    need_training("fontTools", "scipy")
     is_prepared = ctx.params[prepared] is not None
-    unfit = of_pages if is_prepared else {*of_prepared, *_LESSONS}
+    unfit = {*of_pages, *GivenPages.__slots__} if is_prepared else {*of_prepared, *_LESSONS}
     for parameter in ctx.command.params:
         name = parameter.name or ""
         if name in unfit and ctx.get_parameter_source(name) is not ParameterSource.DEFAULT:
@@ -184,32 +251,23 @@ def check_options(
             raise UsageError(
                 f"{shown} has no meaning {'with' if is_prepared else 'without'} --{prepared}; leave it out"
             )
+    try_device(run.device)
 
 
-def check_truth(truth: Collection[Path], partial_truth: Collection[Path]) -> None:
-    """See that there are boxes to learn from.
+def run_training(material: Material, run: Run, lessons: Lessons, start: Path | None) -> None:
+    """Train with a bar on stderr, and print the path of the weights."""
+    from fumikura.core.training.loop import train_network
 
-    Raises:
-        UsageError: there are none.
-    """
-    if not truth and not partial_truth:
-        raise UsageError("pages are learnt by their boxes; give --truth or --partial-truth")
-
-
-def run_training(train: Callable[..., Path], device: str) -> None:
-    """Train with a bar on stderr, and print the path of the weights.
-
-    Args:
-        train: lacks device and progress.
-    """
     with shown_progress() as progress:
-        path = train(device=device, progress=progress)
+        path = train_network(
+            material, run.out, lessons=lessons, device=run.device, progress=progress, start=start
+        )
     click.echo(path)
 
 
 @contextmanager
 def shown_progress() -> Iterator[Callable[[int, int, dict[str, float]], None]]:
-    """A function that shows steps and losses in a bar on stderr."""
+    """Give a function that shows steps and losses in a bar on stderr."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 

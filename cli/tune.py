@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Collection, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,12 +15,12 @@ from fumikura.cli.extras import need_training
 from fumikura.cli.output import as_duration, counted, make_table, print_json, print_tables, say
 from fumikura.cli.train_classifier import classifier as train_classifier
 from fumikura.cli.train_segmenter import segmenter as train_segmenter
-from fumikura.cli.training_options import make_lessons, shown_progress
+from fumikura.cli.training_options import Run, make_lessons, shown_progress
 from fumikura.core.errors import UsageError
 
 if TYPE_CHECKING:
-    from fumikura.core.training.grid import Trial
-    from fumikura.core.training.lessons import Lessons
+    from fumikura.core.training.grid_search import Trial
+    from fumikura.core.training.lessons import Lessons, Material
 
 _GRID = ("learning_rate", "batch_size", "augmentation", "schedule", "weight_decay", "seed")
 _FIXED = ("out", "steps", "epochs", "device", "validation", "patience", "precision", "model", "crop_side")
@@ -34,7 +34,7 @@ _HELP = {
 
 
 def _like(train: click.Command, *, data: str, grid: Collection[str]) -> list[click.Parameter]:
-    """The options of a training: those of the grid take lists, the data set is required."""
+    """Copy the options of a training: those of the grid take lists, the data set is required."""
     found: list[click.Parameter] = []
     for option in train.params:
         if not isinstance(option, click.Option) or option.name not in {data, *grid, *_FIXED}:
@@ -52,7 +52,7 @@ def _like(train: click.Command, *, data: str, grid: Collection[str]) -> list[cli
 def _values(
     one: Any, ctx: click.Context, option: click.Parameter, text: str | None
 ) -> tuple[Any, ...] | None:
-    """The values of a list, each of the type that the option had for one."""
+    """Split a list into its values, each of the type that the option had for one."""
     if text is None:
         return None
     return tuple(dict.fromkeys(one.convert(word.strip(), option, ctx) for word in text.split(",")))
@@ -85,9 +85,9 @@ def segmenter(patches: Path, model: str, **given: Any) -> None:
           --out runs/weights
     """
     need_training("fontTools", "scipy")
-    from fumikura.core.training.patch_sets import train_patches
+    from fumikura.core.training.segmenter import patch_images
 
-    made = partial(train_patches, patches, model=model)
+    made = partial(patch_images, patches, model=model)
     _tune(made, {"data": patches.resolve(), "model": model}, given, metric="validation_dice")
 
 
@@ -102,51 +102,51 @@ def classifier(characters: Path, model: str | None, crop_side: int | None, **giv
           --epochs 10 --learning-rate 0.1,0.01,0.001,0.0001 --out runs/rates
     """
     need_training("fontTools", "scipy")
-    from fumikura.core.training.characters import train_characters
+    from fumikura.core.training.classifier import character_images
 
-    made = partial(train_characters, characters, model=model, crop_side=crop_side)
+    made = partial(character_images, characters, model=model, crop_side=crop_side)
     request = {"data": characters.resolve(), "model": model, "crop_side": crop_side}
     _tune(made, request, given, metric="validation_accuracy")
 
 
-def _tune(train: Callable[..., Path], request: dict[str, Any], given: dict[str, Any], *, metric: str) -> None:
+def _tune(material: Material, request: dict[str, Any], given: dict[str, Any], *, metric: str) -> None:
     """Run the grid, draw it, print it.
 
     Args:
-        train: lacks folder, lessons, device and progress.
         request: all that it is made from.
         given: the other options.
     """
-    from fumikura.core.training.grid import best_first, run_trials
-    from fumikura.core.training.grid_plots import draw_trials
-    from fumikura.core.training.loop import find_precision
+    from fumikura.core.training.grid_search import best_first, run_trials
+    from fumikura.core.training.loop import train_network
+    from fumikura.core.training.plots import draw_trials
 
-    out, device, as_json = (given.pop(name) for name in ("out", "device", "as_json"))
+    as_json = given.pop("as_json")
     if not given["validation"]:
         raise UsageError(
             "trials are compared by images that they did not learn; give --validation more than 0"
         )
     grid = {name: values for name, values in given.items() if isinstance(values, tuple)}
     first = {name: values[0] if name in grid else values for name, values in given.items()}
-    first["precision"] = find_precision(first["precision"], device)
-    lessons = make_lessons(first, first.pop("learning_rate"))
+    run = Run(**{name: first.pop(name) for name in Run.__slots__})
+    lessons = make_lessons(first, run)
 
     def train_one(folder: Path, lessons: Lessons) -> Path:
         with shown_progress() as progress:
-            return train(folder, lessons=lessons, device=device, progress=progress)
+            return train_network(material, folder, lessons=lessons, device=run.device, progress=progress)
 
     def say_started(name: str, is_done: bool) -> None:
         say(f"{name}: {'done before' if is_done else 'training'}")
 
-    trials = list(run_trials(grid, lessons, out, train=train_one, request=request, started=say_started))
+    trials = list(run_trials(grid, lessons, run.out, train=train_one, request=request, started=say_started))
     ordered = best_first(trials, metric)
     if as_json:
         for trial in ordered:
             print_json(_as_object(trial, metric))
     else:
         _print_table(ordered, metric)
-    draw_trials(out / "comparison.png", trials, metric=metric)
-    say(f"{counted(len(trials), 'trial')}, compared in {out / 'comparison.png'}")
+    comparison = run.out / "comparison.png"
+    draw_trials(comparison, trials, metric=metric)
+    say(f"{counted(len(trials), 'trial')}, compared in {comparison}")
 
 
 def _as_object(trial: Trial, metric: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +15,9 @@ from PIL import Image
 from fumikura.cli.main import main
 from fumikura.core.recognition.models.checkpoint import save_classifier
 from fumikura.core.recognition.models.simple_cnn import SimpleCNN, SimpleCNNConfig
-from fumikura.core.training.characters import train_characters
+from fumikura.core.training.classifier import character_images
 from fumikura.core.training.lessons import Lessons
+from fumikura.core.training.loop import train_network
 from tests import handmade
 from tests.tiny_sets import write_characters
 
@@ -28,8 +30,12 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     folder = tmp_path_factory.mktemp("trained")
     data = write_characters(folder / "kmnist.npz")
     lessons = Lessons(steps=60, batch_size=20, learning_rate=3e-3, validation=0.0)
-    weights = train_characters(
-        data, folder, model="simple-cnn", lessons=lessons, device="cpu", progress=lambda *_: None
+    weights = train_network(
+        partial(character_images, data, model="simple-cnn"),
+        folder,
+        lessons=lessons,
+        device="cpu",
+        progress=lambda *_: None,
     )
     return weights, data
 

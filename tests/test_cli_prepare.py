@@ -358,7 +358,7 @@ def test_a_disk_that_takes_no_more_leaves_nothing(data: Path) -> None:
 
 _FILL = """
 import sys; from pathlib import Path; import numpy as np
-from fumikura.core.training.preparing.data_set import new_data_set, write_png
+from fumikura.core.training.preparing.writing import new_data_set, write_png
 with new_data_set(Path(sys.argv[1]) / "set") as folder:
     noise = np.random.default_rng(0).integers(0, 256, (100, 64, 64), np.uint8)
     for number, pixels in enumerate(noise):

@@ -25,8 +25,8 @@ from fumikura.core.recognition.models.checkpoint import (
 from fumikura.core.recognition.models.glyph_net import GlyphNet
 from fumikura.core.recognition.models.simple_cnn import SimpleCNNConfig
 from fumikura.core.recognition.models.unet import UNet
-from fumikura.core.training import loop
-from fumikura.core.training.patch_sets import MODELS
+from fumikura.core.training import lessons
+from fumikura.core.training.segmenter import MODELS
 from tests import handmade
 from tests.drawn_font import build_font, distinct_shapes
 from tests.tiny_sets import write_characters, write_patches
@@ -122,7 +122,7 @@ def test_pages_are_learnt_in_bf16_where_that_is_fast_or_asked_for(
     is_fast: bool,
     in_bf16: bool,
 ) -> None:
-    monkeypatch.setattr(loop, "is_bf16_fast", lambda _: is_fast)
+    monkeypatch.setattr(lessons, "is_bf16_fast", lambda _: is_fast)
     seen = []
 
     def see(module: nn.Module, _inputs: object) -> None:

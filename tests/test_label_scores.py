@@ -13,7 +13,13 @@ from fumikura.core.recognition.models.encoder_decoder import EncoderDecoderConfi
 from fumikura.core.recognition.models.loaded import LoadedClassifier, LoadedSegmenter
 from fumikura.core.recognition.models.simple_cnn import SimpleCNNConfig
 from fumikura.core.training.datasets.loading import CharacterSet, PatchSet
-from fumikura.core.training.label_scores import Answers, ask, confusion_counts, confusions, figures
+from fumikura.core.training.label_scores import (
+    Answers,
+    ask_classifier,
+    confusion_counts,
+    confusions,
+    label_figures,
+)
 from fumikura.core.training.mask_scores import score_patches
 
 _SIDE = 8
@@ -51,11 +57,13 @@ def images(read: Sequence[int]) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8
 def answers(true: str, read: Sequence[int], labels: str = "あいう", **options: bool) -> Answers:
     of_set = tuple(dict.fromkeys(true))
     targets = np.array([of_set.index(label) for label in true])
-    return ask(classifier(labels), CharacterSet(images(read), targets, of_set), device="cpu", **options)
+    return ask_classifier(
+        classifier(labels), CharacterSet(images(read), targets, of_set), device="cpu", **options
+    )
 
 
 def test_figures_are_means_over_the_classes_that_have_test_images() -> None:
-    found = figures(answers("あああいいう", [0, 0, 1, 1, 1, 1]))
+    found = label_figures(answers("あああいいう", [0, 0, 1, 1, 1, 1]))
 
     # あ: 2 of 3 found, 2 of 2 right. い: 2 of 2 found, 2 of 4 right. う: never found.
     assert (found["images"], found["classes"]) == (6, 3)
@@ -71,13 +79,13 @@ def test_the_right_label_counts_among_the_best_five_only_if_it_is_there() -> Non
     pixels[0, 0, 1:6] = 200  # five classes stand before the first
     test = CharacterSet(pixels, np.array([0]), ("あ",))
 
-    found = figures(ask(classifier("あいう"), test, device="cpu"))
+    found = label_figures(ask_classifier(classifier("あいう"), test, device="cpu"))
 
     assert found["accuracy_top5"] == 0.0
 
 
 def test_confidence_is_compared_with_how_often_it_is_right() -> None:
-    found = figures(answers("ああああ", [0, 0, 0, 1]))
+    found = label_figures(answers("ああああ", [0, 0, 0, 1]))
 
     # Logits 20, 20 * 100 / 255 and six times 0: sure of each by more than 0.99.
     last = found["calibration"][-1]
@@ -105,15 +113,15 @@ def test_an_old_form_is_right_as_the_usual_one_if_the_weights_know_only_that() -
     usual = answers("氣", [0], labels="気")
     both = answers("氣", [0], labels="気氣")
 
-    assert figures(usual)["accuracy"] == 1.0
-    assert figures(both)["accuracy"] == 0.0
+    assert label_figures(usual)["accuracy"] == 1.0
+    assert label_figures(both)["accuracy"] == 0.0
 
 
 def test_labels_that_the_weights_do_not_know_are_counted_and_named() -> None:
     with pytest.raises(DataSetError, match=r"do not know 2 labels .*\(え お\), of 3 of 4 test images"):
         answers("あええお", [0, 0, 0, 0])
 
-    assert figures(answers("あええお", [0, 0, 0, 0], leave_out_unknown=True))["images"] == 1
+    assert label_figures(answers("あええお", [0, 0, 0, 0], leave_out_unknown=True))["images"] == 1
 
 
 def test_a_data_set_of_which_the_weights_know_nothing_has_no_score() -> None:
@@ -125,15 +133,15 @@ def test_images_of_another_size_and_in_colour_are_read_too() -> None:
     large = np.kron(images([0, 2]), np.ones((1, 3, 3), np.uint8))
     test = CharacterSet(np.repeat(large[..., None], 3, axis=3), np.array([0, 1]), ("あ", "う"))
 
-    assert figures(ask(classifier("あいう"), test, device="cpu"))["accuracy"] == 1.0
+    assert label_figures(ask_classifier(classifier("あいう"), test, device="cpu"))["accuracy"] == 1.0
 
 
 def test_images_can_be_turned_over_first() -> None:
     turned = CharacterSet(255 - images([0, 2]), np.array([0, 1]), ("あ", "う"))
 
-    found = ask(classifier("あいう"), turned, device="cpu", is_inverted=True)
+    found = ask_classifier(classifier("あいう"), turned, device="cpu", is_inverted=True)
 
-    assert figures(found)["accuracy"] == 1.0
+    assert label_figures(found)["accuracy"] == 1.0
 
 
 def test_pixels_of_all_patches_are_pooled_at_any_size() -> None:

@@ -12,10 +12,9 @@ from PIL import Image
 
 from fumikura.core.scoring.calibration import reliability
 from fumikura.core.training import plots
-from fumikura.core.training.grid import Trial
-from fumikura.core.training.grid_plots import draw_trials
-from fumikura.core.training.plots import draw_confusion, draw_reliability, picture, shown
-from fumikura.core.training.sheets import ConfusedPair, draw_confused_pairs, draw_samples
+from fumikura.core.training.grid_search import Trial
+from fumikura.core.training.image_sheets import ConfusedPair, draw_pairs, draw_samples
+from fumikura.core.training.plots import draw_confusion, draw_reliability, draw_trials, picture, shown
 
 #: Kana, an old kanji, a repeat mark, what begins a formula, and a kanji that our font lacks.
 LABELS = ("お", "氣", "〱", "$", "\U00020021")
@@ -118,8 +117,8 @@ def test_confused_pairs_show_their_images_in_grey_or_colour(tmp_path: Path, draw
         ConfusedPair("\U00020021", "$", 1, 3, red, red, red),
     ]
 
-    draw_confused_pairs(tmp_path / "pairs.png", pairs)
-    draw_confused_pairs(tmp_path / "none.png", [])
+    draw_pairs(tmp_path / "pairs.png", pairs)
+    draw_pairs(tmp_path / "none.png", [])
 
     assert {(77, 77, 77), (199, 0, 0)} <= colours(tmp_path / "pairs.png")
     assert {"2 of 40 (5.0%)", "お read as を", r"U+20021 → \$"} <= set(drawn)

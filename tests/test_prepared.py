@@ -7,6 +7,7 @@ import resource
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +25,12 @@ from fumikura.core.recognition.models.checkpoint import (
     save_classifier,
 )
 from fumikura.core.recognition.models.simple_cnn import SimpleCNN, SimpleCNNConfig
-from fumikura.core.training.characters import train_characters
-from fumikura.core.training.course import Course
-from fumikura.core.training.datasets.augment import grid_of, moved, worn
+from fumikura.core.training.classifier import character_images
+from fumikura.core.training.datasets.augmentation import moved, sampling_grid, worn
 from fumikura.core.training.datasets.loading import load_character_set, load_patch_set
 from fumikura.core.training.lessons import Lessons
-from fumikura.core.training.loop import Progress
-from fumikura.core.training.patch_sets import MODELS, train_patches
+from fumikura.core.training.loop import Course, Progress, train_network
+from fumikura.core.training.segmenter import MODELS, patch_images
 from fumikura.core.training.starting_weights import begin_with
 from tests.tiny_sets import write_characters, write_patches
 
@@ -48,10 +48,21 @@ def rows_of(folder: Path) -> list[dict[str, Any]]:
 
 
 def characters(
-    data: Path, folder: Path, lessons: Lessons, *, progress: Progress = quiet, **options: Any
+    data: Path,
+    folder: Path,
+    lessons: Lessons,
+    *,
+    progress: Progress = quiet,
+    start: Path | None = None,
+    **options: Any,
 ) -> Path:
-    options = {"model": "simple-cnn", **options}
-    return train_characters(data, folder, lessons=lessons, device="cpu", progress=progress, **options)
+    material = partial(character_images, data, **{"model": "simple-cnn", **options})
+    return train_network(material, folder, lessons=lessons, device="cpu", progress=progress, start=start)
+
+
+def patches(data: Path, folder: Path, lessons: Lessons, *, model: str) -> Path:
+    material = partial(patch_images, data, model=model)
+    return train_network(material, folder, lessons=lessons, device="cpu", progress=quiet)
 
 
 def same_weights(one: Path, other: Path) -> bool:
@@ -102,14 +113,14 @@ def test_every_segmenter_learns_a_tiny_set_in_fifty_steps(
     monkeypatch.setitem(MODELS, model, replace(MODELS[model], **small.get(model, {})))  # type: ignore[type-var]
     lessons = replace(QUICK, batch_size=4, pos_weight=3, learning_rate=1e-2, validation=0.25)
 
-    path = train_patches(data, tmp_path / "run", model=model, lessons=lessons, device="cpu", progress=quiet)
+    path = patches(data, tmp_path / "run", lessons, model=model)
 
     rows = rows_of(tmp_path / "run")
     assert rows[-1]["train_loss"] < 0.6 * rows[0]["train_loss"]
     assert rows[-1]["validation_dice"] > 0.5
     loaded = load_any_segmenter(path)
-    patches = torch.from_numpy(load_patch_set(data, "test").images).permute(0, 3, 1, 2).float() / 255
-    assert loaded.model(patches).shape == (12, 1, 32, 32)
+    shown = torch.from_numpy(load_patch_set(data, "test").images).permute(0, 3, 1, 2).float() / 255
+    assert loaded.model(shown).shape == (12, 1, 32, 32)
 
 
 @pytest.mark.parametrize("augmentation", ["none", "strong"])
@@ -234,16 +245,9 @@ def test_another_network_cannot_be_begun_with(tmp_path: Path) -> None:
 
 
 def test_weights_that_cannot_read_pages_are_refused_for_that(tmp_path: Path) -> None:
-    patches = write_patches(tmp_path / "patches")
+    data = write_patches(tmp_path / "patches")
     classifier = characters(write_characters(tmp_path / "k.npz"), tmp_path / "c", replace(QUICK, steps=1))
-    segmenter = train_patches(
-        patches,
-        tmp_path / "s",
-        model="encoder-decoder",
-        lessons=replace(QUICK, steps=1),
-        device="cpu",
-        progress=quiet,
-    )
+    segmenter = patches(data, tmp_path / "s", replace(QUICK, steps=1), model="encoder-decoder")
 
     loads: tuple[tuple[Callable[[Path], Any], Path], ...] = (
         (load_classifier, classifier),
@@ -276,14 +280,7 @@ def test_images_of_a_size_that_a_network_cannot_take_are_an_error(tmp_path: Path
     with pytest.raises(UsageError, match="a vit cannot take images of 30 pixels"):
         characters(write_characters(tmp_path / "k.npz"), tmp_path / "c", QUICK, model="vit", crop_side=30)
     with pytest.raises(UsageError, match="multiple of 8 pixels, not of 30"):
-        train_patches(
-            write_patches(tmp_path / "patches", n=1, side=30),
-            tmp_path / "s",
-            model="unet",
-            lessons=QUICK,
-            device="cpu",
-            progress=quiet,
-        )
+        patches(write_patches(tmp_path / "patches", n=1, side=30), tmp_path / "s", QUICK, model="unet")
     assert not (tmp_path / "c").exists()
     assert not (tmp_path / "s").exists()
 
@@ -292,21 +289,16 @@ def test_a_set_that_validation_eats_up_is_an_error(tmp_path: Path) -> None:
     data = write_patches(tmp_path / "patches", n=1)
 
     with pytest.raises(DataSetError, match="too few to learn from"):
-        train_patches(
-            data,
-            tmp_path / "run",
-            model="unet",
-            lessons=replace(QUICK, validation=0.9),
-            device="cpu",
-            progress=quiet,
-        )
+        patches(data, tmp_path / "run", replace(QUICK, validation=0.9), model="unet")
 
 
 def test_rotation_turns_about_the_middle_by_ten_degrees_at_most() -> None:
     image = torch.zeros(200, 1, 41, 41)
     image[:, :, 20, 38] = 1  # 18 pixels to the right of the middle
 
-    turned = moved(image, grid_of(200, 41, "rotation", torch.Generator().manual_seed(1)), outside="zeros")
+    turned = moved(
+        image, sampling_grid(200, 41, "rotation", torch.Generator().manual_seed(1)), outside="zeros"
+    )
 
     heaviest = turned[:, 0].flatten(1).argmax(dim=1)
     heights = (heaviest // 41 - 20).abs()
@@ -319,12 +311,12 @@ def test_masks_move_with_their_patches() -> None:
     masks[:, :, 20:40, 25:50] = 1
     generator = torch.Generator().manual_seed(3)
 
-    grid = grid_of(8, 64, "strong", generator)
-    patches = moved(1 - masks, grid, outside="reflection")
+    grid = sampling_grid(8, 64, "strong", generator)
+    turned = moved(1 - masks, grid, outside="reflection")
     wanted = moved(masks, grid, outside="reflection", mode="nearest")
 
     assert not torch.equal(wanted, masks)
-    assert ((patches < 0.5) == (wanted > 0.5)).float().mean() > 0.99
+    assert ((turned < 0.5) == (wanted > 0.5)).float().mean() > 0.99
 
 
 def test_worn_crops_lose_a_square_of_a_third_of_their_side() -> None:

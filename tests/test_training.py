@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,8 @@ from fumikura.core.errors import CheckpointError, DataSetError, TruthError
 from fumikura.core.recognition.models.checkpoint import load_classifier, save_classifier
 from fumikura.core.recognition.models.glyph_net import GlyphNet, GlyphNetConfig
 from fumikura.core.recognition.models.unet import UNetConfig
-from fumikura.core.training.classifier import ClassifierTraining, real_source, train_classifier
+from fumikura.core.training.classifier import mixed_crops
+from fumikura.core.training.datasets.augmentation import FOR_CROPS, FOR_CUT_OUT, FOR_GLYPHS, distort
 from fumikura.core.training.datasets.crop_bank import (
     BANK_SIDE,
     CROP_SIDE,
@@ -26,7 +28,7 @@ from fumikura.core.training.datasets.crop_bank import (
     bank_of_characters,
     bank_of_crops,
 )
-from fumikura.core.training.datasets.distort import FOR_CROPS, FOR_CUT_OUT, FOR_GLYPHS, distort
+from fumikura.core.training.datasets.crop_mixture import real_part
 from fumikura.core.training.datasets.loading import CharacterSet
 from fumikura.core.training.datasets.targets import draw_targets
 from fumikura.core.training.datasets.training_pages import (
@@ -39,8 +41,9 @@ from fumikura.core.training.datasets.training_pages import (
 )
 from fumikura.core.training.drawing.glyphs import load_fonts
 from fumikura.core.training.drawing.synthetic import render_many
-from fumikura.core.training.loop import Run, fit
-from fumikura.core.training.segmenter import SegmenterTraining, focal_loss, train_segmenter
+from fumikura.core.training.lessons import Lessons, Source
+from fumikura.core.training.loop import fit, train_network
+from fumikura.core.training.segmenter import boxed_pages, focal_loss
 from fumikura.core.training.starting_weights import keep_part
 from fumikura.core.vocabulary import Vocabulary
 from tests.drawn_font import build_font, distinct_shapes
@@ -149,7 +152,7 @@ def test_a_book_can_be_kept_out(book: Path) -> None:
 def test_patches_and_targets_stay_in_step(book: Path) -> None:
     pages = load_training_pages([str(book)], [book / "coordinate.csv"])
 
-    patches = RandomPatches(pages, side=128, n_patches=6, seed=4)
+    patches = RandomPatches(pages, side=128, seed=4)
 
     for patch, targets, weights in (patches[number] for number in range(6)):
         grey = patch.mean(dim=0)
@@ -162,8 +165,8 @@ def test_mild_patches_keep_sizes_nearly_as_they_are(book: Path) -> None:
     pages = load_training_pages([str(book)], [book / "coordinate.csv"])
 
     def widths(variety: Variety) -> Tensor:
-        patches = RandomPatches(pages, side=256, n_patches=30, seed=4, variety=variety)
-        shown = [patches[number][1] for number in range(len(patches))]
+        patches = RandomPatches(pages, side=256, seed=4, variety=variety)
+        shown = [patches[number][1] for number in range(30)]
         return torch.cat([targets[2][targets[4] == 1].exp() for targets in shown])
 
     mild = widths(MILD)
@@ -174,7 +177,7 @@ def test_mild_patches_keep_sizes_nearly_as_they_are(book: Path) -> None:
 def test_patch_n_is_always_the_same(book: Path) -> None:
     pages = load_training_pages([str(book)], [book / "coordinate.csv"])
 
-    first, second = (RandomPatches(pages, side=64, n_patches=9, seed=4)[7] for _ in range(2))
+    first, second = (RandomPatches(pages, side=64, seed=4)[7] for _ in range(2))
 
     assert all(torch.equal(one, other) for one, other in zip(first, second, strict=True))
 
@@ -230,19 +233,24 @@ def train_line(
     seen: list[int] = []
     told: list[int] = []
 
-    def batches_from(first: int) -> Iterator[Sequence[Tensor]]:
-        for step in range(first, steps):
-            if step == stop_after:
-                raise KeyboardInterrupt
-            seen.append(step)
-            inputs = torch.randn(8, 2, generator=torch.Generator().manual_seed(step))
-            yield inputs, inputs.sum(dim=1, keepdim=True)
+    def batch_of(step: int) -> Sequence[Tensor]:
+        if step == stop_after:
+            raise KeyboardInterrupt
+        seen.append(step)
+        inputs = torch.randn(8, 2, generator=torch.Generator().manual_seed(step))
+        return inputs, inputs.sum(dim=1, keepdim=True)
 
     def losses(model: nn.Module, batch: Sequence[Tensor]) -> dict[str, Tensor]:
         return {"square": (model(batch[0]).float() - batch[1]).square().mean()}
 
-    run = Run(folder, model, steps, 0.05, "cpu")
-    fit(run, batches_from, losses, progress=lambda step, _steps, _means: told.append(step))
+    fit(
+        model,
+        Source(batch_of, losses, steps, facts={}),
+        folder,
+        lessons=Lessons(learning_rate=0.05),
+        device="cpu",
+        progress=lambda step, _steps, _means: told.append(step),
+    )
     return model.weight.detach(), seen, told
 
 
@@ -278,15 +286,13 @@ def test_a_classifier_begins_with_what_another_knows_of_the_same_labels(tmp_path
     config = GlyphNetConfig(n_classes=2)
     start = GlyphNet(config)
     save_classifier(tmp_path / "start.safetensors", start, config, ["人", "の"])
-    vocabulary = Vocabulary(["の", "心", "人"])
-    nothing = ClassifierTraining(steps=1, batch_size=2, learning_rate=0.0)
+    nothing = Lessons(steps=1, batch_size=2, learning_rate=0.0)
     bank = CropBank(torch.zeros(2, 1, BANK_SIDE, BANK_SIDE, dtype=torch.uint8), torch.tensor([0, 1]))
 
-    path = train_classifier(
-        [real_source(bank)],
-        vocabulary,
+    path = train_network(
+        partial(mixed_crops, [real_part(bank)], ["の", "心", "人"]),
         tmp_path / "run",
-        training=nothing,
+        lessons=nothing,
         device="cpu",
         progress=lambda *_: None,
         start=tmp_path / "start.safetensors",
@@ -350,11 +356,10 @@ def test_a_segmenter_learns_to_find_squares(book: Path, tmp_path: Path) -> None:
     pages = load_training_pages([str(book)], [book / "coordinate.csv"])
     losses: list[dict[str, float]] = []
 
-    path = train_segmenter(
-        pages,
+    path = train_network(
+        partial(boxed_pages, pages, config=UNetConfig(widths=(4, 8), bottleneck=8), patch_side=64),
         tmp_path / "run",
-        model_config=UNetConfig(widths=(4, 8), bottleneck=8),
-        training=SegmenterTraining(patch_side=64, batch_size=4, steps=120, learning_rate=1e-2),
+        lessons=Lessons(batch_size=4, steps=120, learning_rate=1e-2),
         device="cpu",
         progress=lambda _step, _steps, means: losses.append(dict(means)),
     )

@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from fumikura.cli.main import main
-from fumikura.core.training.grid import Trial, best_first, name_of, points_of, run_trials
+from fumikura.core.training.grid_search import Trial, best_first, name_of, points_of, run_trials
 from fumikura.core.training.lessons import Lessons
 from tests.tiny_sets import write_characters, write_patches
 

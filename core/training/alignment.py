@@ -1,4 +1,4 @@
-"""Pair the characters found on a page with its text, when neither is complete.
+"""This module pairs the characters found on a page with its text, when neither is complete.
 
 All alignments are weighed at once: the forward and backward sums of a pair hidden Markov model
 (Durbin et al. 1998, "Biological Sequence Analysis", chapter 4) give each pair its probability.
@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What was found on a page, in reading order; all values are natural logarithms.
+    """This is what was found on a page, in reading order; all values are natural logarithms.
 
     Attributes:
         is_character: (N,) that a detection is a character.
@@ -36,7 +36,7 @@ class Found:
 
 
 def pair(found: Found) -> tuple[Floats, Floats]:
-    """Probabilities of pairs: (N, T) detection n is character t; (N - 1, T) n and n + 1 together are."""
+    """Return the probabilities (N, T) that n is character t, and (N - 1, T) that n and n + 1 together are."""
     forward = _sums(found)
     backward = _sums(_reversed(found))[::-1, ::-1]
     whole, total = _whole(found), forward[-1, -1]
@@ -62,7 +62,7 @@ def _reversed(found: Found) -> Found:
 
 
 def _sums(found: Found) -> Floats:
-    """(N + 1, T + 1): log-sums of all alignments of the first n detections with the first t characters."""
+    """Return (N + 1, T + 1): log-sums of all alignments of the first n detections with t characters."""
     n_found, n_text = found.label.shape
     whole, doubled = _whole(found), _doubled(found)
     missed = MISSED * np.arange(n_text + 1)

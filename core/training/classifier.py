@@ -1,197 +1,166 @@
-"""Train the network that names characters."""
+"""This module teaches networks to name characters, from mixtures of crops or from data sets of images."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
-from fumikura.core.folding import fold
-from fumikura.core.recognition.models.checkpoint import save_classifier
+from fumikura.core.errors import CheckpointError, UsageError
+from fumikura.core.recognition.models.architectures import CLASSIFIERS, ClassifierConfig, build, name_of
+from fumikura.core.recognition.models.checkpoint import load_any_classifier
 from fumikura.core.recognition.models.glyph_net import GlyphNet, GlyphNetConfig
-from fumikura.core.training.config import digest_of, file_digest, keep_config
-from fumikura.core.training.datasets.crop_bank import (
-    CropBank,
-    bank_of_characters,
-    bank_of_crops,
-    bank_of_glyphs,
-    drawable,
-    joined,
+from fumikura.core.recognition.models.loaded import resized, with_channels
+from fumikura.core.training.datasets.augmentation import Augmentation, moved, sampling_grid, worn
+from fumikura.core.training.datasets.crop_mixture import Part, draw_batch
+from fumikura.core.training.datasets.loading import CharacterSet, load_character_set
+from fumikura.core.training.lessons import (
+    Batch,
+    Lessons,
+    Losses,
+    Network,
+    Source,
+    generator_of,
+    images_in_epochs,
 )
-from fumikura.core.training.datasets.distort import FOR_CROPS, FOR_CUT_OUT, FOR_GLYPHS, Strength, distort
-from fumikura.core.training.datasets.loading import CharacterSet
-from fumikura.core.training.datasets.training_pages import TrainingPage
-from fumikura.core.training.drawing.glyphs import GlyphFont
-from fumikura.core.training.loop import Precision, Progress, Run, fit
-from fumikura.core.training.starting_weights import begin_with, keep_part
-from fumikura.core.vocabulary import Vocabulary, clean_text, commonest_labels
+from fumikura.core.training.run_folder import digest_of, file_digest
+
+#: How what reads pages is trained, unless options say otherwise; drawn forms and real ones differ, so
+#: labels are smoothed.
+FOR_PAGES = Lessons(batch_size=192, learning_rate=2e-3, smoothing=0.05)
+_AT_ONCE = 512
 
 
-@dataclass(frozen=True, slots=True)
-class ClassifierTraining:
-    """How the classifier is trained.
+def mixed_crops(
+    parts: Sequence[Part], labels: Sequence[str], lessons: Lessons, start: Path | None
+) -> tuple[Network, Source]:
+    """Teach a GlyphNet to read pages, by crops that are drawn by lot from a mixture."""
+    config = GlyphNetConfig(n_classes=len(labels))
+    names = ("batch_size", "steps", "learning_rate", "smoothing", "kept", "seed", "precision")
+    tensors = [tensor for part in parts for tensor in (part.bank.images, part.bank.numbers)]
+    facts = {
+        "labels": labels,
+        "images": [digest_of(tensor.numpy().data) for tensor in tensors],
+        "start": file_digest(start),
+        **{name: getattr(lessons, name) for name in names},
+    }
 
-    Attributes:
-        batch_size: characters of a batch, of each source by its share.
-        steps: batches seen in all.
-        learning_rate: the highest; it rises at first and falls to nothing (one cycle).
-        smoothing: label smoothing, since drawn forms and real ones differ.
-        kept: share of the weights that it began with in those that it ends with.
-    """
+    def batch_of(step: int) -> Sequence[Tensor]:
+        return draw_batch(parts, lessons.batch_size, generator_of(lessons.seed, step))
 
-    batch_size: int = 192
-    steps: int = 3000
-    learning_rate: float = 2e-3
-    smoothing: float = 0.05
-    kept: float = 0.0
-    seed: int = 1
-    precision: Precision = "fp32"
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A bank of character images, how often each is taken, and how hard it is distorted.
-
-    Attributes:
-        weights: (N,) how often each image is taken, in proportion.
-        share: parts of a batch.
-    """
-
-    bank: CropBank
-    weights: Tensor
-    strength: Strength
-    share: int = 3
+    source = Source(batch_of, _label_loss("label", lessons.smoothing), lessons.steps, facts)
+    return Network(GlyphNet(config), config, labels), source
 
 
-def real_source(bank: CropBank) -> Source:
-    """Real crops; a label ten times as common is seen about three times as often."""
-    counts = torch.bincount(bank.numbers)
-    return Source(bank, counts[bank.numbers].float() ** -0.5, FOR_CROPS)
-
-
-def cut_out_source(bank: CropBank) -> Source:
-    """Characters that others cut out: many, of few labels, which must not crowd out the others."""
-    return replace(real_source(bank), strength=FOR_CUT_OUT, share=1)
-
-
-def drawn_source(bank: CropBank, frequencies: Tensor) -> Source:
-    """Drawn glyphs, by the frequency (C,) of their labels in texts, evened out likewise."""
-    forms = torch.bincount(bank.numbers, minlength=len(frequencies))
-    weights = (frequencies.float() + 1).sqrt() / forms.clamp(min=1)
-    return Source(bank, weights[bank.numbers], FOR_GLYPHS)
-
-
-def classifier_data(
-    pages: Sequence[TrainingPage],
-    texts: Sequence[str],
-    fonts: Sequence[GlyphFont],
-    *,
-    n_labels: int,
-    cut_out: Sequence[CharacterSet] = (),
-) -> tuple[dict[str, Source], Vocabulary]:
-    """Sources by name, and the labels: the commonest of the texts that have a real crop or a glyph.
-
-    Labels of real crops are always learnt, common or not. All are folded: texts say 氣 and boxes 気
-    of the same strokes.
-    """
-    texts = [fold(clean_text(text)) for text in texts]
-    boxed = {fold(label) for page in pages for label in page.labels}
-    boxed |= {fold(label) for data in cut_out for label in data.labels}
-    common = commonest_labels(texts, n_labels)
-    wanted = [*common, *sorted(boxed - set(common))]
-    known = boxed | drawable(fonts, wanted)
-    vocabulary = Vocabulary([label for label in wanted if label in known])
-    counts = Counter(char for text in texts for char in text)
-    frequencies = torch.tensor([counts[label] for label in vocabulary.labels])
-    sources = {"drawn glyphs": drawn_source(bank_of_glyphs(fonts, vocabulary), frequencies)}
-    if pages:
-        sources["real crops"] = real_source(bank_of_crops(pages, vocabulary))
-    if cut_out:
-        banks = [bank_of_characters(data, vocabulary) for data in cut_out]
-        sources["cut out by others"] = cut_out_source(joined(banks))
-    return sources, vocabulary
-
-
-def train_classifier(
-    sources: Sequence[Source],
-    vocabulary: Vocabulary,
-    folder: Path,
-    *,
-    training: ClassifierTraining,
-    device: str,
-    progress: Progress,
-    start: Path | None = None,
-) -> Path:
-    """Train on some sources by their shares, or go on with what was cut off in this folder.
+def character_images(
+    path: Path, lessons: Lessons, start: Path | None, *, model: str | None, crop_side: int | None = None
+) -> tuple[Network, Source]:
+    """Teach any network to name the characters of a prepared or published data set.
 
     Args:
-        start: weights to begin with; labels that they know keep what they learnt.
-
-    Returns:
-        The weights file.
-
-    Raises:
-        CheckpointError: `start` is another network, or the folder holds another training.
+        model: a name of `CLASSIFIERS`; None for that of `start`, or else "resnet".
+        crop_side: what images are resized to; None leaves them as they are, or as `start` had them.
     """
-    torch.manual_seed(training.seed)
-    config = GlyphNetConfig(n_classes=len(vocabulary))
-    model = GlyphNet(config)
-    if start is not None:
-        begin_with(model, start, labels=vocabulary.labels)
-    images = [
-        digest_of(part.numpy().data)
-        for source in sources
-        for part in (source.bank.images, source.bank.numbers)
-    ]
-    keep_config(
-        folder,
-        labels=vocabulary.labels,
-        images=images,
-        start=file_digest(start),
-        device=device,
-        **asdict(training),
+    data = load_character_set(path, "train")
+    n_images, n_classes = len(data.images), len(data.labels)
+    if start is None:
+        config = _new_config(model or "resnet", n_classes, crop_side, data.images.shape[1])
+    else:
+        config = _begun_config(start, model, n_classes, crop_side)
+    is_dark = bool(data.images.mean() > 127)
+    # GlyphNet reads pages, where ink is dark, and has its own eye for it.
+    network = Network(_built(config), config, data.labels, is_dark and name_of(config) != "glyph-net")
+    batch = _batch_maker(data, network, lessons.augmentation, is_dark=is_dark)
+    source = images_in_epochs(
+        torch.randperm(n_images, generator=torch.Generator().manual_seed(lessons.seed)),
+        batch,
+        _label_loss("train_loss", lessons.smoothing),
+        lambda model, numbers: _score(model, batch, numbers),
+        lessons=lessons,
+        model=name_of(config),
+        config=config,
+        start=start,
+        path=path,
     )
+    return network, source
 
-    def losses(model: torch.nn.Module, batch: Sequence[Tensor]) -> dict[str, Tensor]:
-        crops, numbers = batch
+
+def _label_loss(name: str, smoothing: float) -> Losses:
+    def losses(model: nn.Module, batch: Sequence[Tensor]) -> dict[str, Tensor]:
+        crops, classes = batch
+        return {name: functional.cross_entropy(model(crops).float(), classes, label_smoothing=smoothing)}
+
+    return losses
+
+
+def _new_config(model: str, n_classes: int, crop_side: int | None, side: int) -> ClassifierConfig:
+    # The reader cuts crops of the size that GlyphNet has unless told otherwise.
+    crop_side = crop_side or (64 if model == "glyph-net" else side)
+    return cast(ClassifierConfig, CLASSIFIERS[model].config(n_classes=n_classes, crop_side=crop_side))
+
+
+def _begun_config(start: Path, model: str | None, n_classes: int, crop_side: int | None) -> ClassifierConfig:
+    begun = load_any_classifier(start).config
+    if model not in (None, name_of(begun)):
+        raise CheckpointError(f"{start} holds a {name_of(begun)}, not a {model}; begin with another file")
+    crop_side = crop_side or begun.crop_side
+    return cast(ClassifierConfig, replace(cast(Any, begun), n_classes=n_classes, crop_side=crop_side))
+
+
+def _built(config: ClassifierConfig) -> nn.Module:
+    try:
+        model = build(config).eval()
+        with torch.inference_mode():
+            model(torch.zeros(1, config.channels, config.crop_side, config.crop_side))
+    # As torch and torchvision put it, each layer in its own way.
+    except (RuntimeError, AssertionError, ZeroDivisionError) as error:
+        raise UsageError(
+            f"a {name_of(config)} cannot take images of {config.crop_side} pixels; resize them, such as with"
+            " --crop-side 64"
+        ) from error
+    return model
+
+
+def _batch_maker(data: CharacterSet, network: Network, augmentation: Augmentation, *, is_dark: bool) -> Batch:
+    side = network.config.crop_side
+    images = _resized(with_channels(data.images, network.config.channels), side)
+    targets = torch.from_numpy(data.targets)
+    # Bright ink stands on black; paper goes on as it is at the edge.
+    outside = "border" if is_dark else "zeros"
+
+    def batch(numbers: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
+        crops = images[numbers].float() / 255
+        if network.is_inverted:
+            crops = 1 - crops
+        if generator is not None:
+            grid = sampling_grid(len(crops), side, augmentation, generator)
+            crops = moved(crops, grid, outside=outside)
+            if augmentation == "strong":
+                crops = worn(crops, generator)
+        return crops, targets[numbers]
+
+    return batch
+
+
+def _score(model: nn.Module, batch: Batch, numbers: Tensor) -> dict[str, float]:
+    device = next(model.parameters()).device
+    loss, n_right = 0.0, 0
+    for some in torch.split(numbers, _AT_ONCE):
+        crops, classes = (item.to(device) for item in batch(some, None))
         logits = model(crops).float()
-        return {"label": functional.cross_entropy(logits, numbers, label_smoothing=training.smoothing)}
-
-    run = Run(
-        folder,
-        model,
-        training.steps,
-        training.learning_rate,
-        device,
-        seed=training.seed,
-        precision=training.precision,
-    )
-    fit(run, lambda first: _batches(sources, training, first), losses, progress=progress)
-    if start is not None and training.kept:
-        keep_part(model, start, training.kept, labels=vocabulary.labels)
-    path = folder / "classifier.safetensors"
-    save_classifier(path, model, config, vocabulary.labels)
-    return path
+        loss += functional.cross_entropy(logits, classes, reduction="sum").item()
+        n_right += int((logits.argmax(dim=1) == classes).sum())
+    return {"validation_loss": loss / len(numbers), "validation_accuracy": n_right / len(numbers)}
 
 
-def _batches(
-    sources: Sequence[Source], training: ClassifierTraining, first: int
-) -> Iterator[tuple[Tensor, Tensor]]:
-    """Crops (B, 1, 64, 64) and classes (B,) of every step from one on."""
-    part = training.batch_size / sum(source.share for source in sources)
-    for step in range(first, training.steps):
-        # Seeded by the step: a resumed training sees what it would have seen.
-        generator = torch.Generator().manual_seed(training.seed * 1_000_003 + step)
-        crops, numbers = [], []
-        for source in sources:
-            n_taken = round(part * source.share)
-            taken = torch.multinomial(source.weights, n_taken, replacement=True, generator=generator)
-            darkness = source.bank.images[taken].float() / 255
-            crops.append(distort(darkness, source.strength, generator))
-            numbers.append(source.bank.numbers[taken])
-        yield torch.cat(crops), torch.cat(numbers)
+def _resized(images: Tensor, side: int) -> Tensor:
+    """Resize images uint8 (N, channels, H, W) to (N, channels, S, S)."""
+    if images.shape[2:] == (side, side):
+        return images
+    parts = [resized(some.float(), side).round().to(torch.uint8) for some in torch.split(images, _AT_ONCE)]
+    return torch.cat(parts)

@@ -1,4 +1,4 @@
-"""Count which characters follow each other in texts: all that a context model needs to be trained."""
+"""This module counts which characters follow each other in texts: all that trains a context model."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _LARGEST = int(np.iinfo(np.uint16).max)
 
 
 def read_page_texts(paths: Sequence[Path], *, without_books: Container[str] = ()) -> dict[str, str]:
-    """The text of each page, by page name, without those of some books.
+    """Read the text of each page, by page name, without those of some books.
 
     A page that stands in several of these files is taken from the first, or its characters
     would follow each other twice.
@@ -40,7 +40,7 @@ def read_page_texts(paths: Sequence[Path], *, without_books: Container[str] = ()
 
 
 def book_of(page: str) -> str:
-    """The book of a page that is named as CODH names pages, BOOK_00001_1."""
+    """Return the book of a page that is named as CODH names pages, BOOK_00001_1."""
     return page.split("_")[0]
 
 
@@ -49,7 +49,7 @@ def _files(path: Path) -> list[Path]:
 
 
 def _pages(path: Path) -> Iterator[tuple[str, str]]:
-    """Page names and texts of a file; one without '# PAGE' at its head is the text of one page."""
+    """Read page names and texts of a file; one without '# PAGE' at its head is the text of one page."""
     try:
         content = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
@@ -65,7 +65,7 @@ def _pages(path: Path) -> Iterator[tuple[str, str]]:
 
 
 def count_trigrams(texts: Mapping[str, str]) -> TrigramCounts:
-    """Three characters at a time, across the columns of a page but not from page to page.
+    """Count three characters at a time, across the columns of a page but not from page to page.
 
     Characters are folded: texts write 氣 where the classifier, most of whose labels come from fonts
     and from boxes, may say 気, and which of the two stands on the page is its business alone.

@@ -1,4 +1,4 @@
-"""How well a classifier names the test images of a data set: figures, confusions and pictures of them."""
+"""This module scores how well a classifier names the test images of a data set: figures and pictures."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from fumikura.core.recognition.models.inference import CROPS_AT_ONCE, likeliest
 from fumikura.core.recognition.models.loaded import LoadedClassifier
 from fumikura.core.scoring.calibration import Sureness, calibration_error, reliability
 from fumikura.core.training.datasets.loading import CharacterSet
+from fumikura.core.training.image_sheets import N_MISREAD, N_RIGHT, ConfusedPair, draw_pairs, draw_samples
 from fumikura.core.training.plots import draw_confusion, draw_reliability
-from fumikura.core.training.sheets import N_MISREAD, N_RIGHT, ConfusedPair, draw_confused_pairs, draw_samples
 
 _N_BEST = 5
 _N_SAMPLES = 100
@@ -26,7 +26,7 @@ _N_SAMPLES = 100
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answers:
-    """What a classifier said of test images.
+    """These are the answers that a classifier gave for test images.
 
     Attributes:
         images: uint8 (N, S, S) or (N, S, S, 3).
@@ -44,13 +44,13 @@ class Answers:
 
     @property
     def classes(self) -> NDArray[np.int64]:
-        """(T,) the classes that have a test image, in the order of the weights."""
+        """Return the classes (T,) that have a test image, in the order of the weights."""
         return np.unique(self.targets)
 
 
 @dataclass(frozen=True, slots=True)
 class Confusion:
-    """A label that was read as another, and how often, of so many images with the label."""
+    """This is a label that was read as another, and how often, of so many images with the label."""
 
     label: str
     read_as: str
@@ -58,7 +58,7 @@ class Confusion:
     n_images: int
 
 
-def ask(
+def ask_classifier(
     classifier: LoadedClassifier,
     test: CharacterSet,
     *,
@@ -66,7 +66,7 @@ def ask(
     leave_out_unknown: bool = False,
     is_inverted: bool = False,
 ) -> Answers:
-    """What a classifier says of all images of a test split.
+    """Ask a classifier for the labels of all images of a test split.
 
     A label that the weights do not know is looked for in its usual form: 氣 is right as 気.
 
@@ -92,7 +92,7 @@ def ask(
 
 
 def _class_numbers(labels: Sequence[str], known: Sequence[str]) -> NDArray[np.int64]:
-    """The class of each label, -1 where there is none."""
+    """Return the class of each label, -1 where there is none."""
     numbers = {label: number for number, label in enumerate(known)}
     return np.array([numbers.get(label, numbers.get(fold(label), -1)) for label in labels], np.int64)
 
@@ -107,8 +107,8 @@ def _check_known(test: CharacterSet, is_known: NDArray[np.bool_]) -> None:
         )
 
 
-def figures(answers: Answers) -> dict[str, Any]:
-    """All figures by name; macro ones are means over the classes that have a test image."""
+def label_figures(answers: Answers) -> dict[str, Any]:
+    """Compute all figures by name; macro ones are means over the classes that have a test image."""
     read, classes = answers.numbers[:, 0], answers.classes
     precision, recall, f1, _ = precision_recall_fscore_support(
         answers.targets, read, labels=classes, average="macro", zero_division=0
@@ -134,7 +134,7 @@ def _surenesses(answers: Answers) -> list[Sureness]:
 
 
 def confusions(answers: Answers, *, limit: int) -> list[Confusion]:
-    """The most frequent confusions, ties in the order of the classes."""
+    """List the most frequent confusions, ties in the order of the classes."""
     n_images = np.bincount(answers.targets, minlength=len(answers.labels))
     is_wrong = answers.numbers[:, 0] != answers.targets
     pairs = np.stack([answers.targets[is_wrong], answers.numbers[is_wrong, 0]])
@@ -147,7 +147,7 @@ def confusions(answers: Answers, *, limit: int) -> list[Confusion]:
 
 
 def confusion_counts(answers: Answers) -> NDArray[np.int64]:
-    """(T, T + 1) images by true class and by the class they were read as, the last for all others."""
+    """Count images by true class and by the class they were read as, the last for all others: (T, T + 1)."""
     classes = answers.classes
     place_of = np.full(len(answers.labels), len(classes))
     place_of[classes] = np.arange(len(classes))
@@ -167,7 +167,7 @@ def draw_pictures(answers: Answers, folder: Path, *, limit: int) -> list[Path]:
     matrix, pairs, samples, sureness = paths = [folder / f"{name}.png" for name in names]
     read, labels = answers.numbers[:, 0], answers.labels
     draw_confusion(matrix, confusion_counts(answers), [labels[number] for number in answers.classes])
-    draw_confused_pairs(pairs, [_with_images(one, answers) for one in confusions(answers, limit=limit)])
+    draw_pairs(pairs, [_with_images(one, answers) for one in confusions(answers, limit=limit)])
     chosen = _choose_samples(answers.targets)
     draw_samples(
         samples,
@@ -181,7 +181,7 @@ def draw_pictures(answers: Answers, folder: Path, *, limit: int) -> list[Path]:
 
 
 def _choose_samples(targets: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The first hundred images; of folders, which come class after class, a hundred from first to last."""
+    """Choose the first hundred images, or, where they are sorted by class, a hundred of all."""
     n_samples = min(_N_SAMPLES, len(targets))
     is_by_class = np.count_nonzero(np.diff(targets)) < len(np.unique(targets))
     last = len(targets) - 1 if is_by_class else n_samples - 1

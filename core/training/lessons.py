@@ -1,34 +1,45 @@
-"""Learn from a prepared data set: what patches and characters have in common."""
+"""This module says what a training is made of: a network, options, and batches step by step."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 
 from fumikura.core.errors import DataSetError
-from fumikura.core.training.curves import draw_curves
-from fumikura.core.training.datasets.augment import Augmentation
-from fumikura.core.training.loop import METRICS, Epochs, Losses, Precision, Progress, Run, fit
+from fumikura.core.recognition.models.checkpoint import save_classifier, save_segmenter
+from fumikura.core.recognition.models.inference import is_bf16_fast
+from fumikura.core.training.datasets.augmentation import Augmentation
+
+Losses = Callable[[nn.Module, Sequence[Tensor]], dict[str, Tensor]]
+#: Makes inputs and answers of the images of some numbers (B,), changed by what the generator draws; None
+#: changes nothing.
+Batch = Callable[[Tensor, torch.Generator | None], tuple[Tensor, Tensor]]
+Precision = Literal["bf16", "fp32"]
 
 
 @dataclass(frozen=True, slots=True)
 class Lessons:
-    """How a network learns from a prepared data set.
+    """These options say how a network learns.
 
     Attributes:
         steps: batches seen in all.
-        epochs: times that all images are seen, instead of steps.
+        epochs: times that all images are seen, instead of steps (data sets).
+        learning_rate: the highest; with "one-cycle" it rises at first and falls to nothing.
         weight_decay: of AdamW; 0 makes it Adam.
-        validation: share of the training images that nothing is learnt from.
+        augmentation: how the images of a data set are changed each time.
+        validation: share of a data set's images that nothing is learnt from.
         patience: epochs without a lower validation loss after which training ends, with the weights of
             the best; 0 takes the weights of the last epoch.
         smoothing: of labels (classifiers).
-        pos_weight: how much a pixel of a character counts against one of paper (segmenters).
+        pos_weight: how much a pixel of a character counts against one of paper (data sets of patches).
+        kept: share of the weights that it began with in those that it ends with (classifiers).
+        precision: with "bf16" torch computes in it where it thinks that safe (autocast).
+        seed: of all that is drawn by lot.
     """
 
     steps: int = 3000
@@ -42,80 +53,132 @@ class Lessons:
     patience: int = 0
     smoothing: float = 0.0
     pos_weight: float = 1.0
+    kept: float = 0.0
     precision: Precision = "fp32"
     seed: int = 1
 
 
 @dataclass(frozen=True, slots=True)
-class Task:
-    """What is learnt.
+class Epochs:
+    """This says how a training is looked at from outside.
 
     Attributes:
-        batch: the inputs and answers of some images, by their numbers (B,), changed by what the generator
-            draws; None changes nothing.
-        losses: of such a batch; with the name "train_loss".
-        review: scores of some images, by their numbers.
+        steps: of an epoch.
+        review: scores of the model on images that it does not learn from, "validation_loss" among
+            them; none where there are no such images.
     """
 
-    batch: Callable[[Tensor, torch.Generator | None], Sequence[Tensor]]
+    steps: int
+    review: Callable[[nn.Module], dict[str, float]]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A source gives a network what it learns from, batch by batch.
+
+    Attributes:
+        batch_of: the batch of a step, counted from 0. A step has one batch only, or a training that was
+            cut off could not end as it would have.
+        losses: of a batch by name; their sum is minimised.
+        steps: in all.
+        facts: what `config.json` says of all this: a folder with other facts holds another training.
+        epochs: None where batches are drawn by lot.
+    """
+
+    batch_of: Callable[[int], Sequence[Tensor]]
     losses: Losses
-    review: Callable[[nn.Module, Tensor], dict[str, float]]
+    steps: int
+    facts: Mapping[str, Any]
+    epochs: Epochs | None = None
 
 
-def learn(
-    task: Task,
-    model: nn.Module,
+@dataclass(frozen=True, slots=True)
+class Network:
+    """This is a network that is trained, and what its weights file says of it.
+
+    Attributes:
+        labels: of a classifier, by class; None for a segmenter.
+        is_inverted: it learns from images turned over, so that their dark ink is bright.
+    """
+
+    model: nn.Module
+    config: Any
+    labels: Sequence[str] | None = None
+    is_inverted: bool = False
+
+    def save(self, folder: Path) -> Path:
+        """Write the weights file, and return its path."""
+        if self.labels is None:
+            path = folder / "segmenter.safetensors"
+            save_segmenter(path, self.model, self.config)
+        else:
+            path = folder / "classifier.safetensors"
+            save_classifier(path, self.model, self.config, self.labels, is_inverted=self.is_inverted)
+        return path
+
+
+#: Makes the network with fresh weights, and what it learns from. The weights to begin with, which it is
+#: given too, may say what kind of network it is to be.
+Material = Callable[[Lessons, Path | None], tuple[Network, Source]]
+
+
+def find_precision(wanted: Precision | Literal["auto"], device: str) -> Precision:
+    """Choose what is wanted; for "auto" bf16 where the device is fast at it."""
+    if wanted != "auto":
+        return wanted
+    return "bf16" if is_bf16_fast(torch.device(device)) else "fp32"
+
+
+def seed_of(seed: int, step: int) -> int:
+    """Give each step of a training a seed of its own, the same whenever the training is gone on with."""
+    return seed * 1_000_003 + step
+
+
+def generator_of(seed: int, step: int) -> torch.Generator:
+    """Make the generator that draws all that a step needs."""
+    return torch.Generator().manual_seed(seed_of(seed, step))
+
+
+def images_in_epochs(
     order: Tensor,
-    folder: Path,
+    batch: Batch,
+    losses: Losses,
+    review: Callable[[nn.Module, Tensor], dict[str, float]],
     *,
     lessons: Lessons,
-    device: str,
-    progress: Progress,
-) -> None:
-    """Train a model on images in a folder of its own, with metrics and their curves.
+    model: str,
+    config: Any,
+    start: Path | None,
+    path: Path,
+) -> Source:
+    """Show all images of a data set once an epoch, in an order that is drawn anew each time.
 
     Args:
         order: numbers of the images (N,); the last ones are kept for validation.
+        losses: of a batch.
+        review: scores of some images, by their numbers.
+        model: name of the network, told in `config.json` with its config, its start and the data's path.
 
     Raises:
         DataSetError: too few images.
-        CheckpointError: the folder cannot be written to, or holds another training.
     """
     n_kept = round(lessons.validation * len(order))
-    kept, seen = order[len(order) - n_kept :], order[: len(order) - n_kept]
+    seen, kept = order[: len(order) - n_kept], order[len(order) - n_kept :]
     if not len(seen):
         raise DataSetError(
             f"{len(order)} images are too few to learn from; prepare more, or lower --validation"
         )
     epoch_steps = max(1, len(seen) // lessons.batch_size)
-    run = Run(
-        folder,
-        model,
-        lessons.steps if lessons.epochs is None else lessons.epochs * epoch_steps,
-        lessons.learning_rate,
-        device,
-        seed=lessons.seed,
-        precision=lessons.precision,
-        weight_decay=lessons.weight_decay,
-        schedule=lessons.schedule,
-    )
 
-    def batches_from(first: int) -> Iterator[Sequence[Tensor]]:
-        for step in range(first, run.steps):
-            # Seeded by epoch and step: a resumed training sees what it would have seen.
-            epoch, number = divmod(step, epoch_steps)
-            shuffled = torch.randperm(len(seen), generator=_generator(lessons.seed, epoch))
-            taken = shuffled[number * lessons.batch_size : (number + 1) * lessons.batch_size]
-            yield task.batch(seen[taken], _generator(lessons.seed, step))
+    def batch_of(step: int) -> Sequence[Tensor]:
+        epoch, number = divmod(step, epoch_steps)
+        shuffled = torch.randperm(len(seen), generator=generator_of(lessons.seed, epoch))
+        taken = shuffled[number * lessons.batch_size : (number + 1) * lessons.batch_size]
+        return batch(seen[taken], generator_of(lessons.seed, step))
 
-    epochs = Epochs(
-        epoch_steps,
-        lambda model: task.review(model, kept) if len(kept) else {},
-        patience=lessons.patience,
-    )
-    fit(run, batches_from, task.losses, progress=progress, epochs=epochs)
-    draw_curves(folder / METRICS, folder / "curves.png")
-
-
-def _generator(seed: int, number: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed * 1_000_003 + number)
+    steps = lessons.steps if lessons.epochs is None else lessons.epochs * epoch_steps
+    facts = {"model": model, "config": asdict(config), "n_images": len(order), "start": start}
+    facts |= {name: value for name, value in asdict(lessons).items() if name != "kept"}
+    facts["data"] = path.resolve()
+    epochs = Epochs(epoch_steps, lambda model: review(model, kept) if len(kept) else {})
+    return Source(batch_of, losses, steps, facts, epochs)

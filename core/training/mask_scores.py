@@ -1,4 +1,4 @@
-"""How well a segmenter finds the ink of prepared patches or pages."""
+"""This module scores how well a segmenter finds the ink of prepared patches or pages."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PATCHES_AT_ONCE = 64
 def score_patches(
     segmenter: LoadedSegmenter, patches: PatchSet, *, device: str, threshold: float = 0.5
 ) -> dict[str, float | None]:
-    """The six scores of masks, from pixel counts pooled over all patches.
+    """Compute the six scores of masks, from pixel counts pooled over all patches.
 
     Where patches overlap, a pixel counts in each of them, as in the report.
 
@@ -44,7 +44,7 @@ def score_patches(
 
 
 def _masks(model: nn.Module, pixels: Tensor, stride: int, threshold: float) -> Tensor:
-    """bool (B, H, W) of (B, 3, H, W), whose sides need not be multiples of the stride."""
+    """Find masks, bool (B, H, W), in (B, 3, H, W), whose sides need not be multiples of the stride."""
     height, width = pixels.shape[2:]
     missing = (0, -width % stride, 0, -height % stride)
     logits: Tensor = model(functional.pad(pixels, missing, mode="replicate"))

@@ -1,4 +1,4 @@
-"""Labelled boxes from pages whose text is known but not where its characters stand."""
+"""This module finds labelled boxes on pages whose text is known, but not where its characters stand."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from torch import Tensor
 
 from fumikura.core.errors import PageError
 from fumikura.core.folding import fold
-from fumikura.core.limits import DEFAULT_LIMITS, Limits
 from fumikura.core.page import Box, LabelledBox, PageImage
 from fumikura.core.recognition import crops, patches
 from fumikura.core.recognition.models.inference import Classifier, Segmenter
 from fumikura.core.recognition.order import reading_order
 from fumikura.core.recognition.recipe import Parameters
 from fumikura.core.scoring.comparison import KnownPage, load_page, misfit
+from fumikura.core.settings import Settings
 from fumikura.core.training.alignment import Floats, Found, pair
 from fumikura.core.training.datasets.ink import drawn_to_ink, ink_of
 from fumikura.core.vocabulary import Vocabulary, clean_text
@@ -35,7 +35,7 @@ _HEADER = ("Unicode", "Image", "X", "Y", "Width", "Height")
 
 @dataclass(frozen=True, slots=True)
 class MinedPage:
-    """What alignment gave for a page.
+    """These boxes are what alignment gave for a page.
 
     Attributes:
         boxes: of truth and mined ones, in no order.
@@ -55,14 +55,14 @@ class MinedPage:
 
 @dataclass(frozen=True, slots=True)
 class MinedBox:
-    """A box with the label that the text gives it, in pixels of the original page."""
+    """This is a box with the label that the text gives it, in pixels of the original page."""
 
     labelled: LabelledBox
     confidence: float
 
 
 class Miner:
-    """Aligns texts with pages by what two networks see there."""
+    """A miner aligns texts with pages by what two networks see there."""
 
     def __init__(self, segmenter: Segmenter, classifier: Classifier, parameters: Parameters) -> None:
         self._segmenter = segmenter
@@ -71,7 +71,7 @@ class Miner:
         self._classes = _classes_by_label(classifier.vocabulary)
 
     def mine(self, page: PageImage, text: str, *, min_confidence: float) -> list[MinedBox]:
-        """Boxes whose label is surer than `min_confidence` (0.5 at least), drawn to their ink.
+        """Find the boxes whose label is surer than `min_confidence` (0.5 at least), drawn to their ink.
 
         Labels are folded: texts write old kanji where box labels write new ones.
         """
@@ -94,7 +94,7 @@ class Miner:
         ]
 
     def _find(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """Boxes (N, 4) in reading order, working pixels, and their peaks (N,)."""
+        """Find boxes (N, 4) in reading order, working pixels, and their peaks (N,)."""
         [maps] = patches.map_pages(
             [pixels],
             self._segmenter.maps,
@@ -110,7 +110,7 @@ class Miner:
         return boxes, maps[1, middle[:, 1], middle[:, 0]].float()
 
     def _log_probabilities(self, pixels: Tensor, boxes: Tensor, labels: str) -> Floats:
-        """(N, T): log-probability that box n shows character t of the text."""
+        """Return (N, T): the log-probability that box n shows character t of the text."""
         cut = crops.cut_crops([pixels], [boxes], side=self._classifier.config.crop_side)
         best, numbers = self._classifier.best(cut, len(self._classifier.vocabulary))
         by_class = torch.zeros(best.shape).scatter_(1, numbers, best)
@@ -125,15 +125,14 @@ class Miner:
         return logarithms
 
 
-def mine_page(
-    miner: Miner, page: KnownPage, *, min_confidence: float, max_pixels: int, limits: Limits = DEFAULT_LIMITS
-) -> MinedPage:
-    """Align one page. Boxes that people drew stay, and mined ones yield to them.
+def mine_page(miner: Miner, page: KnownPage, settings: Settings, *, min_confidence: float) -> MinedPage:
+    """Align one page; boxes that people drew stay, and mined ones yield to them.
 
     Raises:
-        PageError: the page cannot be read, has more than `max_pixels`, or its truth is that of another scan.
+        PageError: the page cannot be read, is too large, or its truth is that of another scan.
     """
-    image = load_page(page, long_side=miner.parameters.long_side, max_pixels=max_pixels, limits=limits)
+    long_side = miner.parameters.long_side
+    image = load_page(page, long_side=long_side, max_pixels=settings.max_pixels, limits=settings.limits)
     text, truth = page.text or "", page.truth
     if problem := misfit(truth, image):
         raise PageError(problem)
@@ -153,7 +152,7 @@ def mine_page(
 
 
 def write_boxes(path: Path, pages: Iterable[MinedPage]) -> None:
-    """The boxes as CODH's coordinate CSV, all or nothing."""
+    """Write the boxes as CODH's coordinate CSV, all or nothing."""
     unfinished = path.with_name(path.name + ".unfinished")
     path.parent.mkdir(parents=True, exist_ok=True)
     with unfinished.open("w", encoding="utf-8", newline="") as file:
@@ -167,19 +166,19 @@ def write_boxes(path: Path, pages: Iterable[MinedPage]) -> None:
 
 
 def is_mined(path: Path) -> bool:
-    """Whether a file begins as `write_boxes` lets it begin."""
+    """Tell whether a file begins as `write_boxes` lets it begin."""
     header = ",".join(_HEADER).encode()
     with path.open("rb") as file:
         return file.read(len(header)) == header
 
 
 def without_known(mined: Sequence[MinedBox], known: Sequence[LabelledBox]) -> list[MinedBox]:
-    """The mined boxes but for those whose centre lies in a box that people drew."""
+    """Drop the mined boxes whose centre lies in a box that people drew."""
     return [item for item in mined if _at(item.labelled.box, known) is None]
 
 
 def count_noise(mined: Sequence[MinedBox], known: Sequence[LabelledBox]) -> tuple[int, int]:
-    """How many mined boxes have their centre in a known box, and how many of these another label."""
+    """Count the mined boxes with their centre in a known box, and those of them with another label."""
     labels = [(item.labelled.label, _at(item.labelled.box, known)) for item in mined]
     judged = [(label, truth) for label, truth in labels if truth is not None]
     return len(judged), sum(label != fold(truth.label) for label, truth in judged)
@@ -194,7 +193,7 @@ def _at(box: Box, known: Sequence[LabelledBox]) -> LabelledBox | None:
 
 
 def _classes_by_label(vocabulary: Vocabulary) -> Mapping[str, list[int]]:
-    """Numbers of the classes with this label, once it is folded."""
+    """List the numbers of the classes with each label, once it is folded."""
     classes: dict[str, list[int]] = {}
     for number, label in enumerate(vocabulary.labels):
         classes.setdefault(fold(label), []).append(number)
@@ -202,7 +201,7 @@ def _classes_by_label(vocabulary: Vocabulary) -> Mapping[str, list[int]]:
 
 
 def _join(boxes: Tensor) -> Tensor:
-    """What encloses each box (N, 4) and the next one: (N - 1, 4)."""
+    """Enclose each box (N, 4) and the next one: (N - 1, 4)."""
     corners = torch.cat([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], dim=1)
     top_left = torch.minimum(corners[:-1, :2], corners[1:, :2])
     return torch.cat([top_left, torch.maximum(corners[:-1, 2:], corners[1:, 2:]) - top_left], dim=1)

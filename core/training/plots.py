@@ -1,4 +1,4 @@
-"""Pictures of scores as PNG: the confusion matrix and the reliability diagram.
+"""This module draws pictures of scores as PNG: confusions, reliability, and how trainings went.
 
 Labels are Japanese whatever fonts the machine has, and what even our font lacks is named by its code point.
 """
@@ -14,22 +14,30 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib import font_manager
 from matplotlib.axes import Axes
+from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from fumikura.core.overlay import drawable, font_path
 from fumikura.core.scoring.calibration import Bin
+from fumikura.core.training.grid_search import Trial, best_first
+from fumikura.core.training.run_folder import read_metrics
 
 RIGHT, WRONG, INK, PALE = "#00783c", "#c8321e", "#333333", "#d9d9d9"
 
 #: Up to so many classes a matrix shows each count and each label; of more, the worst are cut out.
 MOST_CLASSES = 30
 _DPI = 130
+#: Panels of the curves: heading, and what is drawn in each, as far as it was noted.
+_CURVES = (
+    ("loss", ("train_loss", "validation_loss")),
+    ("score of the validation images", ("validation_accuracy", "validation_dice")),
+)
 
 
 @contextmanager
 def picture(path: Path, *, width: float, height: float) -> Iterator[Figure]:
-    """A figure to draw on, of so many inches, which is then saved."""
+    """Give a figure to draw on, of so many inches, and save it then."""
     with mpl.rc_context(
         {
             "font.family": _font_family(),
@@ -50,7 +58,7 @@ def picture(path: Path, *, width: float, height: float) -> Iterator[Figure]:
 
 
 def shown(label: str) -> str:
-    """A label as our font can draw it, or else its code points."""
+    """Show a label as our font can draw it, or else as its code points."""
     text = drawable(label) or " ".join(f"U+{ord(char):04X}" for char in label)
     return text.replace("$", r"\$")  # or it would begin a formula
 
@@ -62,7 +70,7 @@ def _font_family() -> str:
 
 
 def draw_confusion(path: Path, confusion: NDArray[np.int64], labels: Sequence[str]) -> None:
-    """The confusion matrix. Of many classes its worst part, large enough to be read, stands beside it.
+    """Draw the confusion matrix; of many classes also its worst part, large enough to be read.
 
     There look-alikes are put side by side, so that they show as blocks.
 
@@ -93,14 +101,14 @@ def _summary(confusion: NDArray[np.int64]) -> str:
 
 
 def _errors(confusion: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(C, C): the confusions among the classes, without what is right."""
+    """Return the confusions among the classes (C, C), without what is right."""
     errors = confusion[:, : len(confusion)].copy()
     np.fill_diagonal(errors, 0)
     return errors
 
 
 def _look_alikes_together(confusion: NDArray[np.int64]) -> list[int]:
-    """Class numbers in the order of a clustering by how often two are taken for each other."""
+    """Order the class numbers by a clustering of how often two are taken for each other."""
     from scipy.cluster.hierarchy import leaves_list, linkage
     from scipy.spatial.distance import squareform
 
@@ -113,7 +121,7 @@ def _look_alikes_together(confusion: NDArray[np.int64]) -> list[int]:
 
 
 def _worst_classes(confusion: NDArray[np.int64]) -> list[int]:
-    """The classes of the most frequent confusions, then of the other errors; as many as fit."""
+    """Choose the classes of the most frequent confusions, then of the other errors; as many as fit."""
     errors = _errors(confusion)
     pairs = np.argwhere(errors)
     pairs = pairs[np.argsort(-errors[tuple(pairs.T)], kind="stable")]
@@ -125,7 +133,7 @@ def _worst_classes(confusion: NDArray[np.int64]) -> list[int]:
 def _draw_counts(
     axes: Axes, confusion: NDArray[np.int64], labels: Sequence[str], classes: Sequence[int]
 ) -> None:
-    """Some classes, with a last column for all labels that have none of their own here."""
+    """Draw some classes, with a last column for all labels that have none of their own here."""
     counts = confusion[np.ix_(classes, classes)]
     elsewhere = confusion[classes].sum(axis=1) - counts.sum(axis=1)
     if elsewhere.any():
@@ -150,7 +158,7 @@ def _draw_counts(
 
 
 def _draw_errors(axes: Axes, confusion: NDArray[np.int64], order: Sequence[int]) -> None:
-    """All classes: a point for each confusion, the larger the more frequent, and no label."""
+    """Draw all classes: a point for each confusion, the larger the more frequent, and no label."""
     errors = _errors(confusion)[np.ix_(order, order)]
     y, x = np.nonzero(errors)
     n_classes = len(confusion)
@@ -167,7 +175,7 @@ def _name_axes(axes: Axes) -> None:
 
 
 def draw_reliability(path: Path, bins: Sequence[Bin], *, error: float) -> None:
-    """How often a label is right, by how sure it was said to be; below it how many images that is.
+    """Draw how often a label is right, by how sure it was said to be; below it how many images that is.
 
     Args:
         error: the expected calibration error.
@@ -201,3 +209,62 @@ def _surest(bins: Sequence[Bin]) -> str:
         f"of {surest.characters:,} images read with a confidence of {surest.low:.1f} or more,"
         f" {surest.accuracy:.1%} are right"
     )
+
+
+def draw_curves(folder: Path) -> None:
+    """Draw the losses and scores of a training by epoch into its folder, as curves.png."""
+    rows = read_metrics(folder)
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    for axes, (heading, names) in zip(figure.subplots(1, 2), _CURVES, strict=True):
+        for name in names:
+            points = [(row["epoch"], row[name]) for row in rows if row.get(name) is not None]
+            if points:
+                axes.plot(*zip(*points, strict=True), marker=".", label=name.replace("_", " "))
+        axes.set(title=heading, xlabel="epoch")
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.grid(alpha=0.3)
+        if axes.lines:
+            axes.legend()
+    figure.savefig(folder / "curves.png", dpi=120)
+
+
+def draw_trials(path: Path, trials: Sequence[Trial], *, metric: str) -> None:
+    """Draw loss and score by epoch, and the score of the weights that each trial kept, the best on top.
+
+    A trial has one colour everywhere.
+
+    Args:
+        trials: in the order of the grid, which is that of the colours.
+        metric: the score, a name in the rows; higher is better.
+    """
+    # Darkened, since names are set in these colours too.
+    shades = 0.8 * mpl.colormaps["turbo"](np.linspace(0.08, 0.92, len(trials)))[:, :3]
+    colours = {trial.name: to_hex(shade) for trial, shade in zip(trials, shades, strict=True)}
+    with picture(path, width=17, height=max(4.5, 1.5 + 0.34 * len(trials))) as figure:
+        loss, score, kept = figure.subplots(1, 3)
+        for axes, name in ((loss, "train_loss"), (score, metric)):
+            for trial in trials:
+                points = [(row["epoch"], row[name]) for row in trial.rows if row.get(name) is not None]
+                axes.plot(*np.array(points, float).reshape(-1, 2).T, ".-", color=colours[trial.name])
+            axes.set(xlabel="epoch", title=name.replace("_", " "))
+            axes.xaxis.get_major_locator().set_params(integer=True)
+            axes.grid(alpha=0.3)
+        loss.set_yscale("log")
+        _draw_kept(kept, best_first(trials, metric), colours, metric)
+
+
+def _draw_kept(axes: Axes, trials: Sequence[Trial], colours: dict[str, str], metric: str) -> None:
+    scores = [trial.kept.get(metric) for trial in trials]
+    lowest = min((score for score in scores if score is not None), default=0.0)
+    for place, (trial, score) in enumerate(zip(trials, scores, strict=True)):
+        said = "diverged" if trial.has_diverged or score is None else f"{score:.4f}"
+        x = lowest if score is None else score
+        axes.plot(x, place, "o", color=colours[trial.name], markersize=9)
+        axes.annotate(said, (x, place), xytext=(9, 0), textcoords="offset points", va="center", fontsize=10)
+    names = [trial.name.replace("_", " ").replace("=", " ").replace(",", ", ") for trial in trials]
+    axes.set_yticks(range(len(trials)), names, fontsize=11)
+    for label, trial in zip(axes.get_yticklabels(), trials, strict=True):
+        label.set_color(colours[trial.name])
+    axes.set(ylim=(len(trials) - 0.5, -0.5), title=f"{metric.replace('_', ' ')} of the weights that are kept")
+    axes.margins(x=0.25)
+    axes.grid(alpha=0.3, axis="x", color=INK)

@@ -1,110 +1,158 @@
-"""Train the U-Net that finds characters."""
+"""This module teaches networks to find characters, from boxed pages or from data sets of patches."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import cast
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
-from torch.utils.data import DataLoader
 
-from fumikura.core.recognition.models.checkpoint import load_segmenter, save_segmenter
+from fumikura.core.errors import UsageError
+from fumikura.core.recognition.models.architectures import SegmenterConfig, build
+from fumikura.core.recognition.models.checkpoint import load_segmenter
+from fumikura.core.recognition.models.encoder_decoder import EncoderDecoderConfig
 from fumikura.core.recognition.models.unet import UNet, UNetConfig
-from fumikura.core.training.config import digest_of, file_digest, keep_config
+from fumikura.core.training.datasets.augmentation import Augmentation, moved, sampling_grid
+from fumikura.core.training.datasets.loading import PatchSet, load_patch_set
 from fumikura.core.training.datasets.training_pages import VARIED, RandomPatches, TrainingPage, Variety
-from fumikura.core.training.loop import Precision, Progress, Run, fit
+from fumikura.core.training.lessons import Batch, Lessons, Network, Source, images_in_epochs
+from fumikura.core.training.run_folder import digest_of, file_digest
 
 #: The network that ships.
 SHIPPED = UNetConfig(
     widths=(32, 48, 96, 160), bottleneck=256, fold=2, mask_threshold=0.7, peak_threshold=0.27
 )
+#: How it is trained, unless options say otherwise.
+FOR_PAGES = Lessons(batch_size=8, learning_rate=3e-3)
+#: By the names of `--model`: the first report's two, and the one that ships, for a mask alone.
+MODELS: dict[str, SegmenterConfig] = {
+    "encoder-decoder": EncoderDecoderConfig(),
+    "unet": UNetConfig(widths=(64, 128, 256), bottleneck=512, out_channels=1, is_normalised=False),
+    "shipped": replace(SHIPPED, out_channels=1, mask_threshold=0.5),
+}
+_AT_ONCE = 16
 
 
-@dataclass(frozen=True, slots=True)
-class SegmenterTraining:
-    """How the segmenter is trained.
-
-    Attributes:
-        patch_side: pixels of a training patch; a multiple of the network's stride.
-        steps: batches seen in all.
-        learning_rate: the highest; it rises at first and falls to nothing (one cycle).
-    """
-
-    patch_side: int = 320
-    batch_size: int = 8
-    steps: int = 3000
-    learning_rate: float = 3e-3
-    seed: int = 1
-    precision: Precision = "fp32"
-    variety: Variety = VARIED
-
-
-def train_segmenter(
+def boxed_pages(
     pages: Sequence[TrainingPage],
-    folder: Path,
+    lessons: Lessons,
+    start: Path | None,
     *,
-    model_config: UNetConfig,
-    training: SegmenterTraining,
-    device: str,
-    progress: Progress,
-    start: Path | None = None,
-) -> Path:
-    """Train on some pages, or go on with the training that was cut off in this folder.
+    config: UNetConfig = SHIPPED,
+    patch_side: int = 320,
+    variety: Variety = VARIED,
+) -> tuple[Network, Source]:
+    """Teach a U-Net to read pages, by random patches of pages with boxes.
 
     Args:
-        start: weights to begin with; their configuration replaces `model_config`.
-
-    Returns:
-        The weights file.
-
-    Raises:
-        CheckpointError: `start` is no segmenter that reads pages, or the folder holds another training.
+        config: of the network, unless `start` has another.
+        patch_side: pixels of a patch; a multiple of the network's stride.
     """
-    torch.manual_seed(training.seed)
     if start is not None:
-        model, model_config = load_segmenter(start)
+        model, config = load_segmenter(start)
     else:
-        model = UNet(model_config)
+        model = UNet(config)
         with torch.no_grad():
             # Centres are one pixel in thousands: without this the first steps only learn to say no.
-            cast(Tensor, model.head.bias).view(model_config.out_channels, -1)[1] = -4.0
-    names = [page.name for page in pages]
-    boxes = digest_of(*(page.boxes.tobytes() for page in pages))
-    keep_config(folder, pages=names, boxes=boxes, start=file_digest(start), device=device, **asdict(training))
-    patches = RandomPatches(
-        pages,
-        side=training.patch_side,
-        n_patches=training.steps * training.batch_size,
-        seed=training.seed,
-        variety=training.variety,
-    )
-    fit(
-        Run(
-            folder,
-            model,
-            training.steps,
-            training.learning_rate,
-            device,
-            precision=training.precision,
-        ),
-        lambda first: DataLoader(
-            torch.utils.data.Subset(patches, range(first * training.batch_size, len(patches))),
-            batch_size=training.batch_size,
-        ),
-        _loss,
-        progress=progress,
-    )
-    path = folder / "segmenter.safetensors"
-    save_segmenter(path, model, model_config)
-    return path
+            cast(Tensor, model.head.bias).view(config.out_channels, -1)[1] = -4.0
+    size, names = lessons.batch_size, ("batch_size", "steps", "learning_rate", "seed", "precision")
+    facts = {
+        "pages": [page.name for page in pages],
+        "boxes": digest_of(*(page.boxes.tobytes() for page in pages)),
+        "start": file_digest(start),
+        "patch_side": patch_side,
+        "variety": asdict(variety),
+        **{name: getattr(lessons, name) for name in names},
+    }
+    patches = RandomPatches(pages, side=patch_side, seed=lessons.seed, variety=variety)
+
+    def batch_of(step: int) -> Sequence[Tensor]:
+        some = [patches[number] for number in range(step * size, (step + 1) * size)]
+        return [torch.stack(items) for items in zip(*some, strict=True)]
+
+    return Network(model, config), Source(batch_of, _page_losses, lessons.steps, facts)
 
 
-def _loss(model: torch.nn.Module, batch: Sequence[Tensor]) -> dict[str, Tensor]:
-    """Losses by name; their sum is what training lowers."""
+def patch_images(path: Path, lessons: Lessons, start: Path | None, *, model: str) -> tuple[Network, Source]:
+    """Teach any network to find the mask of the patches, or whole pages, of a prepared data set.
+
+    Args:
+        model: a name of `MODELS`.
+    """
+    data = load_patch_set(path, "train")
+    config, side = MODELS[model], data.images.shape[1]
+    if side % config.stride:
+        raise UsageError(
+            f"{model} takes patches of a multiple of {config.stride} pixels, not of {side}; prepare such ones"
+        )
+    batch = _batch_maker(data, lessons.augmentation)
+
+    def loss_of(model: nn.Module, some: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        patches, wanted = some
+        logits = model(patches)[:, :1].float()
+        weight = torch.tensor(lessons.pos_weight, device=logits.device)
+        return functional.binary_cross_entropy_with_logits(logits, wanted, pos_weight=weight), logits
+
+    source = images_in_epochs(
+        # Patches overlap, and stand page by page: kept from the end, they are nearly all unseen.
+        torch.arange(len(data.images)),
+        batch,
+        lambda model, some: {"train_loss": loss_of(model, some)[0]},
+        lambda model, numbers: _score(model, batch, numbers, loss_of, threshold=config.mask_threshold),
+        lessons=lessons,
+        model=model,
+        config=config,
+        start=start,
+        path=path,
+    )
+    return Network(build(config), config), source
+
+
+def _batch_maker(data: PatchSet, augmentation: Augmentation) -> Batch:
+    images = torch.from_numpy(data.images).permute(0, 3, 1, 2)
+    masks = torch.from_numpy(data.masks)
+
+    def batch(numbers: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
+        patches, wanted = images[numbers].float() / 255, masks[numbers, None].float()
+        if generator is not None:
+            grid = sampling_grid(len(patches), images.shape[3], augmentation, generator)
+            patches = moved(patches, grid, outside="reflection")
+            wanted = moved(wanted, grid, outside="reflection", mode="nearest")
+            if augmentation == "strong":
+                light = torch.empty(len(patches), 3, 1, 1).uniform_(0.8, 1.2, generator=generator)
+                patches = (patches * light).clamp(max=1)
+        return patches, wanted
+
+    return batch
+
+
+def _score(
+    model: nn.Module,
+    batch: Batch,
+    numbers: Tensor,
+    loss_of: Callable[[nn.Module, Sequence[Tensor]], tuple[Tensor, Tensor]],
+    *,
+    threshold: float,
+) -> dict[str, float]:
+    device = next(model.parameters()).device
+    loss, n_both, n_either = 0.0, 0.0, 0.0
+    for some in torch.split(numbers, _AT_ONCE):
+        patches, wanted = (item.to(device) for item in batch(some, None))
+        mean, logits = loss_of(model, (patches, wanted))
+        found = logits.sigmoid() > threshold
+        loss += mean.item() * len(some)
+        n_both += float((found * wanted).sum())
+        n_either += float(found.sum() + wanted.sum())
+    dice = 2 * n_both / n_either if n_either else 1.0
+    return {"validation_loss": loss / len(numbers), "validation_dice": dice}
+
+
+def _page_losses(model: nn.Module, batch: Sequence[Tensor]) -> dict[str, Tensor]:
+    """Return the losses of mask, centres and sizes; their sum is what training lowers."""
     patches, targets, weights = batch
     maps = model(patches).float()
     mask, centre, sizes = targets[:, 0], targets[:, 1], targets[:, 2:4]
@@ -121,7 +169,7 @@ def _loss(model: torch.nn.Module, batch: Sequence[Tensor]) -> dict[str, Tensor]:
 
 
 def focal_loss(logits: Tensor, target: Tensor, weights: Tensor) -> Tensor:
-    """CenterNet's focal loss (arXiv:1904.07850, equation 1), for each centre in the batch.
+    """Compute CenterNet's focal loss (arXiv:1904.07850, equation 1), for each centre in the batch.
 
     Args:
         logits: (B, P, P).

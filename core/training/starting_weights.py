@@ -1,4 +1,4 @@
-"""Begin a training with weights that another one left, and keep a part of what they know."""
+"""This module begins a training with weights that another one left, and keeps a part of what they know."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images of single characters with their labels: cut from real pages, here or by others, or drawn from fonts.
+"""This module makes banks of character images: cut from real pages, here or by others, or drawn from fonts.
 
 All are kept the same way, so that one distortion serves both: darkness (ink 255, paper 0) of
 BANK_SIDE x BANK_SIDE pixels, of which the middle CROP_SIDE x CROP_SIDE is what the reader would
@@ -33,7 +33,7 @@ _INK = 96
 
 @dataclass(frozen=True, slots=True)
 class CropBank:
-    """Character images and their classes.
+    """A bank holds character images and their classes.
 
     Attributes:
         images: uint8 (N, 1, 96, 96), darkness.
@@ -48,7 +48,7 @@ class CropBank:
 
 
 def bank_of_crops(pages: Sequence[TrainingPage], vocabulary: Vocabulary) -> CropBank:
-    """All boxes of some pages whose folded label is a class."""
+    """Cut out all boxes of some pages whose folded label is a class."""
     images, numbers = [torch.empty(0, 1, BANK_SIDE, BANK_SIDE, dtype=torch.uint8)], []
     for page in pages:
         labels = [fold(label) for label in page.labels]
@@ -63,7 +63,7 @@ def bank_of_crops(pages: Sequence[TrainingPage], vocabulary: Vocabulary) -> Crop
 
 
 def bank_of_characters(data: CharacterSet, vocabulary: Vocabulary) -> CropBank:
-    """All images of a data set, all of whose folded labels are classes, stretched as the reader would."""
+    """Take all images of a data set, whose folded labels are classes, stretched as the reader would."""
     classes = np.array([vocabulary.number(fold(label)) for label in data.labels])
     pixels = with_channels(data.images, 1).float()
     darkness = _darkness(pixels if data.images.mean() > 127 else 255 - pixels)[:, 0].numpy()
@@ -72,7 +72,7 @@ def bank_of_characters(data: CharacterSet, vocabulary: Vocabulary) -> CropBank:
 
 
 def bank_of_glyphs(fonts: Sequence[GlyphFont], vocabulary: Vocabulary) -> CropBank:
-    """Every form in which every font draws every label.
+    """Draw every form in which every font draws every label.
 
     Raises:
         DataSetError: there is none.
@@ -89,17 +89,17 @@ def bank_of_glyphs(fonts: Sequence[GlyphFont], vocabulary: Vocabulary) -> CropBa
 
 
 def joined(banks: Sequence[CropBank]) -> CropBank:
-    """All images of some banks."""
+    """Join some banks to one."""
     return CropBank(torch.cat([bank.images for bank in banks]), torch.cat([bank.numbers for bank in banks]))
 
 
 def drawable(fonts: Sequence[GlyphFont], labels: Iterable[str]) -> set[str]:
-    """Those of the labels that at least one of the fonts draws."""
+    """Choose the labels that at least one of the fonts draws."""
     return {label for label in labels if any(variants(font, label) for font in fonts)}
 
 
 def _darkness(crops: Tensor) -> Tensor:
-    """Crops (N, 1, H, W) of dark ink as uint8, ink 255 and paper 0."""
+    """Turn crops (N, 1, H, W) of dark ink into uint8, ink 255 and paper 0."""
     # Nine of ten pixels are not brighter than the paper; the darkest of a hundred are ink.
     levels = crops.flatten(1).quantile(torch.tensor([0.01, 0.9]), dim=1)[:, :, None, None, None]
     ink, paper = levels
@@ -108,7 +108,7 @@ def _darkness(crops: Tensor) -> Tensor:
 
 
 def _trimmed(darkness: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """What of an image (H, W) has ink; an image without ink remains."""
+    """Cut an image (H, W) down to its ink; an image without ink remains."""
     rows, columns = np.nonzero(darkness > _INK)
     if not len(rows):
         return darkness
@@ -116,7 +116,7 @@ def _trimmed(darkness: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _with_surroundings(boxes: Tensor) -> Tensor:
-    """Boxes whose crop is BANK_SIDE / CROP_SIDE times the crop of the given ones."""
+    """Enlarge boxes so that their crop is BANK_SIDE / CROP_SIDE times the crop of the given ones."""
     corners = crop_corners(boxes)
     centre, size = (corners[:, :2] + corners[:, 2:]) / 2, corners[:, 2:] - corners[:, :2]
     # The wanted cut already has the crop's aspect and margin, so both are taken off again.
@@ -130,7 +130,7 @@ def _margin() -> float:
 
 
 def _as_cut(ink: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Ink (H, W) of a glyph as the reader would cut it: (96, 96)."""
+    """Put ink (H, W) of a glyph where the reader would cut it: (96, 96)."""
     height, width = ink.shape
     left, top, right, bottom = crop_corners(torch.tensor([[0.0, 0.0, width, height]]))[0].tolist()
     new_width = max(1, round(width * CROP_SIDE / (right - left)))

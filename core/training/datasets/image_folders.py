@@ -1,4 +1,4 @@
-"""Folders of character images, a folder a label, read with torchvision's ImageFolder."""
+"""This module reads folders of character images, a folder a label, with torchvision's ImageFolder."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Arrays = tuple[NDArray[np.uint8], NDArray[np.int64], tuple[str, ...]]
 
 
 def read_label_folders(path: Path, split: Split) -> Arrays:
-    """Images of `train/LABEL/` or `test/LABEL/`; the classes are those of `train`, `test` may lack some."""
+    """Read `train/LABEL/` or `test/LABEL/`; the classes are those of `train`, `test` may lack some."""
     labels = _labels(_samples(path / "train").classes, path)
     folder = _samples(path / split)
     numbers = {label: number for number, label in enumerate(labels)}
@@ -39,7 +39,7 @@ def read_label_folders(path: Path, split: Split) -> Arrays:
 
 
 def read_kanji_folders(path: Path, split: Split) -> Arrays:
-    """Images of `U+XXXX/`, split by file name, so that it comes out the same on every machine.
+    """Read `U+XXXX/`, split by file name, so that it comes out the same on every machine.
 
     Of each class, in the order of the SHA-256 of the file names, the first seventh is `test`. A class of
     fewer than seven images has all of them in `train`.
@@ -59,12 +59,12 @@ def read_kanji_folders(path: Path, split: Split) -> Arrays:
 
 
 def folder_name(label: str) -> str:
-    """How a label's folder is called: U+3042. Not every file system keeps あ and が as they are."""
+    """Name a label's folder: U+3042. Not every file system keeps あ and が as they are."""
     return f"U+{ord(label):04X}"
 
 
 def read_image(path: Path) -> Image.Image:
-    """An image file, decoded: in mode L or RGB, transparent parts white.
+    """Read and decode an image file: in mode L or RGB, transparent parts white.
 
     Raises:
         DataSetError: it is missing or damaged, or has 32 bits a pixel.
@@ -88,7 +88,7 @@ def _samples(folder: Path) -> Any:
 
 
 def _labels(names: Sequence[str], path: Path) -> tuple[str, ...]:
-    """The labels that folders stand for: U+3042 for あ, any other name for itself in NFC."""
+    """Return the labels that folders stand for: U+3042 for あ, any other name for itself in NFC."""
     labels = []
     for name in names:
         try:
@@ -103,7 +103,7 @@ def _labels(names: Sequence[str], path: Path) -> tuple[str, ...]:
 
 
 def _read_images(paths: Sequence[Path]) -> NDArray[np.uint8]:
-    """(N, S, S), or (N, S, S, 3) if the images have colours."""
+    """Read images as (N, S, S), or (N, S, S, 3) if they have colours."""
     images: NDArray[np.uint8] | None = None
     for number, path in enumerate(paths):
         image = read_image(path)

@@ -1,4 +1,4 @@
-"""Where a page is dark with ink, and boxes that reach as far as the ink that they hold."""
+"""This module finds the ink of a page, and draws boxes as far as the ink that they hold."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _EIGHT_NEIGHBOURS = np.ones((3, 3))
 
 
 def ink_of(pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """Bool (H, W): the dark strokes of a page (H, W, 3)."""
+    """Find the dark strokes of a page (H, W, 3), as bool (H, W)."""
     brightness = pixels.mean(axis=2)
     return np.asarray(brightness < ndimage.uniform_filter(brightness, size=_AROUND) - _DARKER)
 
 
 def drawn_to_ink(boxes: NDArray[np.float32], ink: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Boxes (M, 4) as x, y, width, height, each as wide and as high as the ink that is mostly its own.
+    """Draw boxes (M, 4), x, y, width, height, as wide and high as the ink that is mostly their own.
 
     A stroke of which more than half lies in the box belongs to it whole; one that does not, to a neighbour.
     """

@@ -1,4 +1,4 @@
-"""The published files of Kuzushiji-MNIST and Kuzushiji-49 -> arrays.
+"""This module reads the published files of Kuzushiji-MNIST and Kuzushiji-49.
 
 torchvision reads the former only from uncompressed files in a folder of its own layout, and ends
 with an assertion on damaged ones.
@@ -32,7 +32,7 @@ _IDX_SPLITS: dict[Split, str] = {"train": "train", "test": "t10k"}
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """Where the files of a published data set lie, and in which form.
+    """This says where the files of a published data set lie, and in which form.
 
     Attributes:
         form: `keras`: one file of all; `kmnist`, `k49`: an array a file; `idx`: MNIST's own form.
@@ -44,7 +44,7 @@ class Published:
 
 
 def find_published(path: Path) -> Published | None:
-    """The published data set that a file or a folder is.
+    """Find out which published data set a file or a folder is; None if it is none.
 
     Raises:
         DataSetError: nothing is there, or a folder holds several.
@@ -65,7 +65,7 @@ def find_published(path: Path) -> Published | None:
 def read_published(
     found: Published, split: Split
 ) -> tuple[NDArray[np.uint8], NDArray[np.int64], tuple[str, ...]]:
-    """Images (N, 28, 28), their classes, and the labels of the classes."""
+    """Read images (N, 28, 28), their classes, and the labels of the classes."""
     if found.form == "keras":
         files = [(found.path, f"x_{split}"), (found.path, f"y_{split}")]
     elif found.form == "idx":
@@ -87,7 +87,7 @@ def read_published(
 
 
 def _labels(found: Published) -> tuple[str, ...]:
-    """From the class map that lies beside the arrays, if it does."""
+    """Read the labels from the class map that lies beside the arrays, if it does."""
     own = K49_LABELS if found.form == "k49" else KMNIST_LABELS
     path = found.path / f"{found.form}_classmap.csv"
     if found.form not in ("kmnist", "k49") or not path.exists():
@@ -109,7 +109,7 @@ def _idx_file(folder: Path, name: str) -> Path:
 
 
 def _read_array(path: Path, key: str) -> NDArray[Any]:
-    """An array of an npz file, or, without a key, the one of an idx file."""
+    """Read an array of an npz file, or, without a key, the one of an idx file."""
     try:
         if not key:
             return _read_idx(path)
@@ -129,7 +129,7 @@ def _read_array(path: Path, key: str) -> NDArray[Any]:
 
 
 def _read_idx(path: Path) -> NDArray[np.uint8]:
-    """MNIST's form: two zeros, 8 for bytes, the number of sides, each side as 32 bits, then the bytes."""
+    """Read MNIST's form: two zeros, 8 for bytes, the number of sides, each side in 32 bits, the bytes."""
     with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
         data = file.read()
     zeros, kind, n_sides = struct.unpack_from(">HBB", data)

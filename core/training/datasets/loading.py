@@ -1,4 +1,4 @@
-"""Data sets on disk -> arrays: single characters with their classes, and patches with their masks.
+"""This module loads data sets from disk: characters with their classes, and patches with their masks.
 
 Reads what `fumikura prepare` writes, and the published forms of Kuzushiji-MNIST, Kuzushiji-49 and
 Kuzushiji-Kanji (github.com/rois-codh/kmnist, doi:10.20676/00000341); docs/data_sets.md tells them apart.
@@ -22,7 +22,7 @@ from fumikura.core.training.datasets.splits import Split
 
 @dataclass(frozen=True, slots=True)
 class CharacterSet:
-    """Images of single characters, one split.
+    """This is one split of a data set of single characters.
 
     Attributes:
         images: uint8 (N, S, S) grey or (N, S, S, 3) RGB.
@@ -37,7 +37,7 @@ class CharacterSet:
 
 @dataclass(frozen=True, slots=True)
 class PatchSet:
-    """Cuts of pages with their masks, one split.
+    """This is one split of a data set of patches with their masks.
 
     Attributes:
         images: uint8 (N, P, P, 3).
@@ -49,7 +49,7 @@ class PatchSet:
 
 
 def load_character_set(path: Path, split: Split) -> CharacterSet:
-    """One split of a data set of characters, whichever of the known forms it has.
+    """Load one split of a data set of characters, whichever of the known forms it has.
 
     Args:
         path: `kmnist.npz`; or a folder with this file, with the published files of Kuzushiji-MNIST or
@@ -90,7 +90,7 @@ def _check_classes(path: Path, split: Split, targets: NDArray[np.int64], labels:
 
 
 def load_patch_set(path: Path, split: Split) -> PatchSet:
-    """One split of what `fumikura prepare patches` or `pages` wrote.
+    """Load one split of what `fumikura prepare patches` or `pages` wrote.
 
     Raises:
         DataSetError: an image lacks its mask, has another size than it or than the others, or is damaged.

@@ -1,4 +1,4 @@
-"""Training and test: which books are for which."""
+"""This module chooses which books are for training and which for testing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SPLITS: tuple[Split, Split] = ("train", "test")
 def choose_test_books(
     books: Iterable[str], named: Iterable[str], *, share: float, seed: int
 ) -> frozenset[str]:
-    """The books to test on: those named, else a share of all, by the hash of seed and name.
+    """Choose the books to test on: those named, else a share of all, by the hash of seed and name.
 
     The same books and seed give the same choice on every machine.
 

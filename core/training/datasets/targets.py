@@ -1,4 +1,4 @@
-"""What the segmenter is to say of a patch, drawn from the boxes that lie on it.
+"""This module draws what the segmenter is to say of a patch, from the boxes that lie on it.
 
 Centres are drawn as Gaussian spots and learnt with the focal loss of CenterNet
 (Zhou et al. 2019, arXiv:1904.07850).
@@ -14,7 +14,7 @@ SPOT = 0.12
 
 
 def draw_targets(boxes: NDArray[np.float32], side: int) -> NDArray[np.float32]:
-    """Targets (5, P, P): mask, centre, log width, log height, and where the sizes count.
+    """Draw targets (5, P, P): mask, centre, log width, log height, and where the sizes count.
 
     Args:
         boxes: (M, 4) as x, y, width, height in pixels of the patch; they may reach over its edge.

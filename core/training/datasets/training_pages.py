@@ -1,4 +1,4 @@
-"""Pages with truth, cut into random patches for the segmenter."""
+"""This module loads pages with truth, and cuts them into random patches for the segmenter."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor
 from torch.nn import functional
-from torch.utils.data import Dataset
 from torchvision.transforms import v2
 
 from fumikura.core.archives.listing import list_pages
@@ -35,7 +34,7 @@ PAPER = 1
 
 @dataclass(frozen=True, slots=True)
 class Variety:
-    """How far patches may differ from the page that they are cut from.
+    """These numbers say how far patches may differ from the page that they are cut from.
 
     Attributes:
         zoom: a page is enlarged or shrunk by up to this factor.
@@ -55,7 +54,7 @@ MILD = Variety(zoom=1.2, stretch=1.05, has_other_strokes=False)
 
 @dataclass(frozen=True, slots=True)
 class TrainingPage:
-    """A page at working resolution with its boxes.
+    """This is a page at working resolution with its boxes.
 
     Attributes:
         pixels: uint8 (3, H, W).
@@ -79,7 +78,7 @@ def load_training_pages(
     *,
     without_books: Container[str] = (),
 ) -> list[TrainingPage]:
-    """All pages of the archives that have boxes, by name, without those of some books.
+    """Load all pages of the archives that have boxes, by name, without those of some books.
 
     Raises:
         TruthError: no page of the archives has boxes, or two different pages have one name.
@@ -104,7 +103,7 @@ def load_training_pages(
 def draw_training_pages(
     n_pages: int, folder: Path, texts: Sequence[str], fonts: Sequence[GlyphFont], *, seed: int
 ) -> list[TrainingPage]:
-    """Pages of a book that never was, drawn into a folder if they are not there yet.
+    """Draw pages of a book that never was into a folder, if they are not there yet, and load them.
 
     Raises:
         CheckpointError: other pages are there.
@@ -148,27 +147,20 @@ def _load_page(page: KnownPage) -> TrainingPage:
     )
 
 
-class RandomPatches(Dataset[tuple[Tensor, Tensor, Tensor]]):
-    """Patches from random places of random pages, zoomed, stretched and recoloured.
+class RandomPatches:
+    """These patches come from random places of random pages, zoomed, stretched and recoloured.
 
     Each book is seen as often as every other, however many pages it has. Item n is always the
     same patch, so that a resumed training goes on where it was cut off.
     """
 
     def __init__(
-        self,
-        pages: Sequence[TrainingPage],
-        *,
-        side: int,
-        n_patches: int,
-        seed: int,
-        variety: Variety = VARIED,
+        self, pages: Sequence[TrainingPage], *, side: int, seed: int, variety: Variety = VARIED
     ) -> None:
         self._books = [
             [page for page in pages if page.book == book] for book in sorted({page.book for page in pages})
         ]
         self._side = side
-        self._n_patches = n_patches
         self._seed = seed
         self._variety = variety
         self._recolour = v2.Compose(
@@ -181,11 +173,8 @@ class RandomPatches(Dataset[tuple[Tensor, Tensor, Tensor]]):
             ]
         )
 
-    def __len__(self) -> int:
-        return self._n_patches
-
     def __getitem__(self, number: int) -> tuple[Tensor, Tensor, Tensor]:
-        """Patch float (3, P, P), targets (5, P, P) and weights (P, P) in {0, 1}."""
+        """Cut out a patch (3, P, P) of float, with targets (5, P, P) and weights (P, P) in {0, 1}."""
         rng = np.random.default_rng((self._seed, number))
         book = self._books[int(rng.integers(len(self._books)))]
         page = book[int(rng.integers(len(book)))]
@@ -218,7 +207,7 @@ class RandomPatches(Dataset[tuple[Tensor, Tensor, Tensor]]):
 
 
 def _with_other_strokes(patch: Tensor, rng: np.random.Generator) -> Tensor:
-    """The patch (3, P, P) as a finer or a broader brush would have written it, or as it is.
+    """Write a patch (3, P, P) anew with a finer or a broader brush, or leave it as it is.
 
     Printed books have broad strokes and few of them have boxes; thin running hands have none.
     """
@@ -233,7 +222,7 @@ def _with_other_strokes(patch: Tensor, rng: np.random.Generator) -> Tensor:
 
 
 def _unlabelled_ink(pixels: NDArray[np.uint8], boxes: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Bool (H, W): dark strokes and what surrounds them, but for the boxes."""
+    """Find dark strokes and what surrounds them, but for the boxes: bool (H, W)."""
     ignored = ndimage.binary_dilation(ink_of(pixels), iterations=12)
     for x, y, width, height in boxes.round().astype(int):
         ignored[max(0, y) : y + height, max(0, x) : x + width] = False

@@ -1,4 +1,4 @@
-"""Text into columns, right to left: where each written character lies on a page."""
+"""This module writes text into columns, right to left: where each written character lies on a page."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ NOTE_SCALE = 0.56
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """How a hand fills an area; lengths without a unit are relative to the size of a kanji.
+    """This says how a hand fills an area; lengths without a unit are relative to the size of a kanji.
 
     Attributes:
         area: (left, top, right, bottom) of the text, in page pixels.
@@ -53,7 +53,7 @@ class Layout:
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """A character's ink and where its top left pixel lies.
+    """This is a character's ink, and where its top left pixel lies.
 
     Attributes:
         label: None for furigana and the like, which truth does not box.
@@ -71,7 +71,7 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """Where a (sub-)column runs and how large it is written."""
+    """This says where a (sub-)column runs and how large it is written."""
 
     x: float
     top: float
@@ -80,7 +80,7 @@ class Column:
 
 
 class Scribe:
-    """Writes text into columns; holds the brush's ink and the place on the page."""
+    """A scribe writes text into columns; it holds the brush's ink and the place on the page."""
 
     def __init__(self, hand: Hand, layout: Layout, rng: np.random.Generator) -> None:
         self._hand, self._layout, self._rng = hand, layout, rng
@@ -117,7 +117,7 @@ class Scribe:
             x -= pitch
 
     def write_fold_title(self, x: float) -> None:
-        """The title at the fold, half of it on this page; truth does not box it."""
+        """Write the title at the fold, half of it on this page; truth does not box it."""
         _, top, _, bottom = self._layout.area
         y = top + float(self._rng.uniform(0.25, 0.4)) * (bottom - top)
         for number in self._rng.integers(0, len(TITLE), int(self._rng.integers(2, 6))):
@@ -162,7 +162,7 @@ class Scribe:
         return []
 
     def _write_note(self, note: list[str], x: float, top: float) -> float:
-        """Two half-width columns, the right one first; gives back where they end."""
+        """Write two half-width columns, the right one first, and return where they end."""
         half = (len(note) + 1) // 2
         first, shift = len(self.written), 0.3 * self._layout.size
         for part, side in ((note[:half], shift), (note[half:], -shift)):
@@ -171,7 +171,7 @@ class Scribe:
         return max(ends, default=top) + 0.2 * self._layout.size
 
     def _write_one(self, drawn: str, place: Point, scale: float, *, label: str | None) -> Written | None:
-        """Ink of one character, centred on x and hanging from y; None if no font draws it."""
+        """Write one character, centred on x and hanging from y; None if no font draws it."""
         layout, rng = self._layout, self._rng
         form = self._hand.form(drawn)
         if form is None:
@@ -191,7 +191,7 @@ class Scribe:
         return Written(ink, box.x - left, box.y - top, label, box, self._wetness)
 
     def _write_furigana(self, kanji: Written, place: Point, scale: float) -> None:
-        """One to three kana, whichever, down the right side of a kanji that hangs from a place."""
+        """Write one to three kana, whichever, down the right side of a kanji that hangs from a place."""
         rng, layout = self._rng, self._layout
         if rng.random() >= layout.furigana_share:
             return
@@ -221,14 +221,14 @@ class Scribe:
 
 
 def skewed(place: Point, layout: Layout) -> Point:
-    """A place on the straight page, on the page as it lies in the scanner."""
+    """Turn a place on the straight page into one on the page as it lies in the scanner."""
     left, top, right, bottom = layout.area
     x, y = place
     return x + layout.skew * (y - (top + bottom) / 2), y - layout.skew * (x - (left + right) / 2)
 
 
 def _ink_end(one: Written, row: int) -> Point:
-    """The middle of the topmost (0) or lowest (-1) row of a character's ink."""
+    """Find the middle of the topmost (0) or lowest (-1) row of a character's ink."""
     top, left = one.box.y - one.top, one.box.x - one.left
     ink = one.ink[top : top + one.box.height, left : left + one.box.width]
     inked = np.flatnonzero(ink[row] > ink[row].max() / 2)

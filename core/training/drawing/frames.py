@@ -1,4 +1,4 @@
-"""What is carved around printed text: its frame, rules between columns, the mark at the fold."""
+"""This module draws what is carved around printed text: its frame, rules, and the mark at the fold."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fumikura.core.training.drawing.style import Area, PageStyle
 
 
 def draw_frame(brush: Brush, style: PageStyle, rng: np.random.Generator) -> None:
-    """Lines around printed text, rules between its columns, the fish tail at the fold."""
+    """Draw lines around printed text, rules between its columns, the fish tail at the fold."""
     layout = style.layout
     left, top, right, bottom = _union(layout.area, style.picture)
     pad = 0.35 * layout.size
@@ -36,7 +36,7 @@ def draw_frame(brush: Brush, style: PageStyle, rng: np.random.Generator) -> None
 
 
 def fold_x(style: PageStyle) -> float:
-    """x of the fold, at the fore edge: leaves were printed on one side and folded there."""
+    """Return x of the fold, at the fore edge: leaves were printed on one side and folded there."""
     return style.sheet.left + 1.0 if style.sheet.gutter == "right" else style.sheet.right - 1.0
 
 

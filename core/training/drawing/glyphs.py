@@ -1,4 +1,4 @@
-"""Fonts as a source of glyphs: what they truly draw, and a bitmap of it.
+"""This module draws glyphs from fonts: what they truly draw, and a bitmap of it.
 
 Fonts list characters that they do not draw: thousands of code points share one
 placeholder or are empty. Here a font has only the characters that it draws.
@@ -34,7 +34,7 @@ _PROBE_SIZE = 24
 
 @dataclass(frozen=True, slots=True)
 class GlyphFont:
-    """A font file and the characters that it truly draws.
+    """This is a font file and the characters that it truly draws.
 
     Attributes:
         name: the file's name without its ending.
@@ -47,7 +47,7 @@ class GlyphFont:
 
 
 def load_fonts(folders: Sequence[Path]) -> list[GlyphFont]:
-    """The fonts in some folders, subfolders included, in order of their paths; a file stands for itself.
+    """Load the fonts in some folders and their subfolders, in order of their paths; a file stands for itself.
 
     Raises:
         FumikuraError: a folder is missing, none of them holds a font, or a font is damaged.
@@ -66,7 +66,7 @@ def load_fonts(folders: Sequence[Path]) -> list[GlyphFont]:
 
 
 def drawn_characters(path: Path) -> frozenset[str]:
-    """The characters that a font file draws: not empty, and not as many others.
+    """List the characters that a font file draws: not empty, and not as many others.
 
     Raises:
         FumikuraError: the file is no font, or damaged.
@@ -85,7 +85,7 @@ def drawn_characters(path: Path) -> frozenset[str]:
 
 
 def variants(font: GlyphFont, label: str) -> tuple[str, ...]:
-    """All that this font can draw for a label: the character, its old forms, hentaigana that read as it.
+    """List all that a font can draw for a label: the character, its old forms, hentaigana that read as it.
 
     A voiced kana whose hentaigana have no code points of their own is a base
     hentaigana followed by a combining mark; `draw_glyph` composes it.
@@ -98,7 +98,7 @@ def variants(font: GlyphFont, label: str) -> tuple[str, ...]:
 
 @cache
 def hentaigana() -> dict[str, tuple[str, ...]]:
-    """Modern kana to the hentaigana code points that read as it, from their Unicode names."""
+    """Map modern kana to the hentaigana code points that read as it, from their Unicode names."""
     forms: defaultdict[str, list[str]] = defaultdict(list)
     for code_point in range(0x1B001, 0x1B11F):
         name = unicodedata.name(chr(code_point), "").replace(
@@ -112,7 +112,7 @@ def hentaigana() -> dict[str, tuple[str, ...]]:
 
 
 def draw_glyph(font: GlyphFont, character: str, size: int) -> NDArray[np.uint8]:
-    """A glyph as a crop would show it: (size, size), ink 255 on 0.
+    """Draw a glyph as a crop would show it: (size, size), ink 255 on 0.
 
     The ink's long side fills the square, its aspect is kept, its short side is centred.
 
@@ -130,7 +130,7 @@ def draw_glyph(font: GlyphFont, character: str, size: int) -> NDArray[np.uint8]:
 
 
 def glyph_ink(font: GlyphFont, character: str, size: int) -> NDArray[np.uint8]:
-    """A glyph at a font size in pixels, (H, W) tight around its ink, 255 on 0.
+    """Draw a glyph at a font size in pixels, (H, W) tight around its ink, 255 on 0.
 
     Unlike `draw_glyph` it keeps small characters small.
 
@@ -167,13 +167,13 @@ def _listed_characters(path: Path) -> list[str]:
 
 
 def _unvoiced(label: str) -> tuple[str, str]:
-    """が -> (か, combining dakuten); か -> (か, nothing)."""
+    """Split a voiced kana: が -> (か, combining dakuten); か -> (か, nothing)."""
     parts = unicodedata.normalize("NFD", label)
     return (parts[0], parts[1]) if parts[1:] in (VOICED, HALF_VOICED) else (label, "")
 
 
 def _with_mark(ink: NDArray[np.uint8], mark: str) -> NDArray[np.uint8]:
-    """The ink with two drops (or a ring) at its upper right, where a brush puts them."""
+    """Draw two drops (or a ring) at the upper right of the ink, where a brush puts them."""
     height, width = ink.shape
     unit = max(2, max(height, width) // 8)
     canvas = Image.new("L", (width + 2 * unit, height + unit))

@@ -1,4 +1,4 @@
-"""A writing hand: which form each character takes on a page, and its ink there.
+"""This module is a writing hand: it chooses which form each character takes on a page, and draws its ink.
 
 One hand keeps to its forms over a page, as writers and block carvers do; every
 time it writes one, the brush presses, leans and stretches a little differently.
@@ -38,7 +38,7 @@ EDGE_INK = 0.3
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """A glyph as signed distances to its outline, inside positive, in source pixels.
+    """A form is a glyph as signed distances to its outline, inside positive, in source pixels.
 
     Attributes:
         stroke: mean width of its strokes.
@@ -54,7 +54,7 @@ class Form:
 
 @dataclass(frozen=True, slots=True)
 class Touch:
-    """How one character is written: sizes relative to its form, angles in radians."""
+    """A touch says how one character is written: sizes relative to its form, angles in radians."""
 
     scale_y: float
     scale_x: float
@@ -65,7 +65,7 @@ class Touch:
 
 
 class Hand:
-    """Chooses and keeps forms; a class because forms are costly and used again.
+    """A hand chooses and keeps forms; it is a class because forms are costly and used again.
 
     Args:
         size: of a kanji in page pixels.
@@ -99,7 +99,7 @@ class Hand:
         self._forms: dict[tuple[str, str], Form] = {}
 
     def form(self, label: str) -> Form | None:
-        """A form of the label, of those that this hand uses; None if no font draws it."""
+        """Return a form of the label, of those that this hand uses; None if no font draws it."""
         if label not in self._choices:
             self._choices[label] = self._choose(label)
         choices = self._choices[label]
@@ -123,7 +123,7 @@ class Hand:
         return choices
 
     def touch(self, label: str, *, wobble: float) -> Touch:
-        """How the label is written this time."""
+        """Decide how the label is written this time."""
         rng = self._rng
         long = LONG_KANA.get(label, 1.0)
         size = (0.86 if is_kana(label) else 1.0) * float(np.exp(rng.normal(0, 0.07)))
@@ -139,17 +139,17 @@ class Hand:
 
 
 def is_kana(label: str) -> bool:
-    """Whether a label is hiragana or katakana, iteration marks included."""
+    """Tell whether a label is hiragana or katakana, iteration marks included."""
     return "\u3040" <= label <= "\u30ff" or label in "〱〲〳〵"
 
 
 def is_kanji(label: str) -> bool:
-    """Whether a label is a Chinese character, with furigana beside it in many books."""
+    """Tell whether a label is a Chinese character, with furigana beside it in many books."""
     return unicodedata.name(label, "").startswith("CJK")
 
 
 def make_form(font: GlyphFont, character: str, size: int) -> Form:
-    """A form for a character at a font size in pixels."""
+    """Make a form for a character at a font size in pixels."""
     ink = glyph_ink(font, character, size) > 127
     pad = max(2, size // 8)
     padded = np.pad(ink, pad)
@@ -163,7 +163,7 @@ def make_form(font: GlyphFont, character: str, size: int) -> Form:
 
 
 def write(form: Form, touch: Touch, *, scale: float, weight: float) -> NDArray[np.float32]:
-    """Ink of one written character in [0, 1], with some empty border around it.
+    """Draw the ink of one written character in [0, 1], with some empty border around it.
 
     Args:
         scale: page pixels for one source pixel, before the touch.
@@ -188,7 +188,7 @@ def write(form: Form, touch: Touch, *, scale: float, weight: float) -> NDArray[n
 
 
 def ink_bounds(ink: NDArray[np.float32]) -> tuple[int, int, int, int] | None:
-    """(top, left, bottom, right), the last two excluded, of what is truly inked; None if nothing is."""
+    """Find (top, left, bottom, right), the last two excluded, of what is truly inked; None if nothing is."""
     inked = ink > EDGE_INK
     rows, columns = np.flatnonzero(inked.any(1)), np.flatnonzero(inked.any(0))
     if rows.size == 0:

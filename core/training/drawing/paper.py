@@ -1,4 +1,4 @@
-"""Paper, and what time and a scanner do to it. Colours are RGB, float32 in [0, 255]."""
+"""This module makes paper, and does to it what time and a scanner do; colours are RGB, float32 to 255."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DARK_GROUND, LIGHT_GROUND = (28, 27, 30), (196, 197, 196)
 
 @dataclass(frozen=True, slots=True)
 class Sheet:
-    """Where the page lies in the image, in pixels; the rest is the scanner's ground or the next page.
+    """This says where the page lies in the image, in pixels; the rest is the ground or the next page.
 
     Attributes:
         gutter: the side at which the book is bound, "left" or "right".
@@ -32,7 +32,7 @@ class Sheet:
 
 
 def smooth_noise(shape: tuple[int, int], cell: float, rng: np.random.Generator) -> Pixels:
-    """Noise (H, W) of about unit strength whose hills are `cell` pixels wide."""
+    """Make noise (H, W) of about unit strength whose hills are `cell` pixels wide."""
     height, width = shape
     small = rng.normal(size=(max(2, int(height / cell) + 2), max(2, int(width / cell) + 2))).astype(
         np.float32
@@ -42,7 +42,7 @@ def smooth_noise(shape: tuple[int, int], cell: float, rng: np.random.Generator) 
 
 
 def make_paper(shape: tuple[int, int], tone: tuple[int, int, int], rng: np.random.Generator) -> Pixels:
-    """Blank paper (H, W, 3): clouds of tone, grain, fibres, and sometimes the lines of its sieve."""
+    """Make blank paper (H, W, 3): clouds of tone, grain, fibres, and sometimes the lines of its sieve."""
     height, width = shape
     dirt = 0.05 * float(rng.uniform(0.3, 1) ** 3)
     light = 1 + sum(dirt * part * smooth_noise(shape, height * part / 3, rng) for part in (1, 0.5, 0.2, 0.05))
@@ -71,7 +71,7 @@ def _fibres(shape: tuple[int, int], rng: np.random.Generator) -> Pixels:
 
 
 def stain(page: Pixels, rng: np.random.Generator) -> None:
-    """A water stain with a darker rim, or a soft smudge, put on the page in place."""
+    """Put a water stain with a darker rim, or a soft smudge, on the page in place."""
     height = page.shape[0]
     reach = float(rng.uniform(0.03, 0.3)) * height
     window, (top, left) = _window(page, reach, rng)
@@ -89,7 +89,7 @@ def stain(page: Pixels, rng: np.random.Generator) -> None:
 
 
 def _window(page: Pixels, reach: float, rng: np.random.Generator) -> tuple[Pixels, tuple[float, float]]:
-    """A view of the page around a random spot, and the shift from view to that spot."""
+    """Give a view of the page around a random spot, and the shift from view to that spot."""
     height, width, _ = page.shape
     y, x = float(rng.uniform(0, height)), float(rng.uniform(0, width))
     top, left = max(0, int(y - 1.6 * reach)), max(0, int(x - 1.6 * reach))
@@ -98,7 +98,7 @@ def _window(page: Pixels, reach: float, rng: np.random.Generator) -> tuple[Pixel
 
 
 def worm_hole(page: Pixels, tone: tuple[int, int, int], rng: np.random.Generator) -> None:
-    """A worm's path eaten through the page, showing the shaded leaf below it, in place."""
+    """Eat a worm's path through the page in place, showing the shaded leaf below it."""
     reach = float(rng.uniform(0.004, 0.03)) * page.shape[0]
     window, (top, left) = _window(page, reach, rng)
     v, u = np.mgrid[0 : window.shape[0], 0 : window.shape[1]].astype(np.float32)
@@ -112,7 +112,7 @@ def worm_hole(page: Pixels, tone: tuple[int, int, int], rng: np.random.Generator
 
 
 def scan(page: Pixels, sheet: Sheet, *, next_tone: tuple[int, int, int], rng: np.random.Generator) -> Pixels:
-    """The image that a scanner makes of a page: ground, the next page's strip, gutter and edge shadows."""
+    """Scan a page: ground, the next page's strip, gutter and edge shadows."""
     height, width, _ = page.shape
     flip = sheet.gutter == "right"
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
@@ -130,7 +130,7 @@ def scan(page: Pixels, sheet: Sheet, *, next_tone: tuple[int, int, int], rng: np
 
 
 def _ground(image: Pixels, place: tuple[Pixels, Pixels, Sheet], rng: np.random.Generator) -> None:
-    """The scanner's ground around the book, and the edges of the leaves below, in place."""
+    """Draw the scanner's ground around the book, and the edges of the leaves below, in place."""
     from_fore_edge, y, sheet = place
     tone = DARK_GROUND if rng.random() < 0.75 else LIGHT_GROUND
     leaves = float(rng.uniform(0, 0.02)) * image.shape[1]
@@ -144,7 +144,7 @@ def _ground(image: Pixels, place: tuple[Pixels, Pixels, Sheet], rng: np.random.G
 
 
 def expose(image: Pixels, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """What the sensor keeps: a little blur, noise, and its own idea of white."""
+    """Return what the sensor keeps: a little blur, noise, and its own idea of white."""
     blurred = ndimage.gaussian_filter(image, (float(rng.uniform(0.2, 0.75)),) * 2 + (0,))
     colour = np.array([1, rng.uniform(0.98, 1.01), rng.uniform(0.95, 1.02)], np.float32)
     gain = float(rng.uniform(0.9, 1.06)) * colour

@@ -1,4 +1,4 @@
-"""Ink drawings without characters: what a reader of pages must learn to leave alone."""
+"""This module draws pictures without characters: what a reader of pages must learn to leave alone."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from fumikura.core.training.drawing.brush import Brush, Point, curve, wander
 def draw_picture(
     brush: Brush, box: tuple[float, float, float, float], *, line: float, rng: np.random.Generator
 ) -> None:
-    """An ink drawing without characters inside (left, top, right, bottom); `line` is its stroke width."""
+    """Draw a picture without characters inside (left, top, right, bottom); `line` is its stroke width."""
     motifs: list[Callable[..., None]] = [
         _folds,
         _grasses,
@@ -43,7 +43,7 @@ def _taper(n_points: int, line: float, rng: np.random.Generator) -> NDArray[np.f
 
 
 def _folds(brush: Brush, centre: Point, reach: float, line: float, rng: np.random.Generator) -> None:
-    """Folds of a robe: a family of paths side by side."""
+    """Draw the folds of a robe: a family of paths side by side."""
     heading, bend = float(rng.uniform(0, 2 * np.pi)), float(rng.uniform(0.1, 0.5))
     for number in range(int(rng.integers(3, 9))):
         shift = (number - 4) * reach / 9
@@ -74,7 +74,7 @@ def _clouds(brush: Brush, centre: Point, reach: float, line: float, rng: np.rand
 
 
 def _vessels(brush: Brush, centre: Point, reach: float, line: float, rng: np.random.Generator) -> None:
-    """Bowls and trays: ellipses, boxes, a box within a box."""
+    """Draw bowls and trays: ellipses, boxes, a box within a box."""
     angles = np.linspace(0, 2 * np.pi, 40 if rng.random() < 0.6 else 5) + np.pi / 4 * float(
         rng.random() < 0.5
     )
@@ -96,7 +96,7 @@ def _hatching(brush: Brush, centre: Point, reach: float, line: float, rng: np.ra
 
 
 def _rocks(brush: Brush, centre: Point, reach: float, line: float, rng: np.random.Generator) -> None:
-    """A lump, in outline, washed grey or solid black like hair."""
+    """Draw a lump, in outline, washed grey or solid black like hair."""
     angles = np.linspace(0, 2 * np.pi, 28)
     bumps = sum(
         float(rng.normal(0, 0.16 / k)) * np.sin(k * angles + float(rng.uniform(0, 6))) for k in (1, 2, 3, 5)
@@ -131,7 +131,7 @@ def _branches(brush: Brush, centre: Point, reach: float, line: float, rng: np.ra
 
 
 def _cloth(brush: Brush, centre: Point, reach: float, line: float, rng: np.random.Generator) -> None:
-    """A woven pattern: one small mark again and again, the likeliest thing to be taken for writing."""
+    """Draw a woven pattern: one small mark again and again, the likeliest thing to be taken for writing."""
     reach = min(reach, 60 * line)
     step = max(5 * line, reach / float(rng.uniform(4, 9)))
     mark = wander(

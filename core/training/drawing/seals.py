@@ -1,4 +1,4 @@
-"""Owners' seals: red, square or round, in relief or cut in, over whatever stands there."""
+"""This module stamps owners' seals: red, square or round, in relief or cut in, over whatever stands there."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SEAL_TEXT = "蔵書之印文庫山人堂氏家珍玩記東京帝國大學圖館�
 
 
 def stamp_seal(page: Pixels, fonts: Sequence[GlyphFont], rng: np.random.Generator) -> None:
-    """A seal at a random place, often half over text, in place."""
+    """Stamp a seal at a random place, often half over text, in place."""
     height, width, _ = page.shape
     side = int(rng.uniform(0.03, 0.1) * height)
     shape = (side, int(side * rng.choice([1.0, 1.0, 1.0, 0.6, 0.5])))
@@ -35,7 +35,7 @@ def stamp_seal(page: Pixels, fonts: Sequence[GlyphFont], rng: np.random.Generato
 def draw_seal(
     shape: tuple[int, int], fonts: Sequence[GlyphFont], rng: np.random.Generator
 ) -> NDArray[np.float32]:
-    """The paste that a seal of (H, W) leaves, in [0, 1], worn and unevenly pressed."""
+    """Draw the paste that a seal of (H, W) leaves, in [0, 1], worn and unevenly pressed."""
     height, width = shape
     image = Image.new("L", (width, height))
     draw = ImageDraw.Draw(image)
@@ -64,7 +64,7 @@ def _place(
     fonts: Sequence[GlyphFont],
     rng: np.random.Generator,
 ) -> None:
-    """One letter stretched to fill its cell, as seal script does."""
+    """Stretch one letter to fill its cell, as seal script does."""
     font = fonts[int(rng.integers(len(fonts)))]
     letters = [letter for letter in SEAL_TEXT if letter in font.characters] or sorted(font.characters)
     margin = 0.1 * min(inner.shape)

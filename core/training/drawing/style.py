@@ -1,4 +1,4 @@
-"""What makes one drawn page look unlike another: its format, hand, print, paper and age."""
+"""This module draws by lot what makes one page look unlike another: format, hand, print, paper and age."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Area = tuple[float, float, float, float]
 
 @dataclass(frozen=True, slots=True)
 class PageStyle:
-    """All that makes one drawn page look unlike another.
+    """A style is all that makes one drawn page look unlike another.
 
     Attributes:
         picture: (left, top, right, bottom) of an ink drawing, or None.
@@ -46,7 +46,7 @@ class PageStyle:
 
 
 def draw_style(rng: np.random.Generator, *, long_side: int = 1280) -> PageStyle:
-    """A style at random, near to what the scans of real books show."""
+    """Draw a style by lot, near to what the scans of real books show."""
     height, width = long_side, round(long_side * float(rng.uniform(0.62, 0.76)))
     sheet = _draw_sheet(width, height, rng)
     is_printed = bool(rng.random() < 0.6)
@@ -115,7 +115,7 @@ def _text_area(sheet: Sheet, rng: np.random.Generator) -> Area:
 
 
 def _split_area(area: Area, rng: np.random.Generator) -> tuple[Area | None, Area]:
-    """Some pages give a part of the text's area to a picture."""
+    """Give, on some pages, a part of the text's area to a picture."""
     left, top, right, bottom = area
     if rng.random() < 0.72:
         return None, area

@@ -1,4 +1,4 @@
-"""Drawn pages with truth: kuzushiji as a scan shows it, for training, tests and samples.
+"""This module draws pages with truth: kuzushiji as a scan shows it, for training, tests and samples.
 
 Only main text is boxed, as in CODH's truth: furigana, the title at the fold, seals
 and pictures are there to be left alone.
@@ -84,7 +84,7 @@ def _is_on_page(one: Written, style: PageStyle) -> bool:
 
 
 def _ink_of(written: Sequence[Written], style: PageStyle, rng: np.random.Generator) -> NDArray[np.float32]:
-    """All characters on one map (H, W); where the brush runs dry, bristles show."""
+    """Put all characters on one map (H, W); where the brush runs dry, bristles show."""
     page = np.zeros((style.height, style.width), np.float32)
     bristles = np.clip(0.6 + 0.5 * paper.smooth_noise(page.shape, 1.6, rng), 0, 1)
     for one in written:
@@ -98,7 +98,7 @@ def _ink_of(written: Sequence[Written], style: PageStyle, rng: np.random.Generat
 def _compose(
     ink: NDArray[np.float32], style: PageStyle, fonts: Sequence[GlyphFont], rng: np.random.Generator
 ) -> NDArray[np.uint8]:
-    """Ink onto paper, seals over it, holes through it, and the scanner's image of that."""
+    """Put ink onto paper, seals over it, holes through it, and scan that."""
     shape = style.height, style.width
     page = paper.make_paper(shape, style.tone, rng)
     for _ in range(style.n_stains):
@@ -118,7 +118,7 @@ def _compose(
 
 
 def _other_side(ink: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-    """What shows through from the back: this page's own ink mirrored, elsewhere, blurred, in patches."""
+    """Let the back show through: this page's own ink mirrored, elsewhere, blurred, in patches."""
     height, width = ink.shape
     shift = int(rng.normal(0, height / 60)), int(rng.normal(0, width / 15))
     mirrored = np.roll(ink[:, ::-1], shift, (0, 1))
@@ -171,7 +171,7 @@ def render_many(
 
 
 def truth_rows(name: str, boxes: Sequence[LabelledBox]) -> list[tuple[str | int, ...]]:
-    """A page's truth as rows of CODH's coordinate CSV, in reading order."""
+    """Return a page's truth as rows of CODH's coordinate CSV, in reading order."""
     rows: list[tuple[str | int, ...]] = []
     for number, one in enumerate(boxes, start=1):
         box, code_point = one.box, f"U+{ord(one.label):04X}"

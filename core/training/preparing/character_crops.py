@@ -1,4 +1,4 @@
-"""Crops of boxed pages -> a folder of character images for each label."""
+"""This module cuts the boxes of pages out into a folder of character images for each label."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from fumikura.core.recognition.crops import crop_corners
 from fumikura.core.scoring.comparison import KnownPage
 from fumikura.core.training.datasets.image_folders import folder_name
 from fumikura.core.training.datasets.splits import Split
-from fumikura.core.training.preparing.data_set import Track, load_original, write_pages, write_png
+from fumikura.core.training.preparing.writing import Track, load_original, write_pages, write_png
 
 
 @dataclass(frozen=True, slots=True)
 class CropChoice:
-    """Which crops are taken.
+    """This says which crops are taken.
 
     Attributes:
         min_images: a label is a class if the training books have so many.
@@ -43,8 +43,8 @@ class CropChoice:
 def prepare_crops(
     pages: Sequence[KnownPage],
     out: Path,
-    choice: CropChoice,
     *,
+    choice: CropChoice,
     test_books: frozenset[str],
     sources: Sequence[Mapping[str, str]],
     track: Track,
@@ -84,7 +84,7 @@ def _summary(counts: Counter[str], split: str, labels: Sequence[str]) -> dict[st
 
 
 def count_images(counts: Mapping[str, int], labels: Sequence[str]) -> dict[str, Any]:
-    """What the manifest says of a split's images."""
+    """Return what the manifest says of a split's images."""
     images = {label: counts[label] for label in labels}
     return {
         "n_classes": sum(map(bool, images.values())),
@@ -94,7 +94,7 @@ def count_images(counts: Mapping[str, int], labels: Sequence[str]) -> dict[str, 
 
 
 def _choose_labels(pages: Sequence[KnownPage], choice: CropChoice) -> tuple[str, ...]:
-    """The classes, commonest first, ties in code point order."""
+    """Choose the classes, commonest first, ties in code point order."""
     boxes = [item for page in pages if page.truth is not None for item in page.truth.boxes or ()]
     counts = Counter(item.label for item in boxes)
     ordered = sorted(counts, key=lambda label: (-counts[label], label))
@@ -130,7 +130,7 @@ def _write_crops(
 
 
 def _corners(image: Tensor, boxes: Sequence[Box]) -> list[list[int]]:
-    """Left, top, right, bottom of what the reader would cut, as far as it lies on the page (3, H, W)."""
+    """Find left, top, right, bottom of what the reader would cut, as far as it lies on the page (3, H, W)."""
     sides = torch.tensor([(box.x, box.y, box.width, box.height) for box in boxes]).float().reshape(-1, 4)
     corners = tv_tensors.BoundingBoxes(
         crop_corners(sides).round(), format="XYXY", canvas_size=tuple(image.shape[1:])

@@ -1,4 +1,4 @@
-"""Glyphs of fonts, each drawn anew and distorted -> a folder of character images for each label.
+"""This module draws glyphs of fonts, each distorted anew, into a folder of images for each label.
 
 A font is a hand, as a book is: those that are tested on are in no part of the training images.
 """
@@ -20,13 +20,13 @@ from torchvision.transforms import v2
 
 from fumikura.core.errors import DataSetError
 from fumikura.core.folding import fold
+from fumikura.core.training.datasets.augmentation import FOR_GLYPHS, distort
 from fumikura.core.training.datasets.crop_bank import CropBank, bank_of_glyphs, drawable
-from fumikura.core.training.datasets.distort import FOR_GLYPHS, distort
 from fumikura.core.training.datasets.image_folders import folder_name
 from fumikura.core.training.datasets.splits import SPLITS, Split
 from fumikura.core.training.drawing.glyphs import GlyphFont
 from fumikura.core.training.preparing.character_crops import count_images
-from fumikura.core.training.preparing.data_set import Track, new_data_set, write_manifest, write_png
+from fumikura.core.training.preparing.writing import Track, new_data_set, write_manifest, write_png
 from fumikura.core.vocabulary import Vocabulary, clean_text, commonest_labels
 
 _BATCH = 256
@@ -36,7 +36,7 @@ _TRAIN_PER_TEST = 5
 
 @dataclass(frozen=True, slots=True)
 class GlyphChoice:
-    """What is drawn.
+    """This says what is drawn.
 
     Attributes:
         n_labels: classes: the commonest labels of the texts that fonts of both splits draw.
@@ -98,7 +98,7 @@ def prepare_glyphs(
 
 
 def _choose_labels(texts: Sequence[str], fonts: Iterable[Sequence[GlyphFont]], n_labels: int) -> list[str]:
-    """The commonest labels that fonts of all these groups draw, folded: texts say 氣 where boxes say 気."""
+    """Choose the commonest labels that all these groups of fonts draw, folded: texts say 氣, boxes 気."""
     common = commonest_labels((fold(clean_text(text)) for text in texts), sys.maxunicode)
     for group in fonts:
         drawn = drawable(group, common)
@@ -112,7 +112,7 @@ def _choose_labels(texts: Sequence[str], fonts: Iterable[Sequence[GlyphFont]], n
 
 
 def _draw_forms(bank: CropBank, n_images: int, generator: torch.Generator) -> Tensor:
-    """Which images of the bank are taken, `n_images` of each class, in any order."""
+    """Draw by lot which images of the bank are taken, `n_images` of each class, in any order."""
     n_forms = torch.bincount(bank.numbers)
     first = n_forms.cumsum(0) - n_forms  # a bank has its classes one after the other
     classes = torch.arange(len(n_forms)).repeat_interleave(n_images)
@@ -122,7 +122,7 @@ def _draw_forms(bank: CropBank, n_images: int, generator: torch.Generator) -> Te
 
 
 def _distorted(bank: CropBank, forms: Tensor, size: int, generator: torch.Generator) -> NDArray[np.uint8]:
-    """Images (B, S, S) as a camera would see them."""
+    """Show images (B, S, S) as a camera would."""
     images = distort(bank.images[forms].float() / 255, FOR_GLYPHS, generator)
     resized = v2.functional.resize(images, [size, size])
     pixels: NDArray[np.uint8] = (255 * resized).round().clamp(0, 255).to(torch.uint8).numpy()[:, 0]

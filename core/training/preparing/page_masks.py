@@ -1,4 +1,4 @@
-"""Pages with truth -> images and masks for the segmenter: whole pages, or patches of them."""
+"""This module makes images and masks for the segmenter of pages with truth: whole pages, or patches."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from fumikura.core.errors import DataSetError
 from fumikura.core.scoring.comparison import KnownPage
 from fumikura.core.scoring.metrics import truth_mask
 from fumikura.core.training.datasets.splits import Split
-from fumikura.core.training.preparing.data_set import Track, load_original, write_pages, write_png
+from fumikura.core.training.preparing.writing import Track, load_original, write_pages, write_png
 
 
 @dataclass(frozen=True, slots=True)
 class PageCutting:
-    """Whole pages, squeezed into a square whatever their shape.
+    """This asks for whole pages, squeezed into a square whatever their shape.
 
     Attributes:
         side: of the square.
@@ -34,7 +34,7 @@ class PageCutting:
 
 @dataclass(frozen=True, slots=True)
 class PatchCutting:
-    """Overlapping patches.
+    """This asks for overlapping patches.
 
     Attributes:
         long_side: that pages are resized to before.
@@ -53,7 +53,7 @@ class PatchCutting:
 
 @dataclass(frozen=True, slots=True)
 class Piece:
-    """A page or a patch.
+    """A piece is a page or a patch.
 
     Attributes:
         name: of its files.
@@ -69,8 +69,8 @@ class Piece:
 def prepare_patches(
     pages: Sequence[KnownPage],
     out: Path,
-    cutting: PageCutting | PatchCutting,
     *,
+    cutting: PageCutting | PatchCutting,
     test_books: frozenset[str],
     sources: Sequence[Mapping[str, str]],
     track: Track,

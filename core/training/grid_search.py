@@ -1,4 +1,4 @@
-"""Grids of trainings: each point a run directory of its own, scored on images kept from training.
+"""This module runs grids of trainings, each in a folder of its own, scored on images kept from training.
 
 No Optuna: a grid is a product of lists, and each folder says whether its trial is done. Its storage would
 be a second account of that, in which a trial that was killed is running for ever.
@@ -15,16 +15,15 @@ from typing import Any
 
 from fumikura.core.errors import DataSetError
 from fumikura.core.training.lessons import Lessons
-from fumikura.core.training.loop import METRICS
+from fumikura.core.training.run_folder import Row, read_metrics
 
 #: Trains in a folder, or goes on there; gives the weights file.
 Train = Callable[[Path, Lessons], Path]
-Row = Mapping[str, float | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """A training that is done.
+    """A trial is a training that is done.
 
     Attributes:
         point: what sets it apart from the others, by the names of `Lessons`.
@@ -44,23 +43,23 @@ class Trial:
 
     @property
     def has_diverged(self) -> bool:
-        """Whether the loss of the weights that were kept is no number."""
+        """Tell whether the loss of the weights that were kept is no number."""
         return self.kept["validation_loss"] is None
 
 
 def points_of(grid: Mapping[str, Sequence[Any]]) -> list[dict[str, Any]]:
-    """All combinations of the values, by the names that have more than one; the last name varies fastest."""
+    """List all combinations of the values that vary; the last name varies fastest."""
     varied = {name: values for name, values in grid.items() if len(values) > 1}
     return [dict(zip(varied, values, strict=True)) for values in product(*varied.values())]
 
 
 def name_of(point: Mapping[str, Any]) -> str:
-    """What a trial and its folder are called: learning_rate=0.1,batch_size=64."""
+    """Name a trial and its folder by its point: learning_rate=0.1,batch_size=64."""
     return ",".join(f"{name}={value}" for name, value in point.items()) or "only"
 
 
 def best_first(trials: Sequence[Trial], metric: str) -> list[Trial]:
-    """Those that diverged last."""
+    """Order trials by their score, highest first; those that diverged come last."""
 
     def rank(trial: Trial) -> tuple[bool, float]:
         return trial.has_diverged, -(trial.kept.get(metric) or 0.0)
@@ -77,7 +76,7 @@ def run_trials(
     request: Mapping[str, Any],
     started: Callable[[str, bool], None],
 ) -> Iterator[Trial]:
-    """Train at every point of a grid. What is done is not done again, what was cut off goes on.
+    """Train at every point of a grid; what is done is not done again, and what was cut off goes on.
 
     Args:
         grid: values to try, by the names of `Lessons`.
@@ -99,7 +98,7 @@ def run_trials(
         if weights is None:
             weights = train(folder, mine)
             _note_done(folder, wanted, weights)
-        rows = [json.loads(line) for line in (folder / METRICS).read_text(encoding="utf-8").splitlines()]
+        rows = read_metrics(folder)
         if "validation_loss" not in rows[-1]:
             raise DataSetError(
                 f"{folder}: too few images to keep any for comparing trials; raise --validation, and name"
@@ -109,7 +108,7 @@ def run_trials(
 
 
 def _weights_of(folder: Path, wanted: Mapping[str, Any]) -> Path | None:
-    """The weights of a trial that is done as it is wanted now."""
+    """Return the weights of a trial that is done as it is wanted now."""
     path = folder / "trial.json"
     if not path.exists():
         return None
@@ -125,7 +124,7 @@ def _note_done(folder: Path, wanted: Mapping[str, Any], weights: Path) -> None:
 
 
 def _kept(rows: Sequence[Row], *, patience: int) -> Row:
-    """With patience the epoch of the lowest validation loss, else the last."""
+    """Return the row of the lowest validation loss where there was patience, else the last."""
     sound = [
         (loss, number) for number, row in enumerate(rows) if (loss := row["validation_loss"]) is not None
     ]

@@ -1,4 +1,4 @@
-"""Pictures of character images with their labels, for a person to judge a classifier by."""
+"""This module draws sheets of character images with labels, for a person to judge a classifier by."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Images = NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class ConfusedPair:
-    """A label that is often read as another; images are (M, S, S) or (M, S, S, 3).
+    """This is a label that is often read as another; images are (M, S, S) or (M, S, S, 3).
 
     Attributes:
         n_misread: how often, of `n_images` with the label.
@@ -43,7 +43,7 @@ class ConfusedPair:
 
 
 def draw_samples(path: Path, images: Images, *, true: Sequence[str], read: Sequence[str]) -> None:
-    """Images ten in a row, each with its label and what it was read as: green if that is right, else red."""
+    """Draw images ten in a row, with label and what it was read as: green if that is right, else red."""
     n_right = sum(label == answer for label, answer in zip(true, read, strict=True))
     title = f"what it is → what was read: {n_right} of {len(images)} right"
     n_rows = -(-len(images) // _COLUMNS)
@@ -57,8 +57,8 @@ def draw_samples(path: Path, images: Images, *, true: Sequence[str], read: Seque
             axes.text(x + 0.5, y - 0.05, answered, fontsize=13, color=colour, ha="center", va="bottom")
 
 
-def draw_confused_pairs(path: Path, pairs: Sequence[ConfusedPair]) -> None:
-    """A row for each pair: misread images, then rightly read ones of both labels, to compare."""
+def draw_pairs(path: Path, pairs: Sequence[ConfusedPair]) -> None:
+    """Draw a row for each pair: misread images, then rightly read ones of both labels, to compare."""
     title = "the most frequent confusions: label → what it was read as" if pairs else "no image was misread"
     width = 2.3 + 1.08 * (N_MISREAD + 2 * N_RIGHT) + 2 * _GAP
     with _sheet(path, title, width=width, height=1.35 * max(len(pairs), 1)) as axes:
@@ -87,7 +87,7 @@ def _show_pair(axes: Axes, pair: ConfusedPair, y: float) -> None:
 
 @contextmanager
 def _sheet(path: Path, title: str, *, width: float, height: float) -> Iterator[Axes]:
-    """Axes in inches from the top left. One for all images: a hundred of their own take half a minute."""
+    """Give axes in inches from the top left: one for all, since a hundred take half a minute."""
     with picture(path, width=width, height=height + 0.5) as figure:
         axes = figure.subplots()
         axes.set_axis_off()
@@ -97,7 +97,7 @@ def _sheet(path: Path, title: str, *, width: float, height: float) -> Iterator[A
 
 
 def _show(axes: Axes, image: NDArray[np.uint8], x: float, y: float) -> None:
-    """An image, one inch wide, with a thin frame."""
+    """Show an image, one inch wide, with a thin frame."""
     place = (x, x + 1, y + 1, y)
     axes.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="nearest", extent=place)
     axes.add_patch(Rectangle((x, y), 1, 1, fill=False, edgecolor=PALE))

@@ -1,11 +1,14 @@
-"""Distort character images as hand, block, paper and scanner do.
+"""This module shows images differently each time: crops as hand, block, paper and scanner distort them,
+and the images of a data set turned, bent and worn, with masks in step with their patches.
 
 Elastic distortion follows Simard et al. 2003 (doi:10.1109/ICDAR.2003.1227801).
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -13,10 +16,18 @@ from torch.nn import functional
 
 from fumikura.core.training.datasets.crop_bank import BANK_SIDE, CROP_SIDE
 
+Augmentation = Literal["none", "rotation", "strong"]
+
+#: The second report's: as far as this to either side, evenly.
+ROTATION_DEGREES = 10.0
+#: Side of the square that a strongly changed image lacks, as a share of its side (cutout, DeVries and
+#: Taylor 2017, arXiv:1708.04552).
+_HOLE = 0.33
+
 
 @dataclass(frozen=True, slots=True)
 class Strength:
-    """How hard images are distorted.
+    """These numbers say how hard images are distorted.
 
     Attributes:
         rotation: standard deviation, in radians.
@@ -42,10 +53,11 @@ FOR_CROPS = Strength(rotation=0.10, scale=0.16, shift=0.14, elastic=0.05, stroke
 FOR_CUT_OUT = replace(FOR_CROPS, neighbours=0.5)
 #: Glyphs are too regular: a font has one form where hands have thousands.
 FOR_GLYPHS = Strength(rotation=0.14, scale=0.18, shift=0.12, elastic=0.07, stroke=1.0, neighbours=0.6)
+_STRONG = Strength(rotation=0.13, scale=0.11, shift=0.10, elastic=0.06, stroke=0.5, neighbours=0.0)
 
 
 def distort(darkness: Tensor, strength: Strength, generator: torch.Generator) -> Tensor:
-    """Crops as a camera would see them.
+    """Distort crops, and show them as a camera would.
 
     Args:
         darkness: (B, 1, 96, 96) in [0, 1].
@@ -71,7 +83,7 @@ def warp_grid(
     side: int = CROP_SIDE,
     zoom: float = CROP_SIDE / BANK_SIDE,
 ) -> Tensor:
-    """Where each pixel of the crop comes from: (B, S, S, 2) in [-1, 1] of the image that it is cut from.
+    """Draw where each pixel of a crop comes from: (B, S, S, 2) in [-1, 1] of the image that it is cut from.
 
     Args:
         side: S.
@@ -94,10 +106,44 @@ def warp_grid(
     return grid + bends.permute(0, 2, 3, 1)
 
 
+def sampling_grid(n: int, side: int, augmentation: Augmentation, generator: torch.Generator) -> Tensor | None:
+    """Draw where each pixel of n images comes from: (B, S, S, 2) in [-1, 1], or None if nothing moves."""
+    if augmentation == "none":
+        return None
+    if augmentation == "strong":
+        return warp_grid(n, _STRONG, generator, side=side, zoom=1.0)
+    angle = torch.empty(n).uniform_(-1, 1, generator=generator) * math.radians(ROTATION_DEGREES)
+    cosine, sine, still = angle.cos(), angle.sin(), torch.zeros(n)
+    rows = [torch.stack([cosine, -sine, still], dim=1), torch.stack([sine, cosine, still], dim=1)]
+    return functional.affine_grid(torch.stack(rows, dim=1), [n, 1, side, side], align_corners=False)
+
+
+def moved(images: Tensor, grid: Tensor | None, *, outside: str, mode: str = "bilinear") -> Tensor:
+    """Fetch each pixel of images (B, channels, S, S) of float from where the grid says.
+
+    Args:
+        outside: what lies beyond the edge: "zeros", "border" or "reflection".
+    """
+    if grid is None:
+        return images
+    return functional.grid_sample(images, grid, mode=mode, padding_mode=outside, align_corners=False)
+
+
+def worn(crops: Tensor, generator: torch.Generator) -> Tensor:
+    """Wear crops (B, channels, S, S) of bright ink: strokes change their width, a square of each is lost."""
+    n, _, side, _ = crops.shape
+    half = _HOLE * side / 2
+    centre = torch.rand(n, 2, 1, generator=generator) * side
+    is_near = (torch.arange(side) + 0.5 - centre).abs() < half  # (B, 2, S)
+    hole = is_near[:, 0, :, None] & is_near[:, 1, None, :]
+    written = stroke_width(crops, _STRONG.stroke, generator)
+    return torch.where(hole[:, None], crops.mean(dim=(1, 2, 3), keepdim=True), written)
+
+
 def _neighbour(
     others: Tensor, grid: Tensor, direction: float, chance: float, generator: torch.Generator
 ) -> Tensor:
-    """Ink of other characters that reaches in from above (-1) or below (1)."""
+    """Let ink of other characters reach in from above (-1) or below (1)."""
     n = len(others)
     away = torch.empty(n).uniform_(0.72, 1.1, generator=generator) * 2 * CROP_SIDE / BANK_SIDE
     moved = grid.clone()
@@ -107,7 +153,7 @@ def _neighbour(
 
 
 def stroke_width(darkness: Tensor, stroke: float, generator: torch.Generator) -> Tensor:
-    """Strokes (B, 1, S, S) of bright ink, thickened or thinned."""
+    """Thicken or thin strokes (B, 1, S, S) of bright ink."""
     thick = functional.max_pool2d(darkness, kernel_size=3, stride=1, padding=1)
     thin = -functional.max_pool2d(-darkness, kernel_size=3, stride=1, padding=1)
     change = torch.empty(len(darkness), 1, 1, 1).uniform_(-stroke, stroke, generator=generator)
@@ -134,6 +180,6 @@ def _on_paper(drawn: Tensor, generator: torch.Generator) -> Tensor:
 def _smooth_noise(
     n: int, channels: int, *, cells: int, generator: torch.Generator, side: int = CROP_SIDE
 ) -> Tensor:
-    """(B, channels, S, S), normally distributed, varying over a few cells."""
+    """Draw (B, channels, S, S), normally distributed, varying over a few cells."""
     noise = torch.randn(n, channels, cells, cells, generator=generator)
     return functional.interpolate(noise, size=(side, side), mode="bicubic", align_corners=True)

@@ -1,4 +1,4 @@
-"""What all prepared data sets share: whole folders or none, a manifest, pages that fit their truth."""
+"""This module writes prepared data sets: whole folders or none, with a manifest."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class Track(Protocol):
-    """The items one by one, while a person is shown how far it is."""
+    """A track gives the items one by one, while a person is shown how far it is."""
 
     def __call__(self, items: Sequence[Item]) -> Iterable[Item]: ...
 
 
 @contextmanager
 def new_data_set(out: Path) -> Iterator[Path]:
-    """A folder to write into, which becomes `out` at the end; if anything goes wrong, nothing stays.
+    """Give a folder to write into, which becomes `out` at the end; if anything goes wrong, nothing stays.
 
     Raises:
         DataSetError: there is something at `out` already, or the disk is full.
@@ -62,7 +62,7 @@ def new_data_set(out: Path) -> Iterator[Path]:
 
 
 def write_png(path: Path, pixels: NDArray[Any]) -> None:
-    """Uint8 (H, W) or (H, W, 3), or bool (H, W) in one bit a pixel."""
+    """Write uint8 (H, W) or (H, W, 3), or bool (H, W) in one bit a pixel."""
     data = io.BytesIO()
     Image.fromarray(pixels).save(data, "PNG")
     path.write_bytes(data.getvalue())
@@ -74,7 +74,7 @@ def write_manifest(folder: Path, manifest: Mapping[str, Any]) -> None:
 
 
 def digests(paths: Iterable[Path]) -> list[dict[str, str]]:
-    """Name and SHA-256 of each file."""
+    """Return name and SHA-256 of each file."""
     return [{"name": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()} for path in paths]
 
 
@@ -116,7 +116,7 @@ def write_pages(
 
 
 def load_original(page: KnownPage) -> PageImage:
-    """A page at the size of its scan.
+    """Load a page at the size of its scan.
 
     Raises:
         DataSetError: it cannot be read, or its truth does not fit onto it.
