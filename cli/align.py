@@ -56,10 +56,9 @@ _given = click.Path(path_type=Path, exists=True)
     "--min-confidence",
     type=FiniteRange(0.5, 1),
     default=0.9,
-    show_default=True,
     help="A character is kept if it is so probable that it stands there.",
 )
-@click.option("--device", default="cpu", show_default=True, help="cpu or cuda.")
+@click.option("--device", default="cpu", help="cpu or cuda.")
 @json_option
 @click.pass_context
 def command(

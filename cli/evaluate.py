@@ -48,7 +48,6 @@ command.add_command(evaluate_weights.classifier)
     "--min-text",
     type=click.IntRange(min=1),
     default=1,
-    show_default=True,
     metavar="N",
     help="Leave out texts of fewer characters.",
 )
@@ -58,14 +57,7 @@ command.add_command(evaluate_weights.classifier)
     metavar="FOLDER",
     help="Draw the worst pages into it, with an index.html to look at.",
 )
-@click.option(
-    "--limit",
-    type=click.IntRange(min=1),
-    default=12,
-    show_default=True,
-    metavar="N",
-    help="At most so many pages in the table and in the gallery, the worst first.",
-)
+@options.limit(12, "At most so many pages in the table and in the gallery, the worst first.")
 @options.settings("recipe", "device", "reach")
 @options.as_json
 @click.pass_context

@@ -31,7 +31,6 @@ def _weights_and_data_set(function: Callable[..., Any]) -> Callable[..., Any]:
     "--threshold",
     type=FiniteRange(0, 1),
     default=0.5,
-    show_default=True,
     metavar="X",
     help="A pixel is ink above this probability.",
 )
@@ -67,14 +66,7 @@ def segmenter(settings: Settings, weights: Path, data_set: Path, threshold: floa
 @click.option(
     "--known-labels", is_flag=True, help="Leave out test images whose label the weights do not know."
 )
-@click.option(
-    "--limit",
-    type=click.IntRange(min=1),
-    default=12,
-    show_default=True,
-    metavar="N",
-    help="At most so many confusions, the most frequent first.",
-)
+@options.limit(12, "At most so many confusions, the most frequent first.")
 @options.inverted
 @_weights_and_data_set
 def classifier(

@@ -77,7 +77,7 @@ class Commands(click.Group):
             ctx.exit(2 if isinstance(error, UsageError) else 1)
 
 
-@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})
 @click.option("--debug", is_flag=True, envvar="FUMIKURA_DEBUG", help="Show where an error came from.")
 @click.version_option(package_name="fumikura")
 def main(debug: bool) -> None:

@@ -31,14 +31,6 @@ book = click.option("--book", metavar="NAME", help="Only pages of this book.")
 recipe = click.option(
     "--recipe", metavar="DIGEST", help="Only readings by this recipe; its beginning will do."
 )
-limit = click.option(
-    "--limit",
-    type=click.IntRange(min=1),
-    default=100,
-    show_default=True,
-    metavar="N",
-    help="At most so many rows.",
-)
 inverted = click.option(
     "--inverted",
     "is_inverted",
@@ -46,6 +38,12 @@ inverted = click.option(
     help="Turn dark into light first, and light into dark: for white ink on black, such as that of"
     " Kuzushiji-MNIST, where the weights learnt dark ink; or the other way round.",
 )
+
+
+def limit(default: int = 100, shown: str = "At most so many rows.") -> Callable[[Function], Function]:
+    """Return the option of how many to show, at least one."""
+    return click.option("--limit", type=click.IntRange(min=1), default=default, metavar="N", help=shown)
+
 
 #: Options that name weights, by the kind of weights.
 _WEIGHTS = {

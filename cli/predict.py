@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     "--top",
     type=click.IntRange(min=1),
     default=5,
-    show_default=True,
     metavar="N",
     help="How many labels of each image.",
 )

@@ -34,12 +34,12 @@ def _number(
 ) -> Callable[[Function], Function]:
     at_least_one = click.IntRange(min=1)
     names = (name, variable) if variable else (name,)
-    return click.option(*names, type=at_least_one, default=default, show_default=True, metavar="N", help=does)
+    return click.option(*names, type=at_least_one, default=default, metavar="N", help=does)
 
 
 def _share(name: str, default: float, does: str) -> Callable[[Function], Function]:
     share = FiniteRange(0, 1)
-    return click.option(name, type=share, default=default, show_default=True, metavar="X", help=does)
+    return click.option(name, type=share, default=default, metavar="X", help=does)
 
 
 def _paths(name: str, does: str, *, required: bool = False) -> Callable[[Function], Function]:

@@ -57,11 +57,10 @@ planned = gathered(
             "--test-share",
             type=FiniteRange(0, 1),
             default=0.2,
-            show_default=True,
             metavar="X",
             help="Share of the books to test on, where none is named.",
         ),
-        click.option("--seed", default=1, show_default=True, help="Same seed, same data set."),
+        click.option("--seed", default=1, help="Same seed, same data set."),
         click.option(
             "--out",
             type=click.Path(path_type=Path, file_okay=False),

@@ -43,7 +43,7 @@ def command() -> None:
 @options.run_id
 @options.recipe
 @click.option("--min-confidence", type=FiniteRange(0, 1), metavar="P", help="Leave out what is less sure.")
-@options.limit
+@options.limit()
 @options.as_json
 def characters(
     settings: Settings,
@@ -90,7 +90,7 @@ def characters(
 @click.option("--text", metavar="PHRASE", help="Only pages on which this was read.")
 @click.option("--min-dice", type=FiniteRange(0, 1), metavar="D", help="Only pages that score so well.")
 @click.option("--max-dice", type=FiniteRange(0, 1), metavar="D", help="Only pages that score so badly.")
-@options.limit
+@options.limit()
 @options.as_json
 def pages(
     settings: Settings,

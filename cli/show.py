@@ -31,7 +31,6 @@ from fumikura.core.store.tables import Status
     "--size",
     type=click.IntRange(100, 20_000),
     default=2400,
-    show_default=True,
     metavar="PIXELS",
     help="Long side of the drawing.",
 )

@@ -31,7 +31,7 @@ WATCH_S = 2.0
     is_flag=True,
     help=f"Show it anew every {WATCH_S:.0f} seconds, with rates and time left; Ctrl-C ends.",
 )
-@click.option("--limit", type=click.IntRange(min=1), default=10, show_default=True, help="Newest runs shown.")
+@options.limit(10, "Newest runs shown.")
 @options.settings("database")
 @options.as_json
 def command(settings: Settings, run_id: int | None, watch: bool, limit: int, as_json: bool) -> None:

@@ -45,7 +45,6 @@ _OF_CHARACTERS = {"model", "crop_side", "smoothing"}
     "n_labels",
     type=click.IntRange(min=1),
     default=2000,
-    show_default=True,
     help="Commonest labels of the texts to learn.",
 )
 @click.option(
@@ -61,7 +60,6 @@ _OF_CHARACTERS = {"model", "crop_side", "smoothing"}
     "kept",
     type=FiniteRange(0, 1, max_open=True),
     default=0.0,
-    show_default=True,
     metavar="X",
     help="Share of --start in the mean of what it was and what was learnt; 0.5 may read more of other books.",
 )
@@ -87,7 +85,6 @@ _OF_CHARACTERS = {"model", "crop_side", "smoothing"}
     "--smoothing",
     type=FiniteRange(0, 1, max_open=True),
     default=0.0,
-    show_default=True,
     help="Label smoothing.",
 )
 @lesson_options

@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     "--drawn-pages",
     type=click.IntRange(min=0),
     default=0,
-    show_default=True,
     metavar="N",
     help="Also learn from N pages that are drawn from --fonts and --transcripts.",
 )
@@ -55,14 +54,12 @@ if TYPE_CHECKING:
     "--model",
     type=click.Choice(["encoder-decoder", "unet", "shipped"]),
     default="unet",
-    show_default=True,
     help="Network to train on --patches: one of the first report's, or the one that ships.",
 )
 @click.option(
     "--pos-weight",
     type=FiniteRange(min=0, min_open=True),
     default=1.0,
-    show_default=True,
     help="How much a pixel of a character counts against one of paper.",
 )
 @lesson_options

@@ -123,18 +123,16 @@ run_options = gathered(
             "--steps",
             type=click.IntRange(min=1),
             default=3000,
-            show_default=True,
             help="Batches to learn from.",
         ),
-        click.option("--device", default="cpu", show_default=True, help="cpu or cuda."),
+        click.option("--device", default="cpu", help="cpu or cuda."),
         click.option(
             "--precision",
             type=click.Choice(["auto", "bf16", "fp32"]),
             default="auto",
-            show_default=True,
             help="auto is bf16 where the device is fast at it.",
         ),
-        click.option("--seed", default=1, show_default=True, help="Same seed, same training."),
+        click.option("--seed", default=1, help="Same seed, same training."),
         click.option(
             "--learning-rate",
             type=FiniteRange(min=0, min_open=True),
@@ -195,10 +193,7 @@ lesson_options = gathered(
     "lessons",
     dict,
     list(_LESSONS),
-    [
-        click.option(f"--{name.replace('_', '-')}", show_default="default" in values, **values)
-        for name, values in _LESSONS.items()
-    ],
+    [click.option(f"--{name.replace('_', '-')}", **values) for name, values in _LESSONS.items()],
 )
 
 
