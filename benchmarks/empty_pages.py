@@ -15,7 +15,7 @@ import sys
 from pathlib import Path
 
 from fumikura.core.training.drawing import synthetic
-from fumikura.core.training.drawing.glyphs import load_fonts
+from fumikura.core.training.drawing.fonts import load_fonts
 
 #: None of the seeds that pages to train on were drawn with.
 SEED = 2026

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fumikura.cli.extras import need_training
 from fumikura.cli.left_out_books import LeftOut
+from fumikura.cli.optional_packages import need_training
 from fumikura.cli.options import FiniteRange
 from fumikura.cli.options import as_json as json_option
 from fumikura.cli.output import console_for, make_table, print_json, print_tables, say

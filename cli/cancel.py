@@ -7,7 +7,7 @@ import click
 from fumikura.cli import options
 from fumikura.cli.output import counted, print_json, say
 from fumikura.core.settings import Settings
-from fumikura.core.store.existing import open_existing
+from fumikura.core.store.existing_database import open_existing
 from fumikura.core.store.queries import cancel
 
 

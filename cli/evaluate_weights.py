@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fumikura.cli import options
-from fumikura.cli.extras import need_training
+from fumikura.cli.optional_packages import need_training
 from fumikura.cli.options import FiniteRange
 from fumikura.cli.output import make_table, print_json, print_tables, say
 from fumikura.core.settings import Settings
 
 if TYPE_CHECKING:
-    from fumikura.core.training.label_scores import Confusion
+    from fumikura.core.training.classifier_evaluation import Confusion
 
 
 def _weights_and_data_set(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -47,7 +47,7 @@ def segmenter(settings: Settings, weights: Path, data_set: Path, threshold: floa
     """
     from fumikura.core.recognition.models.checkpoint import load_any_segmenter
     from fumikura.core.training.datasets.loading import load_patch_set
-    from fumikura.core.training.mask_scores import score_patches
+    from fumikura.core.training.segmenter_evaluation import score_patches
 
     loaded = load_any_segmenter(weights)
     patches = load_patch_set(data_set, "test")
@@ -91,8 +91,13 @@ def classifier(
     """
     need_training("sklearn", "scipy")
     from fumikura.core.recognition.models.checkpoint import load_any_classifier
+    from fumikura.core.training.classifier_evaluation import (
+        ask_classifier,
+        confusions,
+        draw_pictures,
+        label_figures,
+    )
     from fumikura.core.training.datasets.loading import load_character_set
-    from fumikura.core.training.label_scores import ask_classifier, confusions, draw_pictures, label_figures
 
     loaded = load_any_classifier(weights)
     test = load_character_set(data_set, "test")

@@ -10,7 +10,7 @@ from fumikura.core.archives.places import archive_name
 from fumikura.core.errors import UsageError
 from fumikura.core.settings import Settings
 from fumikura.core.store.connecting import Engine
-from fumikura.core.store.existing import open_existing
+from fumikura.core.store.existing_database import open_existing
 from fumikura.core.store.forgetting import Doomed, doomed_by_archive, doomed_by_recipe, doomed_by_run, forget
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from fumikura.cli.extras import need_training
+from fumikura.cli.optional_packages import need_training
 from fumikura.cli.options import FiniteRange
 from fumikura.cli.output import say_unknown
 from fumikura.cli.prepare_options import Plan, planned, report, tracked
@@ -196,7 +196,7 @@ def glyphs(
     need_training("fontTools", "scipy")
 
     from fumikura.core.training.context_counts import read_page_texts
-    from fumikura.core.training.drawing.glyphs import load_fonts
+    from fumikura.core.training.drawing.fonts import load_fonts
     from fumikura.core.training.preparing.glyph_images import GlyphChoice, prepare_glyphs
     from fumikura.core.training.preparing.writing import digests
 

@@ -14,7 +14,7 @@ from fumikura.cli import options
 from fumikura.cli.options import FiniteRange
 from fumikura.cli.output import console_for, make_table, print_json, print_tables, say
 from fumikura.core.settings import Settings
-from fumikura.core.store.existing import open_existing
+from fumikura.core.store.existing_database import open_existing
 from fumikura.core.store.lookup import PageSummary, find_pages
 from fumikura.core.store.search import Hit, find_characters
 from fumikura.core.store.tables import Status

@@ -9,10 +9,10 @@ from pathlib import Path
 import click
 
 from fumikura.cli import options, run_results
-from fumikura.cli.interruption import stopped_by_signals
 from fumikura.cli.output import print_json, print_tables, say
 from fumikura.cli.progress import shown_progress
 from fumikura.cli.rates import Pace
+from fumikura.cli.stop_signals import stopped_by_signals
 from fumikura.cli.submission import submit_archives
 from fumikura.core.intake import score_readings
 from fumikura.core.recognition.recipe import Recipe, recipe_of

@@ -13,7 +13,7 @@ from fumikura.core.archives.places import read_member
 from fumikura.core.errors import ArchiveError, FumikuraError, PageError, UsageError
 from fumikura.core.limits import Limits
 from fumikura.core.settings import Settings
-from fumikura.core.store.existing import open_existing
+from fumikura.core.store.existing_database import open_existing
 from fumikura.core.store.lookup import PageDetails, get_page
 from fumikura.core.store.tables import Status
 

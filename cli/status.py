@@ -17,7 +17,7 @@ from fumikura.cli.status_tables import Picture, as_object, last_line, tables
 from fumikura.core.errors import DatabaseError
 from fumikura.core.settings import Settings
 from fumikura.core.store.connecting import Engine
-from fumikura.core.store.existing import open_existing
+from fumikura.core.store.existing_database import open_existing
 from fumikura.core.store.failures import failure_reasons
 from fumikura.core.store.queries import done_by_worker, list_runs, overview, run_summary
 

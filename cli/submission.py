@@ -12,7 +12,7 @@ from fumikura.core.intake import Submitted, submit, survey
 from fumikura.core.recognition.recipe import Recipe
 from fumikura.core.settings import Settings
 from fumikura.core.store.connecting import Engine
-from fumikura.core.store.existing import missing_file
+from fumikura.core.store.existing_database import missing_file
 from fumikura.core.store.upgrading import open_database
 
 

@@ -136,7 +136,7 @@ def _mix(
     from fumikura.core.training.classifier import mixed_crops
     from fumikura.core.training.datasets.crop_mixture import mix_crops
     from fumikura.core.training.datasets.loading import load_character_set
-    from fumikura.core.training.drawing.glyphs import load_fonts
+    from fumikura.core.training.drawing.fonts import load_fonts
 
     if not given_pages.fonts or given_pages.transcripts is None:
         raise UsageError("labels come from --transcripts, glyphs from --fonts; give both, or --characters")

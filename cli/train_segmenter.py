@@ -103,7 +103,7 @@ def segmenter(
 def _load_pages(given_pages: GivenPages, n_drawn: int, run: Run) -> list[TrainingPage]:
     """Load scans with boxes, and pages that are drawn into the run's folder unless they are there."""
     from fumikura.core.training.datasets.training_pages import draw_training_pages
-    from fumikura.core.training.drawing.glyphs import load_fonts
+    from fumikura.core.training.drawing.fonts import load_fonts
 
     if not given_pages.archives and not n_drawn:
         raise UsageError(

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import click
 from click.core import ParameterSource
 
-from fumikura.cli.extras import need_training
 from fumikura.cli.left_out_books import LeftOut
+from fumikura.cli.optional_packages import need_training
 from fumikura.cli.options import FiniteRange
 from fumikura.core.errors import UsageError
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fumikura.cli import options
-from fumikura.cli.extras import need_training
+from fumikura.cli.optional_packages import need_training
 from fumikura.cli.output import as_duration, counted, make_table, print_json, print_tables, say
 from fumikura.cli.train_classifier import classifier as train_classifier
 from fumikura.cli.train_segmenter import segmenter as train_segmenter

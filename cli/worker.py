@@ -8,7 +8,7 @@ import threading
 import click
 
 from fumikura.cli import options
-from fumikura.cli.interruption import stopped_by_signals
+from fumikura.cli.stop_signals import stopped_by_signals
 from fumikura.core.recognition.recipe import recipe_of
 from fumikura.core.settings import Settings
 

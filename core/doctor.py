@@ -15,7 +15,7 @@ from fumikura.core.errors import FumikuraError
 from fumikura.core.recognition.recipe import find_context, find_weights, make_recipe
 from fumikura.core.settings import Settings
 from fumikura.core.store.connecting import connect, describe
-from fumikura.core.store.existing import missing_file, sqlite_file
+from fumikura.core.store.existing_database import missing_file, sqlite_file
 from fumikura.core.store.queries import overview
 from fumikura.core.store.upgrading import open_database
 

@@ -253,7 +253,7 @@ def open_database(place: str | Path | None = None) -> Database:
         FumikuraError: there is no database, it does not answer, or it is of another version.
     """
     from fumikura.core.store.connecting import describe
-    from fumikura.core.store.existing import open_existing
+    from fumikura.core.store.existing_database import open_existing
 
     settings = read_settings().overridden(database_url=None if place is None else str(place))
     engine = open_existing(settings)

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from fumikura.core.training.drawing.glyphs import GlyphFont, load_fonts
+from fumikura.core.training.drawing.fonts import GlyphFont, load_fonts
 from fumikura.core.training.drawing.style import PageStyle, draw_style
 from fumikura.core.training.drawing.synthetic import CSV_HEADER, render_page, truth_rows
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import psutil
 
-from fumikura.cli.interruption import stopped_by_signals
+from fumikura.cli.stop_signals import stopped_by_signals
 from fumikura.core.settings import Settings, read_settings
 from fumikura.core.store.upgrading import open_database
 from fumikura.worker.identity import worker_name

@@ -38,7 +38,7 @@ def web() -> Iterator[Web]:
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """No pause between two tries, and no client that another test's settings made."""
-    monkeypatch.setattr("fumikura.core.archives.outages.pause_s", lambda _n: 0.01)
+    monkeypatch.setattr("fumikura.core.archives.retrying.pause_s", lambda _n: 0.01)
     _file_system.cache_clear()
 
 

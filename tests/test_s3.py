@@ -37,7 +37,7 @@ def put(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> Put:
     variables = {"ENDPOINT_URL": endpoint, "ACCESS_KEY_ID": "reader", "SECRET_ACCESS_KEY": "sesame"}
     for name, value in {**variables, "DEFAULT_REGION": "us-east-1"}.items():
         monkeypatch.setenv(f"AWS_{name}", value)
-    monkeypatch.setattr("fumikura.core.archives.outages.pause_s", lambda _n: 0.01)
+    monkeypatch.setattr("fumikura.core.archives.retrying.pause_s", lambda _n: 0.01)
     _file_system.cache_clear()
     client = boto3.client("s3")
     client.create_bucket(Bucket="shelf")

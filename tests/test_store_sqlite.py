@@ -30,8 +30,8 @@ from fumikura.core.store.queries import list_runs, overview, run_summary
 from fumikura.core.store.search import find_characters
 from fumikura.core.store.transactions import write_transaction
 from fumikura.core.store.upgrading import open_database
+from fumikura.worker.outages import Stopped
 from fumikura.worker.stream import Stream
-from fumikura.worker.waiting import Stopped
 from tests.simple_reader import RECIPE, SimpleReader, draw_pages
 from tests.simple_store import make_pages, start_run
 
@@ -74,7 +74,7 @@ def test_a_machine_that_has_not_written_for_long_makes_room_for_the_next(
 def test_a_page_that_finds_the_disk_full_waits_and_is_saved_when_there_is_room(
     tmp_path: Path, file: Engine, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fumikura.worker.waiting.pause_s", lambda _n: 0.02)
+    monkeypatch.setattr("fumikura.worker.outages.pause_s", lambda _n: 0.02)
     run_id = add_run(file, RECIPE, command="run pages")
     add_pages(file, run_id, draw_pages(tmp_path / "book", 1))
     room = Room(file)
@@ -95,7 +95,7 @@ def test_a_page_that_finds_the_disk_full_waits_and_is_saved_when_there_is_room(
 def test_a_worker_told_to_stop_while_the_disk_is_full_leaves_the_page_to_the_next(
     tmp_path: Path, file: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("fumikura.worker.waiting.pause_s", lambda _n: 0.02)
+    monkeypatch.setattr("fumikura.worker.outages.pause_s", lambda _n: 0.02)
     run_id = add_run(file, RECIPE, command="run pages")
     add_pages(file, run_id, draw_pages(tmp_path / "book", 2))
     room, stop = Room(file), threading.Event()

@@ -11,8 +11,9 @@ from PIL import Image
 
 from fumikura.core.page import LabelledBox
 from fumikura.core.training.drawing.columns import Scribe
-from fumikura.core.training.drawing.glyphs import GlyphFont, load_fonts
-from fumikura.core.training.drawing.hand import Hand, make_form
+from fumikura.core.training.drawing.fonts import GlyphFont, load_fonts
+from fumikura.core.training.drawing.glyphs import make_form
+from fumikura.core.training.drawing.hand import Hand
 from fumikura.core.training.drawing.seals import stamp_seal
 from fumikura.core.training.drawing.style import PageStyle, draw_style
 from fumikura.core.training.drawing.synthetic import CSV_HEADER, render_many, render_page

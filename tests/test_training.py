@@ -39,7 +39,7 @@ from fumikura.core.training.datasets.training_pages import (
     draw_training_pages,
     load_training_pages,
 )
-from fumikura.core.training.drawing.glyphs import load_fonts
+from fumikura.core.training.drawing.fonts import load_fonts
 from fumikura.core.training.drawing.synthetic import render_many
 from fumikura.core.training.lessons import Lessons, Source
 from fumikura.core.training.loop import fit, train_network

@@ -21,8 +21,8 @@ from fumikura.core.store.failures import failures
 from fumikura.core.store.pages import add_pages, add_run
 from fumikura.core.store.queries import RunSummary, run_scores, run_summary
 from fumikura.core.store.upgrading import open_database
+from fumikura.worker.outages import Stopped
 from fumikura.worker.stream import Stream
-from fumikura.worker.waiting import Stopped
 from tests.simple_reader import BREAKS_DEVICE, FILLS_MEMORY, RAISES, RECIPE, SimpleReader, draw_pages
 
 
@@ -211,7 +211,7 @@ def test_an_outage_of_the_database_is_waited_out(tmp_path: Path, monkeypatch: py
         return save(*arguments, **more)
 
     monkeypatch.setattr("fumikura.worker.stream.save_reading", save_after_outages)
-    monkeypatch.setattr("fumikura.worker.waiting.pause_s", lambda _n: 0.01)
+    monkeypatch.setattr("fumikura.worker.outages.pause_s", lambda _n: 0.01)
 
     desk.stream.read(desk.reading_ids)
 

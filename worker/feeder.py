@@ -23,7 +23,7 @@ from fumikura.core.store.feeding import announce, take_turn
 from fumikura.core.store.leases import leaseholders, return_expired, return_leases
 from fumikura.worker.broker import make_app, n_waiting, reached, send
 from fumikura.worker.identity import is_dead
-from fumikura.worker.waiting import Stopped, retry_until_stopped
+from fumikura.worker.outages import Stopped, retry_until_stopped
 
 log = logging.getLogger(__name__)
 

@@ -21,10 +21,10 @@ from fumikura.worker.broker import check_broker, make_app
 from fumikura.worker.feeder import Feed, keep_feeding
 from fumikura.worker.folder_broker import folder_url
 from fumikura.worker.metrics_server import watched
+from fumikura.worker.outages import Stopped, retry_until_stopped
 from fumikura.worker.private_folder import private_folder
 from fumikura.worker.prometheus import Metrics
 from fumikura.worker.supervision import COMMAND, Children
-from fumikura.worker.waiting import Stopped, retry_until_stopped
 
 log = logging.getLogger(__name__)
 

@@ -28,8 +28,8 @@ from fumikura.core.store.leases import hand_back, return_leases, return_page
 from fumikura.core.store.saving import save_failure, save_reading
 from fumikura.worker.decoding import DecodedPage, ahead, decode_page
 from fumikura.worker.emergency_exit import end_if_device_broke, time_limit
+from fumikura.worker.outages import OUTAGES, Stopped, retry_until_stopped
 from fumikura.worker.reports import Reports
-from fumikura.worker.waiting import OUTAGES, Stopped, retry_until_stopped
 
 log = logging.getLogger(__name__)
 

@@ -8,8 +8,8 @@ from celery import Celery
 from celery.exceptions import Reject
 
 from fumikura.worker.broker import READ_CHUNK
+from fumikura.worker.outages import Stopped
 from fumikura.worker.stream import Stream
-from fumikura.worker.waiting import Stopped
 
 log = logging.getLogger(__name__)
 

@@ -18,7 +18,7 @@ from typing import IO, Any
 from urllib.parse import unquote, urljoin
 
 from fumikura.core.archives.member import Member
-from fumikura.core.archives.outages import retry_until_answered
+from fumikura.core.archives.retrying import retry_until_answered
 from fumikura.core.archives.urls import Url, file_system, parse_url
 from fumikura.core.errors import ArchiveError
 from fumikura.core.limits import Limits

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 
-from fumikura.cli.interruption import stopped_by_signals
+from fumikura.cli.stop_signals import stopped_by_signals
 from fumikura.core.settings import read_settings
 from fumikura.worker.identity import worker_name
 from fumikura.worker.launcher import work

@@ -22,7 +22,7 @@ from fumikura.core.recognition.crops import crop_corners, cut_crops
 from fumikura.core.recognition.models.loaded import with_channels
 from fumikura.core.training.datasets.loading import CharacterSet
 from fumikura.core.training.datasets.training_pages import TrainingPage
-from fumikura.core.training.drawing.glyphs import GlyphFont, glyph_ink, variants
+from fumikura.core.training.drawing.fonts import GlyphFont, glyph_ink, variants
 from fumikura.core.vocabulary import Vocabulary
 
 CROP_SIDE = 64

@@ -27,7 +27,7 @@ from fumikura.core.training.datasets.crop_bank import (
 )
 from fumikura.core.training.datasets.loading import CharacterSet
 from fumikura.core.training.datasets.training_pages import TrainingPage
-from fumikura.core.training.drawing.glyphs import GlyphFont
+from fumikura.core.training.drawing.fonts import GlyphFont
 from fumikura.core.vocabulary import Vocabulary, clean_text, commonest_labels
 
 

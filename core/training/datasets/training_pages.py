@@ -22,7 +22,7 @@ from fumikura.core.scoring.truth import load_truth
 from fumikura.core.settings import read_settings
 from fumikura.core.training.datasets.ink import ink_of
 from fumikura.core.training.datasets.targets import draw_targets
-from fumikura.core.training.drawing.glyphs import GlyphFont
+from fumikura.core.training.drawing.fonts import GlyphFont
 from fumikura.core.training.drawing.synthetic import render_many
 from fumikura.core.vocabulary import clean_text
 

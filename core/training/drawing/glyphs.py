@@ -1,189 +1,90 @@
-"""This module draws glyphs from fonts: what they truly draw, and a bitmap of it.
-
-Fonts list characters that they do not draw: thousands of code points share one
-placeholder or are empty. Here a font has only the characters that it draws.
-"""
+"""This module bends the glyphs of a font, each time a little differently, and draws their ink."""
 
 from __future__ import annotations
 
-import unicodedata
-from collections import defaultdict
-from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache, lru_cache
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from scipy import ndimage
 
-from fumikura.core.errors import FumikuraError
-from fumikura.core.folding import written_as
+from fumikura.core.training.drawing.fonts import GlyphFont, glyph_ink
 
-FONT_SUFFIXES = frozenset({".ttf", ".otf", ".ttc", ".woff"})
-
-#: Combining marks: the dakuten of が and the handakuten of ぱ.
-VOICED, HALF_VOICED = "\u3099", "\u309a"
-
-# Pairs with one bitmap are real: old and new forms of a kanji, small and large
-# kana in cursive fonts. Placeholders are shared by hundreds.
-MOST_SHARING = 3
-
-_PROBE_SIZE = 24
+# Ink below this is the soft edge of a stroke and lies outside the box.
+EDGE_INK = 0.3
 
 
 @dataclass(frozen=True, slots=True)
-class GlyphFont:
-    """This is a font file and the characters that it truly draws.
+class Form:
+    """A form is a glyph as signed distances to its outline, inside positive, in source pixels.
 
     Attributes:
-        name: the file's name without its ending.
-        characters: code points with a glyph of their own, hentaigana among them.
+        stroke: mean width of its strokes.
+        height: of the ink without the padding around it.
+        width: likewise.
     """
 
-    path: Path
-    name: str
-    characters: frozenset[str]
+    distances: NDArray[np.float32]
+    stroke: float
+    height: int
+    width: int
 
 
-def load_fonts(folders: Sequence[Path]) -> list[GlyphFont]:
-    """Load the fonts in some folders and their subfolders, in order of their paths; a file stands for itself.
+@dataclass(frozen=True, slots=True)
+class Touch:
+    """A touch says how one character is written: sizes relative to its form, angles in radians."""
 
-    Raises:
-        FumikuraError: a folder is missing, none of them holds a font, or a font is damaged.
-    """
-    paths: list[Path] = []
-    for folder in folders:
-        if not folder.exists():
-            raise FumikuraError(f"there is no font folder {folder}; install the fonts or name another folder")
-        files = folder.rglob("*") if folder.is_dir() else [folder]
-        paths += sorted(path for path in files if path.suffix.lower() in FONT_SUFFIXES)
-    if not paths:
-        raise FumikuraError(
-            f"no fonts in {', '.join(map(str, folders))}; name a folder with .ttf or .otf files"
-        )
-    return [GlyphFont(path, path.stem, drawn_characters(path)) for path in paths]
+    scale_y: float
+    scale_x: float
+    lean: float
+    turn: float
+    wobble: float
+    phase: float
 
 
-def drawn_characters(path: Path) -> frozenset[str]:
-    """List the characters that a font file draws: not empty, and not as many others.
-
-    Raises:
-        FumikuraError: the file is no font, or damaged.
-    """
-    sharing: defaultdict[bytes, list[str]] = defaultdict(list)
-    try:
-        for character in _listed_characters(path):
-            mask = _face(path, _PROBE_SIZE).getmask(character)
-            if mask.getbbox() is not None:
-                sharing[repr(mask.size).encode() + bytes(mask)].append(character)
-    except Exception as error:  # of a damaged font fontTools may raise anything
-        raise FumikuraError(f"{path} is no font that can be read ({error!r}); leave it out") from error
-    return frozenset(
-        character for group in sharing.values() if len(group) <= MOST_SHARING for character in group
-    )
+def make_form(font: GlyphFont, character: str, size: int) -> Form:
+    """Make a form for a character at a font size in pixels."""
+    ink = glyph_ink(font, character, size) > 127
+    pad = max(2, size // 8)
+    padded = np.pad(ink, pad)
+    inside = ndimage.distance_transform_edt(padded)
+    outside = ndimage.distance_transform_edt(~padded)
+    edge = np.count_nonzero(np.diff(padded, axis=0)) + np.count_nonzero(np.diff(padded, axis=1))
+    # A stroke has two sides; on a pixel grid its outline is 4/pi longer than it is.
+    stroke = 2 * np.count_nonzero(ink) / max(1.0, edge * np.pi / 4)
+    distances = np.where(padded, inside - 0.5, 0.5 - outside).astype(np.float32)
+    return Form(distances, float(stroke), *ink.shape)
 
 
-def variants(font: GlyphFont, label: str) -> tuple[str, ...]:
-    """List all that a font can draw for a label: the character, its old forms, hentaigana that read as it.
-
-    A voiced kana whose hentaigana have no code points of their own is a base
-    hentaigana followed by a combining mark; `draw_glyph` composes it.
-    """
-    own = tuple(form for form in (label, *written_as(label)) if form in font.characters)
-    base, mark = _unvoiced(label)
-    others = (variant for variant in hentaigana().get(base, ()) if variant in font.characters)
-    return tuple(dict.fromkeys(own + tuple(variant + mark for variant in others)))
-
-
-@cache
-def hentaigana() -> dict[str, tuple[str, ...]]:
-    """Map modern kana to the hentaigana code points that read as it, from their Unicode names."""
-    forms: defaultdict[str, list[str]] = defaultdict(list)
-    for code_point in range(0x1B001, 0x1B11F):
-        name = unicodedata.name(chr(code_point), "").replace(
-            "HIRAGANA LETTER ARCHAIC YE", "HENTAIGANA LETTER E-0"
-        )
-        if name.startswith("HENTAIGANA LETTER "):
-            # Of several readings (KA-KE, N-MU-MO) the first stands in modern texts.
-            sound = name.removeprefix("HENTAIGANA LETTER ").split("-")[0]
-            forms[unicodedata.lookup(f"HIRAGANA LETTER {sound}")].append(chr(code_point))
-    return {kana: tuple(points) for kana, points in forms.items()}
-
-
-def draw_glyph(font: GlyphFont, character: str, size: int) -> NDArray[np.uint8]:
-    """Draw a glyph as a crop would show it: (size, size), ink 255 on 0.
-
-    The ink's long side fills the square, its aspect is kept, its short side is centred.
+def write(form: Form, touch: Touch, *, scale: float, weight: float) -> NDArray[np.float32]:
+    """Draw the ink of one written character in [0, 1], with some empty border around it.
 
     Args:
-        character: a label that the font draws, or one of its `variants`.
+        scale: page pixels for one source pixel, before the touch.
+        weight: stroke width that the hand aims at, in source pixels.
     """
-    ink = glyph_ink(font, character, max(2 * size, 32))
-    scale = size / max(ink.shape)
-    height, width = (max(1, round(side * scale)) for side in ink.shape)
-    image = Image.fromarray(ink).resize((width, height), Image.Resampling.LANCZOS)
-    square = np.zeros((size, size), np.uint8)
-    top, left = (size - height) // 2, (size - width) // 2
-    square[top : top + height, left : left + width] = np.asarray(image)
-    return square
+    source_height, source_width = form.distances.shape
+    height = max(3, round(source_height * touch.scale_y * scale))
+    width = max(3, round(source_width * touch.scale_x * scale))
+    v, u = np.mgrid[0:height, 0:width].astype(np.float32)
+    v, u = (v + 0.5) / height - 0.5, (u + 0.5) / width - 0.5
+    bend = np.float32(touch.wobble * 0.03)
+    y = v + touch.turn * u + bend * np.sin(5 * u + touch.phase)
+    x = u - (touch.lean + touch.turn) * v + bend * np.sin(6 * v + 2 * touch.phase)
+    where = np.stack([(y + 0.5) * source_height - 0.5, (x + 0.5) * source_width - 0.5])
+    distances = ndimage.map_coordinates(form.distances, where, order=1, mode="nearest")
+    # Both sides of a stroke move; the finest brush leaves a third of what the font has.
+    thicker = float(np.clip(0.45 * (weight - form.stroke), -0.33 * form.stroke, 0.35 * form.stroke))
+    press = 0.08 * weight * touch.wobble * np.sin(7 * (u + v) + 3 * touch.phase)
+    zoom = scale * min(touch.scale_x, touch.scale_y)
+    ink: NDArray[np.float32] = np.clip((distances + thicker + press) * zoom + 0.5, 0, 1)
+    return ink
 
 
-def glyph_ink(font: GlyphFont, character: str, size: int) -> NDArray[np.uint8]:
-    """Draw a glyph at a font size in pixels, (H, W) tight around its ink, 255 on 0.
-
-    Unlike `draw_glyph` it keeps small characters small.
-
-    Raises:
-        ValueError: the font does not draw the character.
-    """
-    base, mark = character[:1], character[1:]
-    if base not in font.characters:
-        raise ValueError(f"{font.name} does not draw {character!r}; ask variants() first")
-    ink = _bitmap(_face(font.path, size), base)
-    return _with_mark(ink, mark) if mark else ink
-
-
-@lru_cache(maxsize=512)
-def _face(path: Path, size: int) -> ImageFont.FreeTypeFont:
-    # The basic layout draws code points one by one; raqm fails on lone combining marks.
-    return ImageFont.truetype(path, size, layout_engine=ImageFont.Layout.BASIC)
-
-
-def _bitmap(face: ImageFont.FreeTypeFont, character: str) -> NDArray[np.uint8]:
-    mask = face.getmask(character)
-    width, height = mask.size
-    ink = np.frombuffer(bytes(mask), np.uint8).reshape(height, width)
-    rows, columns = np.flatnonzero(ink.max(1)), np.flatnonzero(ink.max(0))
-    return ink[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-
-
-def _listed_characters(path: Path) -> list[str]:
-    # fontTools is an extra that only training needs.
-    from fontTools.ttLib import TTFont
-
-    with path.open("rb") as file, TTFont(file, lazy=True, fontNumber=0) as table:
-        return [chr(code_point) for code_point in sorted(table.getBestCmap() or ())]
-
-
-def _unvoiced(label: str) -> tuple[str, str]:
-    """Split a voiced kana: が -> (か, combining dakuten); か -> (か, nothing)."""
-    parts = unicodedata.normalize("NFD", label)
-    return (parts[0], parts[1]) if parts[1:] in (VOICED, HALF_VOICED) else (label, "")
-
-
-def _with_mark(ink: NDArray[np.uint8], mark: str) -> NDArray[np.uint8]:
-    """Draw two drops (or a ring) at the upper right of the ink, where a brush puts them."""
-    height, width = ink.shape
-    unit = max(2, max(height, width) // 8)
-    canvas = Image.new("L", (width + 2 * unit, height + unit))
-    canvas.paste(Image.fromarray(ink), (0, unit))
-    draw = ImageDraw.Draw(canvas)
-    left = width + unit // 4
-    if mark == HALF_VOICED:
-        draw.ellipse((left, 0, left + 2 * unit, 2 * unit), outline=255, width=max(1, unit // 3))
-        return np.asarray(canvas)
-    for shift in (0, unit):
-        start, end = (left + shift, unit // 3), (left + shift + unit * 2 // 3, unit + unit // 3)
-        draw.line((start, end), fill=255, width=max(1, unit // 2))
-    return np.asarray(canvas)
+def ink_bounds(ink: NDArray[np.float32]) -> tuple[int, int, int, int] | None:
+    """Find (top, left, bottom, right), the last two excluded, of what is truly inked; None if nothing is."""
+    inked = ink > EDGE_INK
+    rows, columns = np.flatnonzero(inked.any(1)), np.flatnonzero(inked.any(0))
+    if rows.size == 0:
+        return None
+    return int(rows[0]), int(columns[0]), int(rows[-1]) + 1, int(columns[-1]) + 1

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from fumikura.core.training.drawing.glyphs import GlyphFont, draw_glyph
+from fumikura.core.training.drawing.fonts import GlyphFont, draw_glyph
 from fumikura.core.training.drawing.paper import Pixels, smooth_noise
 
 REDS = ((196, 44, 36), (214, 66, 52), (176, 40, 44), (226, 96, 84))

@@ -19,8 +19,8 @@ from fumikura.core.page import LabelledBox
 from fumikura.core.training.drawing import paper
 from fumikura.core.training.drawing.brush import Brush, link
 from fumikura.core.training.drawing.columns import Scribe, Written
+from fumikura.core.training.drawing.fonts import GlyphFont
 from fumikura.core.training.drawing.frames import draw_frame, fold_x
-from fumikura.core.training.drawing.glyphs import GlyphFont
 from fumikura.core.training.drawing.hand import Hand
 from fumikura.core.training.drawing.pictures import draw_picture
 from fumikura.core.training.drawing.seals import stamp_seal

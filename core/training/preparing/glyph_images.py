@@ -24,7 +24,7 @@ from fumikura.core.training.datasets.augmentation import FOR_GLYPHS, distort
 from fumikura.core.training.datasets.crop_bank import CropBank, bank_of_glyphs, drawable
 from fumikura.core.training.datasets.image_folders import folder_name
 from fumikura.core.training.datasets.splits import SPLITS, Split
-from fumikura.core.training.drawing.glyphs import GlyphFont
+from fumikura.core.training.drawing.fonts import GlyphFont
 from fumikura.core.training.preparing.character_crops import count_images
 from fumikura.core.training.preparing.writing import Track, new_data_set, write_manifest, write_png
 from fumikura.core.vocabulary import Vocabulary, clean_text, commonest_labels

@@ -9,7 +9,7 @@ from scipy import ndimage
 
 from fumikura.core.errors import FumikuraError
 from fumikura.core.training.datasets.crop_bank import drawable
-from fumikura.core.training.drawing.glyphs import draw_glyph, glyph_ink, hentaigana, load_fonts, variants
+from fumikura.core.training.drawing.fonts import draw_glyph, glyph_ink, hentaigana, load_fonts, variants
 from tests.drawn_font import Bar, build_font
 
 KA_1, KA_2 = (unicodedata.lookup(f"HENTAIGANA LETTER KA-{number}") for number in (1, 2))

@@ -12,15 +12,15 @@ from fumikura.core.errors import DataSetError
 from fumikura.core.recognition.models.encoder_decoder import EncoderDecoderConfig
 from fumikura.core.recognition.models.loaded import LoadedClassifier, LoadedSegmenter
 from fumikura.core.recognition.models.simple_cnn import SimpleCNNConfig
-from fumikura.core.training.datasets.loading import CharacterSet, PatchSet
-from fumikura.core.training.label_scores import (
+from fumikura.core.training.classifier_evaluation import (
     Answers,
     ask_classifier,
     confusion_counts,
     confusions,
     label_figures,
 )
-from fumikura.core.training.mask_scores import score_patches
+from fumikura.core.training.datasets.loading import CharacterSet, PatchSet
+from fumikura.core.training.segmenter_evaluation import score_patches
 
 _SIDE = 8
 
