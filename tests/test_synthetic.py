@@ -12,7 +12,7 @@ from PIL import Image
 from fumikura.core.page import LabelledBox
 from fumikura.core.training.drawing.columns import Scribe
 from fumikura.core.training.drawing.fonts import GlyphFont, load_fonts
-from fumikura.core.training.drawing.glyphs import make_form
+from fumikura.core.training.drawing.glyph_bending import make_form
 from fumikura.core.training.drawing.hand import Hand
 from fumikura.core.training.drawing.seals import stamp_seal
 from fumikura.core.training.drawing.style import PageStyle, draw_style

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fumikura.core.page import Box
 from fumikura.core.training.drawing.brush import Point
-from fumikura.core.training.drawing.glyphs import ink_bounds, write
+from fumikura.core.training.drawing.glyph_bending import ink_bounds, write
 from fumikura.core.training.drawing.hand import Hand, is_kana, is_kanji
 
 #: Kana for furigana, roughly as often as they occur beside kanji.

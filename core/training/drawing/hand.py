@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from fumikura.core.training.drawing.fonts import GlyphFont, variants
-from fumikura.core.training.drawing.glyphs import Form, Touch, make_form
+from fumikura.core.training.drawing.glyph_bending import Form, Touch, make_form
 
 # A font with fewer characters draws kana only and lends its forms to others.
 BODY_CHARACTERS = 1500
