@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import csv
+import hashlib
+import json
+import subprocess
+import sys
 from collections.abc import Sequence
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,9 +22,14 @@ from PIL import Image, ImageDraw
 from torch import Tensor, nn
 
 from fumikura.core.errors import CheckpointError, DataSetError, TruthError
-from fumikura.core.recognition.models.checkpoint import load_classifier, save_classifier
+from fumikura.core.recognition.models.checkpoint import (
+    load_classifier,
+    load_segmenter,
+    save_classifier,
+    save_segmenter,
+)
 from fumikura.core.recognition.models.glyph_net import GlyphNet, GlyphNetConfig
-from fumikura.core.recognition.models.unet import UNetConfig
+from fumikura.core.recognition.models.unet import UNet, UNetConfig
 from fumikura.core.training.classifier import mixed_crops
 from fumikura.core.training.datasets.augmentation import FOR_CROPS, FOR_CUT_OUT, FOR_GLYPHS, distort
 from fumikura.core.training.datasets.crop_bank import (
@@ -366,3 +377,74 @@ def test_a_segmenter_learns_to_find_squares(book: Path, tmp_path: Path) -> None:
 
     assert path.is_file()
     assert losses[-1]["mask"] < 0.6 * losses[1]["mask"]  # the first is from before any step
+
+
+def teach(book: Path, folder: Path, lessons: Lessons, *, start: Path | None = None) -> Path:
+    """Train a small segmenter of pages; the weights."""
+    pages = load_training_pages([str(book)], [book / "coordinate.csv"])
+    config = UNetConfig(widths=(4, 8), bottleneck=8)
+    material = partial(boxed_pages, pages, config=config, patch_side=64)
+    return train_network(
+        material, folder, lessons=lessons, device="cpu", progress=lambda *_: None, start=start
+    )
+
+
+@pytest.mark.parametrize(
+    "other",
+    [{"weight_decay": 0.5}, {"schedule": "constant"}, {"smoothing": 0.1}, {"kept": 0.5}, {"seed": 2}],
+    ids=lambda other: next(iter(other)),
+)
+def test_a_folder_of_pages_is_not_gone_on_with_under_other_lessons(
+    book: Path, tmp_path: Path, other: dict[str, Any]
+) -> None:
+    lessons = Lessons(batch_size=1, steps=1)
+    teach(book, tmp_path / "run", lessons)
+
+    with pytest.raises(CheckpointError, match=f"its {next(iter(other))} differ"):
+        teach(book, tmp_path / "run", replace(lessons, **other))
+    teach(book, tmp_path / "run", lessons)
+
+
+def test_the_config_names_every_lesson_and_what_was_begun_with(book: Path, tmp_path: Path) -> None:
+    lessons = Lessons(batch_size=1, steps=1)
+    start = teach(book, tmp_path / "first", lessons)
+
+    teach(book, tmp_path / "run", lessons, start=start)
+
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert config.items() >= asdict(lessons).items()
+    assert config["start"] == hashlib.sha256(start.read_bytes()).hexdigest()
+
+
+def test_a_segmenter_is_of_the_kind_that_it_begins_with(book: Path, tmp_path: Path) -> None:
+    config = UNetConfig(widths=(4,), bottleneck=4)
+    torch.manual_seed(7)
+    save_segmenter(tmp_path / "start.safetensors", UNet(config), config)
+    nothing = Lessons(batch_size=1, steps=1, learning_rate=0.0)
+
+    path = teach(book, tmp_path / "run", nothing, start=tmp_path / "start.safetensors")
+
+    (begun, wanted), (taught, found) = load_segmenter(tmp_path / "start.safetensors"), load_segmenter(path)
+    assert found == wanted == config
+    for name, weights in begun.named_parameters():
+        assert torch.equal(taught.get_parameter(name), weights)
+
+
+def test_a_disk_that_is_full_is_told_even_where_torch_says_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr(torch, "save", fail)
+
+    with pytest.raises(CheckpointError, match=r"cannot be saved in .* \(RuntimeError\); free some space"):
+        train_line(tmp_path, steps=1)
+
+
+def test_a_training_by_steps_loads_no_plots() -> None:
+    code = "import sys, fumikura.core.training.loop; print('matplotlib' in sys.modules)"
+
+    shown = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+
+    assert shown.stdout == "False\n"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -28,7 +28,7 @@ from fumikura.core.training.lessons import (
     generator_of,
     images_in_epochs,
 )
-from fumikura.core.training.run_folder import digest_of, file_digest
+from fumikura.core.training.run_folder import digest_of
 
 #: How what reads pages is trained, unless options say otherwise; drawn forms and real ones differ, so
 #: labels are smoothed.
@@ -37,18 +37,12 @@ _AT_ONCE = 512
 
 
 def mixed_crops(
-    parts: Sequence[Part], labels: Sequence[str], lessons: Lessons, start: Path | None
+    parts: Sequence[Part], labels: Sequence[str], lessons: Lessons, _start: Path | None
 ) -> tuple[Network, Source]:
     """Teach a GlyphNet to read pages, by crops that are drawn by lot from a mixture."""
     config = GlyphNetConfig(n_classes=len(labels))
-    names = ("batch_size", "steps", "learning_rate", "smoothing", "kept", "seed", "precision")
     tensors = [tensor for part in parts for tensor in (part.bank.images, part.bank.numbers)]
-    facts = {
-        "labels": labels,
-        "images": [digest_of(tensor.numpy().data) for tensor in tensors],
-        "start": file_digest(start),
-        **{name: getattr(lessons, name) for name in names},
-    }
+    facts = {"labels": labels, "images": [digest_of(tensor.numpy().data) for tensor in tensors]}
 
     def batch_of(step: int) -> Sequence[Tensor]:
         return draw_batch(parts, lessons.batch_size, generator_of(lessons.seed, step))
@@ -82,10 +76,7 @@ def character_images(
         _label_loss("train_loss", lessons.smoothing),
         lambda model, numbers: _score(model, batch, numbers),
         lessons=lessons,
-        model=name_of(config),
-        config=config,
-        start=start,
-        path=path,
+        facts={"model": name_of(config), "config": asdict(network.config), "data": path.resolve()},
     )
     return network, source
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,8 +16,8 @@ from fumikura.core.recognition.models.inference import is_bf16_fast
 from fumikura.core.training.datasets.augmentation import Augmentation
 
 Losses = Callable[[nn.Module, Sequence[Tensor]], dict[str, Tensor]]
-#: Makes inputs and answers of the images of some numbers (B,), changed by what the generator draws; None
-#: changes nothing.
+#: Makes inputs and answers of the images with these numbers (B,), changed by what the generator draws;
+#: None changes nothing.
 Batch = Callable[[Tensor, torch.Generator | None], tuple[Tensor, Tensor]]
 Precision = Literal["bf16", "fp32"]
 
@@ -81,7 +81,8 @@ class Source:
             cut off could not end as it would have.
         losses: of a batch by name; their sum is minimised.
         steps: in all.
-        facts: what `config.json` says of all this: a folder with other facts holds another training.
+        facts: what `config.json` says of the data and the network, beside the lessons: a folder with
+            other facts holds another training.
         epochs: None where batches are drawn by lot.
     """
 
@@ -146,10 +147,7 @@ def images_in_epochs(
     review: Callable[[nn.Module, Tensor], dict[str, float]],
     *,
     lessons: Lessons,
-    model: str,
-    config: Any,
-    start: Path | None,
-    path: Path,
+    facts: Mapping[str, Any],
 ) -> Source:
     """Show all images of a data set once an epoch, in an order that is drawn anew each time.
 
@@ -157,7 +155,6 @@ def images_in_epochs(
         order: numbers of the images (N,); the last ones are kept for validation.
         losses: of a batch.
         review: scores of some images, by their numbers.
-        model: name of the network, told in `config.json` with its config, its start and the data's path.
 
     Raises:
         DataSetError: too few images.
@@ -177,8 +174,5 @@ def images_in_epochs(
         return batch(seen[taken], generator_of(lessons.seed, step))
 
     steps = lessons.steps if lessons.epochs is None else lessons.epochs * epoch_steps
-    facts = {"model": model, "config": asdict(config), "n_images": len(order), "start": start}
-    facts |= {name: value for name, value in asdict(lessons).items() if name != "kept"}
-    facts["data"] = path.resolve()
     epochs = Epochs(epoch_steps, lambda model: review(model, kept) if len(kept) else {})
-    return Source(batch_of, losses, steps, facts, epochs)
+    return Source(batch_of, losses, steps, {**facts, "n_images": len(order)}, epochs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,14 @@ import torch
 from torch import Tensor, nn
 
 from fumikura.core.training.lessons import Epochs, Lessons, Material, Source, seed_of
-from fumikura.core.training.plots import draw_curves
-from fumikura.core.training.run_folder import Stateful, add_metrics, keep_config, load_state, save_state
+from fumikura.core.training.run_folder import (
+    Stateful,
+    add_metrics,
+    file_digest,
+    keep_config,
+    load_state,
+    save_state,
+)
 from fumikura.core.training.starting_weights import begin_with, keep_part
 
 #: Told the steps done, the steps in all, and the mean of each loss.
@@ -51,9 +58,11 @@ def train_network(
     network, source = material(lessons, start)
     if start is not None:
         begin_with(network.model, start, labels=network.labels)
-    keep_config(folder, {**source.facts, "device": device})
+    keep_config(folder, {**source.facts, **asdict(lessons), "start": file_digest(start), "device": device})
     fit(network.model, source, folder, lessons=lessons, device=device, progress=progress)
     if source.epochs:
+        from fumikura.core.training.plots import draw_curves  # loads matplotlib
+
         draw_curves(folder)
     if start is not None and lessons.kept:
         keep_part(network.model, start, lessons.kept, labels=network.labels)

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 
 import torch
 
-from fumikura.core.errors import CheckpointError
+from fumikura.core.errors import CheckpointError, first_line
 
 #: A line of the metrics; None is no number: the training diverged.
 Row = Mapping[str, float | None]
@@ -55,7 +55,8 @@ def keep_config(folder: Path, values: Mapping[str, Any]) -> None:
     wanted = json.loads(json.dumps(values, default=str))
     if path.exists():
         try:
-            found = dict(json.loads(path.read_text(encoding="utf-8")))
+            # Where nothing was kept, earlier code did not always say so.
+            found = {"kept": 0.0, **json.loads(path.read_text(encoding="utf-8"))}
         except (TypeError, ValueError) as error:
             raise CheckpointError(f"{path} is damaged; delete the folder, or name another one") from error
         differing = sorted(
@@ -147,8 +148,7 @@ def _full_disk_in_one_line(folder: Path) -> Iterator[None]:
         yield
     # torch's own writer knows no OSError.
     except (OSError, RuntimeError) as error:
-        reason = str(error).strip().splitlines()[0]
         raise CheckpointError(
-            f"the training cannot be saved in {folder} ({reason}); free some space, and give the same"
-            " command again: it goes on from what was saved before"
+            f"the training cannot be saved in {folder} ({first_line(error)}); free some space, and give the"
+            " same command again: it goes on from what was saved before"
         ) from error

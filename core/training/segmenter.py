@@ -20,7 +20,7 @@ from fumikura.core.training.datasets.augmentation import Augmentation, moved, sa
 from fumikura.core.training.datasets.loading import PatchSet, load_patch_set
 from fumikura.core.training.datasets.training_pages import VARIED, RandomPatches, TrainingPage, Variety
 from fumikura.core.training.lessons import Batch, Lessons, Network, Source, images_in_epochs
-from fumikura.core.training.run_folder import digest_of, file_digest
+from fumikura.core.training.run_folder import digest_of
 
 #: The network that ships.
 SHIPPED = UNetConfig(
@@ -53,20 +53,17 @@ def boxed_pages(
         patch_side: pixels of a patch; a multiple of the network's stride.
     """
     if start is not None:
-        model, config = load_segmenter(start)
-    else:
-        model = UNet(config)
-        with torch.no_grad():
-            # Centres are one pixel in thousands: without this the first steps only learn to say no.
-            cast(Tensor, model.head.bias).view(config.out_channels, -1)[1] = -4.0
-    size, names = lessons.batch_size, ("batch_size", "steps", "learning_rate", "seed", "precision")
+        _, config = load_segmenter(start)
+    model = UNet(config)
+    with torch.no_grad():
+        # Centres are one pixel in thousands: without this the first steps only learn to say no.
+        cast(Tensor, model.head.bias).view(config.out_channels, -1)[1] = -4.0
+    size = lessons.batch_size
     facts = {
         "pages": [page.name for page in pages],
         "boxes": digest_of(*(page.boxes.tobytes() for page in pages)),
-        "start": file_digest(start),
         "patch_side": patch_side,
         "variety": asdict(variety),
-        **{name: getattr(lessons, name) for name in names},
     }
     patches = RandomPatches(pages, side=patch_side, seed=lessons.seed, variety=variety)
 
@@ -77,7 +74,7 @@ def boxed_pages(
     return Network(model, config), Source(batch_of, _page_losses, lessons.steps, facts)
 
 
-def patch_images(path: Path, lessons: Lessons, start: Path | None, *, model: str) -> tuple[Network, Source]:
+def patch_images(path: Path, lessons: Lessons, _start: Path | None, *, model: str) -> tuple[Network, Source]:
     """Teach any network to find the mask of the patches, or whole pages, of a prepared data set.
 
     Args:
@@ -89,7 +86,7 @@ def patch_images(path: Path, lessons: Lessons, start: Path | None, *, model: str
         raise UsageError(
             f"{model} takes patches of a multiple of {config.stride} pixels, not of {side}; prepare such ones"
         )
-    batch = _batch_maker(data, lessons.augmentation)
+    network, batch = Network(build(config), config), _batch_maker(data, lessons.augmentation)
 
     def loss_of(model: nn.Module, some: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         patches, wanted = some
@@ -104,12 +101,9 @@ def patch_images(path: Path, lessons: Lessons, start: Path | None, *, model: str
         lambda model, some: {"train_loss": loss_of(model, some)[0]},
         lambda model, numbers: _score(model, batch, numbers, loss_of, threshold=config.mask_threshold),
         lessons=lessons,
-        model=model,
-        config=config,
-        start=start,
-        path=path,
+        facts={"model": model, "config": asdict(network.config), "data": path.resolve()},
     )
-    return Network(build(config), config), source
+    return network, source
 
 
 def _batch_maker(data: PatchSet, augmentation: Augmentation) -> Batch:
