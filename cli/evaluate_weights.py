@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,12 +17,14 @@ if TYPE_CHECKING:
     from fumikura.core.training.classifier_evaluation import Confusion
 
 
-def _weights_and_data_set(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add WEIGHTS DATASET, --device and --json."""
-    path = click.Path(path_type=Path)
-    function = options.settings("device")(options.as_json(function))
-    function = click.argument("data_set", type=path, metavar="DATASET")(function)
-    return click.argument("weights", type=path, metavar="WEIGHTS")(function)
+_weights_and_data_set = options.with_options(
+    [
+        click.argument("weights", type=click.Path(path_type=Path), metavar="WEIGHTS"),
+        click.argument("data_set", type=click.Path(path_type=Path), metavar="DATASET"),
+        options.settings("device"),
+        options.as_json,
+    ]
+)
 
 
 @click.command()
@@ -51,7 +52,7 @@ def segmenter(settings: Settings, weights: Path, data_set: Path, threshold: floa
 
     loaded = load_any_segmenter(weights)
     patches = load_patch_set(data_set, "test")
-    scores = score_patches(loaded, patches, device=first_device(settings), threshold=threshold)
+    scores = score_patches(loaded, patches, device=options.first_device(settings), threshold=threshold)
     found = {"patches": len(patches.images), "threshold": threshold, **scores}
     (print_json if as_json else _print_figures)(found)
 
@@ -104,7 +105,11 @@ def classifier(
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)  # now, since after all the reading it is too late
     answers = ask_classifier(
-        loaded, test, device=first_device(settings), leave_out_unknown=known_labels, is_inverted=is_inverted
+        loaded,
+        test,
+        device=options.first_device(settings),
+        leave_out_unknown=known_labels,
+        is_inverted=is_inverted,
     )
     found, confused = label_figures(answers), confusions(answers, limit=limit)
     if as_json:
@@ -114,16 +119,6 @@ def classifier(
     if out is not None:
         for path in draw_pictures(answers, out, limit=limit):
             say(f"picture: {path}")
-
-
-def first_device(settings: Settings) -> str:
-    """Find the first of the devices that are set, and see that it works."""
-    from fumikura.core.recognition.models.device import try_device
-    from fumikura.worker.devices import find_devices
-
-    device = find_devices(settings.devices)[0]
-    try_device(device)
-    return device
 
 
 def _print_scores(found: dict[str, Any], confused: list[Confusion]) -> None:

@@ -143,14 +143,46 @@ _SETTINGS = {
 def settings(*groups: str) -> Callable[[Function], Function]:
     """Add the options of some groups; the command gets what they come to as its `settings`."""
     added = [option for group in groups for option in _SETTINGS[group]]
+    return gathered("settings", _overridden, Settings.__slots__, added)
+
+
+def _overridden(**given: Any) -> Settings:
+    # An empty option is none, as an empty variable is.
+    return read_settings().overridden(
+        **{name: None if value == "" else value for name, value in given.items()}
+    )
+
+
+def first_device(settings: Settings) -> str:
+    """Find the first of the devices that are set, and see that it works.
+
+    Raises:
+        DeviceError: it does not.
+    """
+    from fumikura.core.recognition.models.device import try_device
+    from fumikura.worker.devices import find_devices
+
+    device = find_devices(settings.devices)[0]
+    try_device(device)
+    return device
+
+
+def gathered(
+    name: str, make: Callable[..., Any], names: Sequence[str], added: Sequence[Callable[[Function], Function]]
+) -> Callable[[Function], Function]:
+    """Return a decorator that adds options; the command gets them as one argument.
+
+    Args:
+        name: of that argument.
+        make: makes it of the options, by name.
+        names: of options that it takes where the command has them, also where they are added elsewhere.
+    """
 
     def decorate(function: Function) -> Function:
         @functools.wraps(function)
         def call(*positional: Any, **arguments: Any) -> Any:
-            given = {name: arguments.pop(name) for name in Settings.__slots__ if name in arguments}
-            # An empty option is none, as an empty variable is.
-            given = {name: None if value == "" else value for name, value in given.items()}
-            return function(*positional, settings=read_settings().overridden(**given), **arguments)
+            mine = make(**{option: arguments.pop(option) for option in names if option in arguments})
+            return function(*positional, **{name: mine}, **arguments)
 
         return with_options(added)(call)
 

@@ -54,14 +54,11 @@ def command(
 
     from fumikura.core.archives.listing import list_pages
     from fumikura.core.recognition.models.checkpoint import load_any_classifier
-    from fumikura.core.recognition.models.device import try_device
     from fumikura.core.recognition.recipe import find_weights
     from fumikura.core.recognition.single_characters import name_images
-    from fumikura.worker.devices import find_devices
 
     references = list_pages(images, limits=settings.limits).pages
-    device = find_devices(settings.devices)[0]
-    try_device(device)
+    device = options.first_device(settings)
     classifier = load_any_classifier(find_weights("classifier", settings.classifier_path))
     named = name_images(
         classifier, references, settings=settings, device=device, n_labels=top, is_inverted=is_inverted

@@ -11,9 +11,8 @@ from typing import Any, TypeVar
 import click
 
 from fumikura.cli import options
-from fumikura.cli.options import FiniteRange
+from fumikura.cli.options import FiniteRange, gathered
 from fumikura.cli.output import console_for, make_table, print_json, print_tables, say
-from fumikura.cli.training_options import gathered
 
 Item = TypeVar("Item")
 

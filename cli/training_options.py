@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,14 +13,13 @@ from click.core import ParameterSource
 
 from fumikura.cli.left_out_books import LeftOut
 from fumikura.cli.optional_packages import need_training
-from fumikura.cli.options import FiniteRange
+from fumikura.cli.options import FiniteRange, Function, gathered, with_options
 from fumikura.core.errors import UsageError
 
 if TYPE_CHECKING:
     from fumikura.core.training.datasets.training_pages import TrainingPage
     from fumikura.core.training.lessons import Lessons, Material
 
-Function = Callable[..., Any]
 given = click.Path(path_type=Path, exists=True)
 
 
@@ -79,31 +77,6 @@ class Run:
             precision=find_precision(self.precision, self.device),
             **more,
         )
-
-
-def gathered(
-    name: str, make: Callable[..., Any], names: Sequence[str], added: Sequence[Callable[[Function], Function]]
-) -> Callable[[Function], Function]:
-    """Return a decorator that adds options; the command gets them as one argument.
-
-    Args:
-        name: of that argument.
-        make: makes it of the options, by name.
-        names: of all these options, among which may be some that are added elsewhere.
-    """
-
-    def decorate(function: Function) -> Function:
-        @functools.wraps(function)
-        def call(*positional: Any, **arguments: Any) -> Any:
-            mine = make(**{option: arguments.pop(option) for option in names})
-            return function(*positional, **{name: mine}, **arguments)
-
-        wrapped: Function = call
-        for option in reversed(added):
-            wrapped = option(wrapped)
-        return wrapped
-
-    return decorate
 
 
 #: The command gets them as its `run`.
@@ -199,11 +172,12 @@ lesson_options = gathered(
 
 def text_options(fonts: str, transcripts: str) -> Callable[[Function], Function]:
     """Return a decorator that adds --fonts and --transcripts, with these helps."""
-    added = (
-        click.option("--fonts", type=given, multiple=True, metavar="PATH", help=fonts),
-        click.option("--transcripts", type=given, metavar="FILE", help=transcripts),
+    return with_options(
+        [
+            click.option("--fonts", type=given, multiple=True, metavar="PATH", help=fonts),
+            click.option("--transcripts", type=given, metavar="FILE", help=transcripts),
+        ]
     )
-    return lambda function: added[0](added[1](function))
 
 
 def start_option(more: str) -> Callable[[Function], Function]:
@@ -227,15 +201,14 @@ def check_all(
     """See that all that was given makes sense together, before anything is loaded.
 
     Args:
-        prepared: name of the option that names such data.
+        prepared: name of the option that names prepared data.
         of_pages: further options of the other way to train.
         of_prepared: further options of this one.
 
     Raises:
         UsageError: an option belongs to the other way to train, or a package is missing.
+        DeviceError: the device does not work.
     """
-    from fumikura.core.recognition.models.device import try_device
-
     need_training("fontTools", "scipy")
     is_prepared = ctx.params[prepared] is not None
     unfit = {*of_pages, *GivenPages.__slots__} if is_prepared else {*of_prepared, *_LESSONS}
@@ -246,6 +219,8 @@ def check_all(
             raise UsageError(
                 f"{shown} has no meaning {'with' if is_prepared else 'without'} --{prepared}; leave it out"
             )
+    from fumikura.core.recognition.models.device import try_device  # loads torch
+
     try_device(run.device)
 
 

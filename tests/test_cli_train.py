@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import click
@@ -310,6 +312,17 @@ def test_options_that_mean_nothing_together_are_refused(
     assert result.exit_code == 2
     assert complaint in result.stderr
     assert not (tmp_path / "run").exists()
+
+
+def test_a_wrong_option_is_refused_before_torch_is_loaded(tmp_path: Path) -> None:
+    arguments = ["train", "segmenter", "--model", "unet", "--out", str(tmp_path / "run")]
+    code = "import atexit, sys; from fumikura.cli.main import main; "
+    code += f"atexit.register(lambda: print('torch' in sys.modules)); main({arguments})"
+
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+
+    assert (shown.returncode, shown.stdout) == (2, "False\n")
+    assert "--model has no meaning without --patches" in shown.stderr
 
 
 def test_every_network_can_be_chosen() -> None:
