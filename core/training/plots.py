@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from fumikura.core.overlay import drawable, font_path
 from fumikura.core.scoring.calibration import Bin
 from fumikura.core.training.grid_search import Trial, best_first
-from fumikura.core.training.run_folder import read_metrics
+from fumikura.core.training.run_folder import Row, read_metrics
 
 RIGHT, WRONG, INK, PALE = "#00783c", "#c8321e", "#333333", "#d9d9d9"
 
@@ -214,18 +214,25 @@ def _surest(bins: Sequence[Bin]) -> str:
 def draw_curves(folder: Path) -> None:
     """Draw the losses and scores of a training by epoch into its folder, as curves.png."""
     rows = read_metrics(folder)
-    figure = Figure(figsize=(10, 4), layout="constrained")
-    for axes, (heading, names) in zip(figure.subplots(1, 2), _CURVES, strict=True):
-        for name in names:
-            points = [(row["epoch"], row[name]) for row in rows if row.get(name) is not None]
-            if points:
-                axes.plot(*zip(*points, strict=True), marker=".", label=name.replace("_", " "))
-        axes.set(title=heading, xlabel="epoch")
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.grid(alpha=0.3)
-        if axes.lines:
-            axes.legend()
-    figure.savefig(folder / "curves.png", dpi=120)
+    with picture(folder / "curves.png", width=10, height=4) as figure:
+        for axes, (heading, names) in zip(figure.subplots(1, 2), _CURVES, strict=True):
+            for name in names:
+                _draw_epochs(axes, rows, name, label=name.replace("_", " "))
+            axes.set_title(heading)
+            if axes.lines:
+                axes.legend()
+
+
+def _draw_epochs(
+    axes: Axes, rows: Sequence[Row], name: str, *, label: str | None = None, colour: str | None = None
+) -> None:
+    """Draw a metric by epoch, a point for each that is a number."""
+    points = [(row["epoch"], row[name]) for row in rows if row.get(name) is not None]
+    if points:
+        axes.plot(*np.array(points, float).T, ".-", label=label, color=colour)
+    axes.set_xlabel("epoch")
+    axes.locator_params(axis="x", integer=True)
+    axes.grid(alpha=0.3)
 
 
 def draw_trials(path: Path, trials: Sequence[Trial], *, metric: str) -> None:
@@ -244,11 +251,8 @@ def draw_trials(path: Path, trials: Sequence[Trial], *, metric: str) -> None:
         loss, score, kept = figure.subplots(1, 3)
         for axes, name in ((loss, "train_loss"), (score, metric)):
             for trial in trials:
-                points = [(row["epoch"], row[name]) for row in trial.rows if row.get(name) is not None]
-                axes.plot(*np.array(points, float).reshape(-1, 2).T, ".-", color=colours[trial.name])
-            axes.set(xlabel="epoch", title=name.replace("_", " "))
-            axes.xaxis.get_major_locator().set_params(integer=True)
-            axes.grid(alpha=0.3)
+                _draw_epochs(axes, trial.rows, name, colour=colours[trial.name])
+            axes.set_title(name.replace("_", " "))
         loss.set_yscale("log")
         _draw_kept(kept, best_first(trials, metric), colours, metric)
 
