@@ -125,8 +125,25 @@ def test_the_wheel_and_the_source_archive_hold_the_same_package(wheel: Path, tmp
     assert sorted(ZipFile(rebuilt).namelist()) == sorted(ZipFile(wheel).namelist())
 
 
+def test_nothing_is_installed_at_the_top_but_fumikura_and_what_tells_of_it(wheel: Path) -> None:
+    firsts = {name.partition("/")[0] for name in ZipFile(wheel).namelist()}
+
+    name, version, *_ = wheel.name.split("-")
+    assert firsts == {"fumikura", f"{name}-{version}.dist-info"}
+
+
 @pytest.mark.slow
-def test_no_top_level_name_but_fumikura_is_installed(environment: Path, tmp_path: Path) -> None:
+def test_no_other_distribution_brings_a_fumikura(environment: Path, tmp_path: Path) -> None:
+    question = "from importlib.metadata import packages_distributions; "
+    question += "print({*packages_distributions()['fumikura']})"
+
+    answer = run_in(environment, "python", "-c", question, folder=tmp_path)
+
+    assert answer.stdout == "{'fumikura'}\n", answer.stderr
+
+
+@pytest.mark.slow
+def test_only_fumikura_is_imported_where_it_is_installed(environment: Path, tmp_path: Path) -> None:
     for name in FOLDERS:
         answer = run_in(environment, "python", "-c", f"import {name}", folder=tmp_path)
 
