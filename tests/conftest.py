@@ -25,7 +25,8 @@ from tests.rabbitmq import running_rabbitmq
 from tests.servers import Server, running_postgres, running_redis
 from tests.simple_reader import RECIPE
 
-# With the checkout on the path, a name in a string, where ruff does not look, would load one a second time.
+# With the checkout on the path, a name in a string, where ruff does not look, would load a module of ours
+# a second time.
 sys.modules.update(dict.fromkeys(["core", "worker", "cli", "migrations"]))  # type: ignore[arg-type]
 
 

@@ -28,7 +28,10 @@ IDLE_S = 60.0
 def start_watching(
     engine: Engine, app: Celery, stream: Stream, *, settings: Settings, stop: threading.Event
 ) -> None:
-    """Do both in threads until `stop` is set: a worker that is to end is gone before its leases are."""
+    """Renew the leases and look for a forgotten worker, each in a thread, until `stop` is set.
+
+    A worker that is to end is gone before its leases are.
+    """
     lease_s = settings.lease_s
     # Often enough to be back before the grace after an outage is over, however long a lease is.
     renew_every_s = min(lease_s / 3, GRACE_S / 2)

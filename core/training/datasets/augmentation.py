@@ -130,7 +130,7 @@ def moved(images: Tensor, grid: Tensor | None, *, outside: str, mode: str = "bil
 
 
 def worn(crops: Tensor, generator: torch.Generator) -> Tensor:
-    """Wear crops (B, channels, S, S) of bright ink: strokes change their width, a square of each is lost."""
+    """Make crops (B, channels, S, S) of bright ink look worn: strokes change, a square of each is lost."""
     n, _, side, _ = crops.shape
     half = _HOLE * side / 2
     centre = torch.rand(n, 2, 1, generator=generator) * side

@@ -37,7 +37,7 @@ class Part:
 
     Attributes:
         weights: (N,) how often each image is taken, in proportion.
-        share: parts of a batch.
+        share: how much of a batch it fills, against the shares of the other parts.
     """
 
     bank: CropBank
