@@ -12,7 +12,7 @@ import click
 from fumikura.cli.optional_packages import need_training
 from fumikura.cli.options import FiniteRange, Function
 from fumikura.cli.output import say_unknown
-from fumikura.cli.prepare_options import Plan, planned, report, tracked
+from fumikura.cli.prepare_options import Plan, planned, report
 from fumikura.core.errors import UsageError
 
 _given = click.Path(path_type=Path, exists=True)
@@ -109,20 +109,13 @@ def _prepare(
     from fumikura.core.scoring.comparison import find_known_pages
     from fumikura.core.scoring.truth import truth_files
     from fumikura.core.settings import read_settings
-    from fumikura.core.training.preparing.writing import digests
 
     known, unknown = find_known_pages(
         archives, truth=truth, partial_truth=partial_truth, limits=read_settings().limits
     )
     say_unknown(unknown)
-    manifest = prepare(
-        known,
-        plan.out,
-        test_books=plan.choose(page.reference.book for page in known),
-        sources=digests(truth_files([*truth, *partial_truth])),
-        track=tracked,
-    )
-    report(manifest, plan)
+    books = (page.reference.book for page in known)
+    report(prepare(known, plan.of(books, truth_files([*truth, *partial_truth]))), plan)
 
 
 @command.command()
@@ -196,16 +189,8 @@ def glyphs(
     from fumikura.core.training.context_counts import read_page_texts
     from fumikura.core.training.drawing.fonts import load_fonts
     from fumikura.core.training.preparing.glyph_images import GlyphChoice, prepare_glyphs
-    from fumikura.core.training.preparing.writing import digests
 
-    found = load_fonts(fonts)
-    manifest = prepare_glyphs(
-        found,
-        list(read_page_texts([transcripts]).values()),
-        plan.out,
-        GlyphChoice(n_labels, images_a_class, size, plan.seed),
-        test_fonts=plan.choose(font.name for font in found),
-        sources=digests([*(font.path for font in found), transcripts]),
-        track=tracked,
-    )
-    report(manifest, plan)
+    found, texts = load_fonts(fonts), list(read_page_texts([transcripts]).values())
+    new = plan.of((font.name for font in found), [*(font.path for font in found), transcripts])
+    choice = GlyphChoice(n_labels, images_a_class, size, plan.seed)
+    report(prepare_glyphs(found, texts, new, choice=choice), plan)

@@ -6,13 +6,16 @@ import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from fumikura.cli import options
 from fumikura.cli.options import FiniteRange, gathered
 from fumikura.cli.output import console_for, make_table, print_json, print_tables, say
+
+if TYPE_CHECKING:
+    from fumikura.core.training.preparing.writing import NewDataSet
 
 Item = TypeVar("Item")
 
@@ -37,10 +40,13 @@ class Plan:
     seed: int
     as_json: bool
 
-    def choose(self, books: Iterable[str]) -> frozenset[str]:
+    def of(self, books: Iterable[str], files: Iterable[Path]) -> NewDataSet:
+        """Plan a data set of these books, or fonts, that is made from these files."""
         from fumikura.core.training.datasets.splits import choose_test_books
+        from fumikura.core.training.preparing.writing import NewDataSet, digests
 
-        return choose_test_books(books, self.test_books, share=self.test_share, seed=self.seed)
+        chosen = choose_test_books(books, self.test_books, share=self.test_share, seed=self.seed)
+        return NewDataSet(self.out, chosen, digests(files), _tracked)
 
 
 #: The command gets them as its `plan`.
@@ -72,7 +78,7 @@ planned = gathered(
 )
 
 
-def tracked(items: Sequence[Item]) -> Iterable[Item]:
+def _tracked(items: Sequence[Item]) -> Iterable[Item]:
     """Give the items, and show a bar on stderr."""
     from rich.progress import track
 

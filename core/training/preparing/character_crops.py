@@ -20,7 +20,7 @@ from fumikura.core.recognition.crops import crop_corners
 from fumikura.core.scoring.comparison import KnownPage
 from fumikura.core.training.datasets.image_folders import folder_name
 from fumikura.core.training.datasets.splits import Split
-from fumikura.core.training.preparing.writing import Track, load_original, write_pages, write_png
+from fumikura.core.training.preparing.writing import NewDataSet, load_original, write_pages, write_png
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,21 +40,10 @@ class CropChoice:
     grey: bool = False
 
 
-def prepare_crops(
-    pages: Sequence[KnownPage],
-    out: Path,
-    *,
-    choice: CropChoice,
-    test_books: frozenset[str],
-    sources: Sequence[Mapping[str, str]],
-    track: Track,
-) -> dict[str, Any]:
+def prepare_crops(pages: Sequence[KnownPage], new: NewDataSet, *, choice: CropChoice) -> dict[str, Any]:
     """Write OUT/SPLIT/U+XXXX/PAGE_NUMBER.png for each box whose label is a class.
 
     What the test books hold has no say in the classes.
-
-    Args:
-        sources: digests of the truth files, for the manifest.
 
     Returns:
         The manifest, which also stands in OUT/manifest.json.
@@ -63,15 +52,13 @@ def prepare_crops(
         DataSetError: a page or its truth is of no use, there is no class, or OUT cannot be written.
     """
     boxed = [page for page in pages if page.truth is not None and page.truth.boxes]
-    labels = _choose_labels([page for page in boxed if page.reference.book not in test_books], choice)
+    labels = _choose_labels([page for page in boxed if page.reference.book not in new.test_books], choice)
     return write_pages(
         boxed,
-        out,
-        {"kind": "characters", "parameters": asdict(choice), "sources": list(sources)},
-        test_books=test_books,
+        new,
+        {"kind": "characters", "parameters": asdict(choice)},
         write=partial(_write_crops, labels=frozenset(labels), choice=choice),
         summarise=partial(_summary, labels=labels),
-        track=track,
     )
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from fumikura.core.training.datasets.image_folders import folder_name
 from fumikura.core.training.datasets.splits import SPLITS, Split
 from fumikura.core.training.drawing.fonts import GlyphFont
 from fumikura.core.training.preparing.character_crops import count_images
-from fumikura.core.training.preparing.writing import Track, new_data_set, write_manifest, write_png
+from fumikura.core.training.preparing.writing import NewDataSet, new_data_set, write_manifest, write_png
 from fumikura.core.vocabulary import Vocabulary, clean_text, commonest_labels
 
 _BATCH = 256
@@ -51,20 +51,12 @@ class GlyphChoice:
 
 
 def prepare_glyphs(
-    fonts: Sequence[GlyphFont],
-    texts: Sequence[str],
-    out: Path,
-    choice: GlyphChoice,
-    *,
-    test_fonts: frozenset[str],
-    sources: Sequence[Mapping[str, str]],
-    track: Track,
+    fonts: Sequence[GlyphFont], texts: Sequence[str], new: NewDataSet, *, choice: GlyphChoice
 ) -> dict[str, Any]:
     """Write grey images OUT/SPLIT/U+XXXX/NUMBER.png, ink dark on light as on paper.
 
     Args:
         texts: what is common in them is drawn.
-        sources: digests of the fonts and of the texts, for the manifest.
 
     Returns:
         The manifest, which also stands in OUT/manifest.json.
@@ -73,7 +65,8 @@ def prepare_glyphs(
         DataSetError: the fonts draw too few labels, or OUT cannot be written.
     """
     fonts_of = {
-        split: [font for font in fonts if (font.name in test_fonts) == (split == "test")] for split in SPLITS
+        split: [font for font in fonts if (font.name in new.test_books) == (split == "test")]
+        for split in SPLITS
     }
     labels = _choose_labels(texts, fonts_of.values(), choice.n_labels)
     generator = torch.Generator().manual_seed(choice.seed)
@@ -84,12 +77,12 @@ def prepare_glyphs(
         forms = _draw_forms(banks[split], n_images[split], generator)
         batches += ((split, forms[start : start + _BATCH]) for start in range(0, len(forms), _BATCH))
     counts = {split: Counter[str]() for split in SPLITS}
-    with new_data_set(out) as folder:
-        for split, forms in track(batches):
+    with new_data_set(new.out) as folder:
+        for split, forms in new.track(batches):
             drawn = [labels[number] for number in banks[split].numbers[forms]]
             images = _distorted(banks[split], forms, choice.size, generator)
             _write(folder / split, drawn, images, counts[split])
-        manifest = {"kind": "characters", "parameters": asdict(choice), "sources": list(sources)}
+        manifest = {"kind": "characters", "parameters": asdict(choice), "sources": list(new.sources)}
         for split in SPLITS:
             names = [font.name for font in fonts_of[split]]
             manifest[split] = {"n_books": len(names), "books": names} | count_images(counts[split], labels)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -18,7 +18,7 @@ from fumikura.core.errors import DataSetError
 from fumikura.core.scoring.comparison import KnownPage
 from fumikura.core.scoring.metrics import truth_mask
 from fumikura.core.training.datasets.splits import Split
-from fumikura.core.training.preparing.writing import Track, load_original, write_pages, write_png
+from fumikura.core.training.preparing.writing import NewDataSet, load_original, write_pages, write_png
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,18 +67,9 @@ class Piece:
 
 
 def prepare_patches(
-    pages: Sequence[KnownPage],
-    out: Path,
-    *,
-    cutting: PageCutting | PatchCutting,
-    test_books: frozenset[str],
-    sources: Sequence[Mapping[str, str]],
-    track: Track,
+    pages: Sequence[KnownPage], new: NewDataSet, *, cutting: PageCutting | PatchCutting
 ) -> dict[str, Any]:
     """Write images and masks into OUT/SPLIT/images and OUT/SPLIT/masks, under the same names.
-
-    Args:
-        sources: digests of the truth files, for the manifest.
 
     Returns:
         The manifest, which also stands in OUT/manifest.json.
@@ -89,12 +80,10 @@ def prepare_patches(
     kind = "pages" if isinstance(cutting, PageCutting) else "patches"
     return write_pages(
         pages,
-        out,
-        {"kind": kind, "parameters": asdict(cutting), "sources": list(sources)},
-        test_books=test_books,
+        new,
+        {"kind": kind, "parameters": asdict(cutting)},
         write=partial(_write_page, cutting=cutting),
         summarise=_summary if kind == "patches" else lambda _, __: {},
-        track=track,
     )
 
 

@@ -11,6 +11,7 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
@@ -32,6 +33,23 @@ class Track(Protocol):
     """A track gives the items one by one, while a person is shown how far it is."""
 
     def __call__(self, items: Sequence[Item]) -> Iterable[Item]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class NewDataSet:
+    """This says of a new data set where it goes, what tests it, and what it is made from.
+
+    Attributes:
+        out: its folder.
+        test_books: names of books, or of fonts.
+        sources: digests of truth files, or of fonts and texts, for the manifest.
+        track: shows a person how far it is.
+    """
+
+    out: Path
+    test_books: frozenset[str]
+    sources: Sequence[Mapping[str, str]]
+    track: Track
 
 
 @contextmanager
@@ -80,13 +98,11 @@ def digests(paths: Iterable[Path]) -> list[dict[str, str]]:
 
 def write_pages(
     pages: Sequence[KnownPage],
-    out: Path,
+    new: NewDataSet,
     header: Mapping[str, Any],
     *,
-    test_books: frozenset[str],
     write: Callable[[KnownPage, Path, Split], Counter[str]],
     summarise: Callable[[Counter[str], Split], dict[str, Any]],
-    track: Track,
 ) -> dict[str, Any]:
     """Make a data set of pages, each in the split that its book belongs to.
 
@@ -100,12 +116,12 @@ def write_pages(
     """
     counts = {split: Counter[str]() for split in SPLITS}
     listed: dict[Split, list[PageReference]] = {split: [] for split in SPLITS}
-    with new_data_set(out) as folder:
-        for page in track(sorted(pages, key=lambda page: page.reference.name)):
-            split = SPLITS[page.reference.book in test_books]
+    with new_data_set(new.out) as folder:
+        for page in new.track(sorted(pages, key=lambda page: page.reference.name)):
+            split = SPLITS[page.reference.book in new.test_books]
             counts[split] += write(page, folder / split, split)
             listed[split].append(page.reference)
-        manifest = dict(header)
+        manifest = {**header, "sources": list(new.sources)}
         for split, references in listed.items():
             books = sorted({page.book for page in references})
             names = {page.name: page.digest for page in references}
