@@ -104,12 +104,9 @@ def classifier(
     test = load_character_set(data_set, "test")
     if out is not None:
         out.mkdir(parents=True, exist_ok=True)  # now, since after all the reading it is too late
+    device = options.first_device(settings)
     answers = ask_classifier(
-        loaded,
-        test,
-        device=options.first_device(settings),
-        leave_out_unknown=known_labels,
-        is_inverted=is_inverted,
+        loaded, test, device=device, leave_out_unknown=known_labels, is_inverted=is_inverted
     )
     found, confused = label_figures(answers), confusions(answers, limit=limit)
     if as_json:

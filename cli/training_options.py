@@ -182,8 +182,7 @@ def text_options(fonts: str, transcripts: str) -> Callable[[Function], Function]
 
 def start_option(more: str) -> Callable[[Function], Function]:
     """Return a decorator that adds --start, whose help ends with this."""
-    text = f"Begin with these weights; {more}"
-    return click.option("--start", type=given, metavar="FILE", help=text)
+    return click.option("--start", type=given, metavar="FILE", help=f"Begin with these weights; {more}")
 
 
 def make_lessons(options: dict[str, Any], run: Run, **more: Any) -> Lessons:

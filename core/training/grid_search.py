@@ -60,11 +60,7 @@ def name_of(point: Mapping[str, Any]) -> str:
 
 def best_first(trials: Sequence[Trial], metric: str) -> list[Trial]:
     """Order trials by their score, highest first; those that diverged come last."""
-
-    def rank(trial: Trial) -> tuple[bool, float]:
-        return trial.has_diverged, -(trial.kept.get(metric) or 0.0)
-
-    return sorted(trials, key=rank)
+    return sorted(trials, key=lambda trial: (trial.has_diverged, -(trial.kept.get(metric) or 0.0)))
 
 
 def run_trials(
