@@ -266,6 +266,19 @@ def test_one_folder_holds_one_training(tmp_path: Path) -> None:
         characters(data, tmp_path / "run", replace(QUICK, steps=2, seed=2))
 
 
+def test_a_folder_that_says_nothing_of_a_kept_share_is_gone_on_with(tmp_path: Path) -> None:
+    data = write_characters(tmp_path / "kmnist.npz")
+    characters(data, tmp_path / "run", replace(QUICK, steps=1))
+    path = tmp_path / "run" / "config.json"
+    values = json.loads(path.read_text())
+    del values["kept"]
+    path.write_text(json.dumps(values))
+
+    with pytest.raises(CheckpointError, match="its kept differ"):
+        characters(data, tmp_path / "run", replace(QUICK, steps=1, kept=0.5))
+    characters(data, tmp_path / "run", replace(QUICK, steps=1))
+
+
 def test_a_damaged_state_says_what_to_do(tmp_path: Path) -> None:
     data = write_characters(tmp_path / "kmnist.npz")
     characters(data, tmp_path / "run", replace(QUICK, steps=1))
