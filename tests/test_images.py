@@ -38,6 +38,37 @@ def page(width: int = 60, height: int = 40, *, mode: str = "RGB") -> Image.Image
     return image.convert(mode)
 
 
+def test_an_open_jpeg_is_read_as_its_file_is() -> None:
+    noise = np.random.default_rng(1).integers(0, 256, (400, 300, 3), dtype=np.uint8)
+    data = encode(Image.fromarray(noise), "JPEG")
+
+    with Image.open(io.BytesIO(data)) as image:
+        pixels = decode(image, long_side=60, max_pixels=10**6).pixels
+
+        # At half its size or less, what a JPEG decodes to is not what the whole one is resized to.
+        assert np.array_equal(pixels, read(data).pixels)
+        assert not np.array_equal(pixels, decode(image.copy(), long_side=60, max_pixels=10**6).pixels)
+        assert image.size == (300, 400)
+
+
+def test_an_open_tiff_of_two_pages_is_refused_as_its_file_is() -> None:
+    data = encode(page(), "TIFF", save_all=True, append_images=[page()])
+
+    with Image.open(io.BytesIO(data)) as image:
+        with pytest.raises(PageError, match="holds 2 pages"):
+            decode(image, long_side=60, max_pixels=10**6)
+
+        assert image.tell() == 0
+        assert image.copy().size == (60, 40)
+
+
+def test_an_open_image_of_another_kind_is_read_too() -> None:
+    with Image.open(io.BytesIO(encode(page(), "BMP"))) as image:
+        pixels = decode(image, long_side=60, max_pixels=10**6).pixels
+
+    assert red_corners(pixels) == ["top left"]
+
+
 def red_corners(pixels: NDArray[np.uint8]) -> list[str]:
     corners = {"top left": (2, 2), "top right": (2, -3), "bottom left": (-3, 2), "bottom right": (-3, -3)}
     return [name for name, (y, x) in corners.items() if np.abs(pixels[y, x] - np.array(RED)).max() < 30]

@@ -55,12 +55,24 @@ def decode(
     Raises:
         PageError: the reason, in words for a librarian.
     """
-    image = data if isinstance(data, Image.Image) else _open(data)
-    _check_size(image, min_side, max_pixels)
     try:
+        image = _reopened(data) if isinstance(data, Image.Image) else _open(data)
+        _check_size(image, min_side, max_pixels)
         return _read(image.copy() if image is data else image, long_side)
     except _DAMAGES as error:
         raise PageError(_explain_damage(error)) from error
+
+
+def _reopened(image: Image.Image) -> Image.Image:
+    """Open the file of an image once more, if it is a scan's and none of its pixels was asked for yet."""
+    file = getattr(image, "fp", None)
+    if file is None or image.format not in (*FORMATS, "MPO"):  # a JPEG with more than one image
+        return image
+    place = file.tell()
+    file.seek(0)
+    data = file.read()
+    file.seek(place)
+    return _open(data)
 
 
 def _open(data: bytes) -> Image.Image:
