@@ -59,9 +59,7 @@ def read(pages: Sequence[KnownPage], precision: str, patch_side: int) -> list[Re
     parameters = replace(reader.recipe.parameters, patch_side=patch_side)
     reader.recipe = replace(reader.recipe, parameters=parameters)
     return [
-        reader.read(
-            [load_page(page, long_side=reader.recipe.parameters.long_side, max_pixels=settings.max_pixels)]
-        )[0]
+        reader.read([load_page(page, long_side=reader.long_side, max_pixels=settings.max_pixels)])[0]
         for page in pages
     ]
 

@@ -54,7 +54,7 @@ def read_fold(data: Path, folder: Path, books: Sequence[str], long_side: int) ->
         partial_truth=[boxes / "kana_only_coordinate.csv"],
         texts=[data / "text"],
     )
-    compared = compare_pages(reader, known, settings, long_side=long_side, min_text=MIN_TEXT)
+    compared = compare_pages(reader, known, settings, min_text=MIN_TEXT)
     return [page.measures for page in compared if page.measures is not None]
 
 

@@ -82,7 +82,7 @@ def main() -> None:
 
 def load_samples(archive: str, n_pages: int, reader: PageReader) -> Samples:
     files = [read_member(page.archive, page.member) for page in islice(list_pages([archive]).pages, n_pages)]
-    working = [_decode(data, reader.recipe.parameters.long_side) for data in files]
+    working = [_decode(data, reader.long_side) for data in files]
     readings = reader.read(working)  # also the warm-up
     boxes = [[character.box for character in reading.characters] for reading in readings]
     return Samples(files, [_decode(data, None) for data in files], working, boxes)
@@ -96,7 +96,7 @@ def make_steps(
     unet = UNet(REPORT_UNET).eval()
     ours = Batches(UNet(REPORT_UNET).eval(), device="cpu", precision="auto", batch_size=TILES_PER_BATCH)
     classifier = PlainCNN(REPORT_CLASSIFIER).eval()
-    long_side = reader.recipe.parameters.long_side
+    long_side = reader.long_side
 
     def with_crops(segment_s: Callable[[], float], side: int | None) -> Callable[[], float]:
         return lambda: _decode_s(samples, side) + segment_s() + _crops_s(samples, classifier, rng)

@@ -142,8 +142,7 @@ def _compare(
     from fumikura.core.scoring.comparison import compare_pages, worst_first
 
     reader = load_reader(settings, options.first_device(settings))
-    long_side = reader.recipe.parameters.long_side
-    reading = compare_pages(reader, pages, settings, long_side=long_side, min_text=min_text)
+    reading = compare_pages(reader, pages, settings, min_text=min_text)
     compared: list[ComparedPage] = []
     worst: list[ComparedPage] = []
     console = console_for(sys.stderr)

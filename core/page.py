@@ -6,11 +6,11 @@ program can import them at no cost.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from pathlib import PurePosixPath
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
@@ -134,6 +134,15 @@ class Reading:
         if not self.characters:
             return None
         return sum(character.confidence for character in self.characters) / len(self.characters)
+
+
+class ReadsPages(Protocol):
+    """This is what may be asked of whatever reads pages, such as `PageReader` (recognition/reader.py)."""
+
+    @property
+    def long_side(self) -> int: ...
+
+    def read(self, pages: Sequence[PageImage], /) -> list[Reading]: ...
 
 
 @dataclass(frozen=True, slots=True)

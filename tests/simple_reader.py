@@ -41,6 +41,7 @@ class SimpleReader:
     """Finds two characters on every page."""
 
     recipe = RECIPE
+    long_side = HEIGHT
 
     def __init__(self) -> None:
         self.group_sizes: list[int] = []

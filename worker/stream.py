@@ -17,8 +17,8 @@ from itertools import islice
 from typing import Protocol, TypeVar
 
 from fumikura.core.errors import PageError, first_line
-from fumikura.core.page import PageImage, Reading
-from fumikura.core.recognition.out_of_memory import is_out_of_memory
+from fumikura.core.page import Reading, ReadsPages
+from fumikura.core.recognition.out_of_memory import OUT_OF_MEMORY, is_out_of_memory
 from fumikura.core.recognition.recipe import Recipe
 from fumikura.core.scoring.metrics import score
 from fumikura.core.settings import Settings
@@ -35,16 +35,12 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_OUT_OF_MEMORY = "reading the page takes more memory than there is; make the image smaller, or free memory"
 
-
-class Reader(Protocol):
-    """A reader has what a worker asks of `PageReader` (`recognition/reader.py`)."""
+class RecipeReader(ReadsPages, Protocol):
+    """A worker's reader tells its recipe, as `PageReader` does (`recognition/reader.py`)."""
 
     @property
     def recipe(self) -> Recipe: ...
-
-    def read(self, pages: Sequence[PageImage]) -> list[Reading]: ...
 
 
 class Stream:
@@ -59,7 +55,7 @@ class Stream:
     def __init__(
         self,
         engine: Engine,
-        reader: Reader,
+        reader: RecipeReader,
         *,
         settings: Settings,
         worker: str,
@@ -146,7 +142,7 @@ class Stream:
         """Yield the pages in order, but for those that cannot be decoded: they are failed rows already."""
         work = partial(
             decode_page,
-            long_side=self._reader.recipe.parameters.long_side,
+            long_side=self._reader.long_side,
             max_pixels=self._settings.max_pixels,
             limits=self._settings.limits,
         )
@@ -236,7 +232,7 @@ class Stream:
                 claimed.reading_id,
                 worker=self.worker,
                 max_attempts=self._settings.max_attempts,
-                reason=_OUT_OF_MEMORY,
+                reason=OUT_OF_MEMORY,
             )
         )
 

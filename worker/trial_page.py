@@ -6,29 +6,24 @@ innocent attempts later each of them would be quarantined.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from fumikura.core.errors import first_line
-from fumikura.core.page import PageImage
+from fumikura.core.page import PageImage, ReadsPages
 from fumikura.worker.emergency_exit import time_limit
-
-if TYPE_CHECKING:
-    from fumikura.worker.stream import Reader
 
 #: Pixels from one cross to the next, and the thickness of its strokes, at working resolution.
 _STEP, _STROKE = 160, 7
 
 
-def read_trial_page(reader: Reader, *, limit_s: float) -> None:
+def read_trial_page(reader: ReadsPages, *, limit_s: float) -> None:
     """Take the reader through all its stages once.
 
     Raises:
         RuntimeError: it cannot read here.
     """
     # One patch is enough, and every start of a worker waits for it.
-    page = draw_trial_page(reader.recipe.parameters.long_side // 2)
+    page = draw_trial_page(reader.long_side // 2)
     try:
         with time_limit(limit_s):
             reader.read([page])

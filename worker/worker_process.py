@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from celery import Celery
 
     from fumikura.core.store.connecting import Engine
-    from fumikura.worker.stream import Reader
+    from fumikura.worker.stream import RecipeReader
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ STOP_GRACE_S = 3.0
 ORPHAN_GRACE_S = 8.0
 
 
-def main(load_reader: Callable[[Settings, str], Reader] | None = None) -> int:
+def main(load_reader: Callable[[Settings, str], RecipeReader] | None = None) -> int:
     """Read what stands in the queue until told to end; return the exit code.
 
     Args:
@@ -88,7 +88,7 @@ def _serve(
     *,
     recipe_digest: str,
     reports: Reports,
-    load_reader: Callable[[Settings, str], Reader] | None,
+    load_reader: Callable[[Settings, str], RecipeReader] | None,
 ) -> int:
     from fumikura.core.store.upgrading import open_database
     from fumikura.worker.broker import make_app
@@ -111,7 +111,7 @@ def _serve(
     return _work(app, stop, reports=reports, leave=lambda: _leave(engine, name))
 
 
-def _load_reader(settings: Settings, device: str) -> Reader:
+def _load_reader(settings: Settings, device: str) -> RecipeReader:
     from fumikura.core.recognition.models.device import try_device
     from fumikura.core.recognition.reader import load_reader
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+OUT_OF_MEMORY = "reading the page takes more memory than there is; make the image smaller, or free memory"
 _WORDS = ("out of memory", "can't allocate memory", "not enough memory")
 
 

@@ -38,6 +38,11 @@ class PageReader:
         self._segmenter = segmenter
         self._classifier = classifier
 
+    @property
+    def long_side(self) -> int:
+        """Give the pixels that the long side of the pages has to have."""
+        return self.recipe.parameters.long_side
+
     def read(self, pages: Sequence[PageImage]) -> list[Reading]:
         """Read some pages; return their readings in the same order."""
         clock = _Clock(len(pages))

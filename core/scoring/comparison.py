@@ -10,24 +10,17 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Protocol
 
 from fumikura.core.archives.images import decode
 from fumikura.core.archives.listing import list_pages
 from fumikura.core.archives.places import read_member
 from fumikura.core.errors import PageError, TruthError
 from fumikura.core.limits import DEFAULT_LIMITS, Limits
-from fumikura.core.page import Character, PageImage, PageReference, Reading, Truth
+from fumikura.core.page import Character, PageImage, PageReference, ReadsPages, Truth
 from fumikura.core.scoring.evaluation import PageMeasures, measure, worth
 from fumikura.core.scoring.texts import load_texts
 from fumikura.core.scoring.truth import load_truths, match_pages
 from fumikura.core.settings import Settings
-
-
-class Reader(Protocol):
-    """An evaluation asks no more than this of `PageReader` (recognition/reader.py)."""
-
-    def read(self, pages: Sequence[PageImage], /) -> list[Reading]: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,16 +85,13 @@ def find_known_pages(
 
 
 def compare_pages(
-    reader: Reader, pages: Sequence[KnownPage], settings: Settings, *, long_side: int, min_text: int = 1
+    reader: ReadsPages, pages: Sequence[KnownPage], settings: Settings, *, min_text: int = 1
 ) -> Iterator[ComparedPage]:
     """Read and measure each page, in order: as many at a time as share their batches.
 
     The next pages are decoded meanwhile.
-
-    Args:
-        long_side: pixels of a page's long side, at which the reader works.
     """
-    n = settings.pages_per_batch
+    n, long_side = settings.pages_per_batch, reader.long_side
     load = partial(load_page, long_side=long_side, max_pixels=settings.max_pixels, limits=settings.limits)
     groups = [pages[start : start + n] for start in range(0, len(pages), n)]
     with ThreadPoolExecutor(2, "decode") as threads:
@@ -147,7 +137,7 @@ def misfit(truth: Truth | None, image: PageImage) -> str | None:
 
 
 def _compare_group(
-    reader: Reader, pages: Sequence[KnownPage], decoded: Sequence[PageImage | PageError], min_text: int
+    reader: ReadsPages, pages: Sequence[KnownPage], decoded: Sequence[PageImage | PageError], min_text: int
 ) -> Iterator[ComparedPage]:
     images = [image for image in decoded if isinstance(image, PageImage)]
     readings = iter(reader.read(images) if images else [])

@@ -21,7 +21,7 @@ from fumikura.core.page import Box, Character, PageImage, Reading
 from fumikura.core.recognition.recipe import Parameters, Recipe, recipe_of
 from fumikura.core.settings import Settings
 from fumikura.worker import worker_process
-from fumikura.worker.stream import Reader
+from fumikura.worker.stream import RecipeReader
 
 COMMAND = (sys.executable, "-m", "tests.chaos.worker")
 
@@ -41,21 +41,24 @@ _GREED_BYTES = 300_000_000
 class PoisonedReader:
     """Another reader, which some pages do not leave alive."""
 
-    def __init__(self, reader: Reader) -> None:
+    def __init__(self, reader: RecipeReader) -> None:
         self._reader = reader
 
     @property
     def recipe(self) -> Recipe:
         return self._reader.recipe
 
+    @property
+    def long_side(self) -> int:
+        return self._reader.long_side
+
     def read(self, pages: Sequence[PageImage]) -> list[Reading]:
         for page in pages:
             _suffer(tuple(page.pixels[0, 0].tolist()))
         readings = self._reader.read(pages)
         # The page that a worker reads for a trial is half as long, and nobody's.
-        long_side = self.recipe.parameters.long_side
         with Path(os.environ["CHAOS_READ_LOG"]).open("a") as log:
-            log.write("x\n" * sum(max(page.pixels.shape) == long_side for page in pages))
+            log.write("x\n" * sum(max(page.pixels.shape) == self.long_side for page in pages))
         return readings
 
 
@@ -63,6 +66,7 @@ class QuickReader:
     """Finds characters that depend on the page's pixels alone."""
 
     recipe = QUICK_RECIPE
+    long_side = QUICK_RECIPE.parameters.long_side
 
     def read(self, pages: Sequence[PageImage]) -> list[Reading]:
         return [self._read_page(page) for page in pages]
