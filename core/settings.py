@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -11,7 +12,7 @@ from typing import Any
 from fumikura.core.errors import UsageError
 from fumikura.core.limits import Limits
 
-_CHOICES = {"log_format": ("text", "json")}
+_CHOICES = {"log_format": ("text", "json"), "precision": ("auto", "fp32", "bf16")}
 
 _YES_OR_NO = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
@@ -105,8 +106,10 @@ class Settings:
         )
 
     def overridden(self, **options: Any) -> Settings:
-        """Give these settings with every option that is not None put in."""
+        """Give these settings with every option that is not None put in, or raise a UsageError."""
         given = {name: value for name, value in options.items() if value is not None}
+        for name, value in given.items():
+            _check(name, value, shown=f"{name}={value!r}")
         if "database_url" in given and "://" not in str(given["database_url"]):
             # Of a URL the one would begin its query, the other a character by its number.
             path = str(given["database_url"]).replace("%", "%25").replace("?", "%3F")
@@ -153,9 +156,16 @@ def _parse(name: str, kind: str, text: str) -> Any:
         value = parse(text)
     except ValueError as error:
         raise UsageError(f"{variable(name)}={text!r} is not a number; unset it or correct it") from error
-    if name in _CHOICES and value not in _CHOICES[name]:
-        raise UsageError(f"{variable(name)}={text!r} must be {' or '.join(_CHOICES[name])}")
-    # A window or a chunk of nothing would let a run wait for ever.
-    if kind in types and not (value > 0 or (name in _MAY_BE_ZERO and value == 0)):
-        raise UsageError(f"{variable(name)}={text!r} is too small; unset it or correct it")
+    _check(name, value, shown=f"{variable(name)}={text!r}")
     return value
+
+
+def _check(name: str, value: Any, *, shown: str) -> None:
+    """Raise a UsageError, which begins with `shown`, if a setting cannot have this value."""
+    if name in _CHOICES and value not in _CHOICES[name]:
+        raise UsageError(f"{shown} must be {' or '.join(_CHOICES[name])}")
+    # A window or a chunk of nothing would let a run wait for ever.
+    if type(value) in (int, float) and not (value > 0 or (name in _MAY_BE_ZERO and value == 0)):
+        raise UsageError(f"{shown} is too small; unset it or correct it")
+    if value == math.inf:
+        raise UsageError(f"{shown} is too large; unset it or correct it")

@@ -17,6 +17,24 @@ def test_a_number_with_which_nothing_would_ever_be_read_is_refused(number: str) 
         read_settings({"FUMIKURA_LEASE_S": number})
 
 
+@pytest.mark.parametrize(
+    ("name", "value", "reason"),
+    [
+        ("FUMIKURA_PRECISION", "fp8", "must be auto or fp32 or bf16"),
+        ("FUMIKURA_CONTEXT_WEIGHT", "inf", "is too large"),
+        ("FUMIKURA_CONTEXT_WEIGHT", "-1", "is too small"),
+    ],
+)
+def test_a_value_that_a_setting_cannot_have_is_refused(name: str, value: str, reason: str) -> None:
+    with pytest.raises(UsageError, match=f"{name}='{value}' {reason}"):
+        read_settings({name: value})
+
+
+def test_an_option_is_refused_by_its_own_name() -> None:
+    with pytest.raises(UsageError, match="precision='fp8' must be auto or fp32 or bf16"):
+        Settings().overridden(precision="fp8")
+
+
 def test_context_may_have_no_weight() -> None:
     assert read_settings({"FUMIKURA_CONTEXT_WEIGHT": "0"}) == Settings(context_weight=0.0)
 
