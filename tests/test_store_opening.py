@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -115,6 +118,32 @@ def test_a_file_that_is_no_database_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(DatabaseError, match=r"letter\.txt is no database of fumikura"):
         open_database(f"sqlite:///{path}")
+
+
+@pytest.mark.parametrize("opening", [open_database, upgrade])
+def test_no_tables_are_added_to_those_of_another_program(
+    tmp_path: Path, opening: Callable[[str], object]
+) -> None:
+    path = tmp_path / "sales.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("CREATE TABLE sales (price INTEGER)")
+
+        with pytest.raises(DatabaseError, match=r"sales\.db is no database of fumikura .*name another file"):
+            opening(f"sqlite:///{path}")
+
+        assert connection.execute("SELECT name FROM sqlite_master").fetchall() == [("sales",)]
+
+
+@pytest.mark.parametrize("opening", [open_database, upgrade])
+def test_an_empty_file_gets_our_tables(tmp_path: Path, opening: Callable[[str], object]) -> None:
+    path = tmp_path / "empty.db"
+    path.touch()
+
+    opening(f"sqlite:///{path}")
+
+    engine = open_database(f"sqlite:///{path}")
+    assert list_runs(engine) == []
+    engine.dispose()
 
 
 def test_a_folder_that_is_missing_is_named(tmp_path: Path) -> None:

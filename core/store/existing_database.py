@@ -14,13 +14,13 @@ def open_existing(settings: Settings) -> Engine:
     """Open the database, which must be there: asking in the wrong folder must not leave an empty file.
 
     Raises:
-        DatabaseError: there is none, it is unreachable, or of another version.
+        DatabaseError: there is none, it is another program's, unreachable, or of another version.
     """
     if (path := missing_file(settings)) is not None:
         raise DatabaseError(
             f"there is no database {path}; name it with --db, or read something first with `fumikura run`"
         )
-    return open_database(settings.database_url)
+    return open_database(settings.database_url, may_be_empty=False)
 
 
 def missing_file(settings: Settings) -> Path | None:

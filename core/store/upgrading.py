@@ -12,17 +12,17 @@ from fumikura.core.store.tables import SCHEMA_REVISION
 from fumikura.core.store.transactions import read_transaction, reporting, serialize_writers
 
 
-def open_database(url: str) -> Engine:
+def open_database(url: str, *, may_be_empty: bool = True) -> Engine:
     """Open a database that is at this version, or refuse it.
 
-    A SQLite file is made or upgraded on the way; PostgreSQL never is, as other
+    A SQLite file is upgraded on the way, or made if it `may_be_empty`; PostgreSQL never is, as other
     machines may be working with it.
 
     Raises:
-        DatabaseError: unreachable, of another version, or no database at all.
+        DatabaseError: unreachable, of another version, another program's, or no database at all.
     """
     engine = connect(url)
-    found = _revision(engine)
+    found = _revision(engine, may_be_empty=may_be_empty)
     if found == SCHEMA_REVISION:
         return engine
     if engine.dialect.name == "sqlite":
@@ -42,7 +42,7 @@ def upgrade(url: str) -> None:
     """Bring a database to this version, making it if need be. Two at once do no harm.
 
     Raises:
-        DatabaseError: unreachable, or made by a newer fumikura.
+        DatabaseError: unreachable, made by a newer fumikura, or a SQLite file of another program.
     """
     from alembic import command
     from alembic.config import Config
@@ -55,6 +55,7 @@ def upgrade(url: str) -> None:
     config.set_main_option("script_location", str(Path(migrations.__file__).parent).replace("%", "%%"))
     engine = connect(url)
     try:
+        _revision(engine)
         with reporting(engine), engine.connect() as connection:
             _check_encoding(connection)
             _let_tables_be_rebuilt(connection)
@@ -82,17 +83,22 @@ def _check_encoding(connection: Connection) -> None:
             )
 
 
-def _revision(engine: Engine) -> str | None:
-    """Ask for the version of a database; None where there are no tables of ours."""
+def _revision(engine: Engine, *, may_be_empty: bool = True) -> str | None:
+    """Ask for the version of a database; None if it is still to be made. Refuse a file that is not ours."""
+    cause = None
     try:
         with read_transaction(engine) as connection:
-            if not inspect(connection).has_table("alembic_version"):
+            inspector = inspect(connection)
+            if inspector.has_table("alembic_version"):
+                return connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+            if connection.dialect.name != "sqlite" or (may_be_empty and not inspector.get_table_names()):
                 return None
-            return connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
     except exc.DatabaseError as error:
-        raise DatabaseError(
-            f"{describe(engine.url)} is no database of fumikura ({error.orig}); name another file"
-        ) from error
+        cause = error
+    problem = cause.orig if cause else "its tables are not ours"
+    raise DatabaseError(
+        f"{describe(engine.url)} is no database of fumikura ({problem}); name another file"
+    ) from cause
 
 
 def _let_tables_be_rebuilt(connection: Connection) -> None:
