@@ -16,8 +16,9 @@ from fumikura.core.page import Truth
 from fumikura.core.recognition.recipe import Recipe
 from fumikura.core.scoring.truth import load_truths, match_pages
 from fumikura.core.store.connecting import Engine
+from fumikura.core.store.lookup import get_page
 from fumikura.core.store.pages import Added, add_pages, add_run
-from fumikura.core.store.scores import load_reading, save_scores, unscored
+from fumikura.core.store.scores import save_scores, unscored
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,14 +85,13 @@ def submit(engine: Engine, found: Survey, *, recipe: Recipe, command: str) -> Su
 
 def score_readings(engine: Engine, run_id: int) -> int:
     """Score the done readings of a run whose page has truth that they were not compared with."""
-    reading_ids = unscored(engine, run_id)
-    if reading_ids:
-        from fumikura.core.scoring.metrics import (
-            score,  # loads numpy, which a run without truth does not need
-        )
+    page_ids = unscored(engine, run_id)
+    if page_ids:
+        # Loads numpy, which a run without truth does not need.
+        from fumikura.core.scoring.metrics import score
 
-        for reading_id in reading_ids:
-            reading, truth = load_reading(engine, reading_id)
-            if truth is not None:
-                save_scores(engine, reading_id, score(reading, truth), truth=truth)
-    return len(reading_ids)
+        for page_id in page_ids:
+            page = get_page(engine, page_id, run_id=run_id)
+            if page.truth and page.reading_id and (reading := page.reading):
+                save_scores(engine, page.reading_id, score(reading, page.truth), truth=page.truth)
+    return len(page_ids)

@@ -17,7 +17,7 @@ from fumikura.core.recognition.recipe import Recipe, recipe_of
 from fumikura.core.settings import Settings
 from fumikura.core.store.claiming import claim
 from fumikura.core.store.connecting import Engine
-from fumikura.core.store.queries import run_scores
+from fumikura.core.store.queries import run_scores_by_book
 from fumikura.core.store.saving import save_reading
 from fumikura.core.store.upgrading import open_database
 from tests.handmade import BOX_SIDE, blots, page_png, write_truth, write_weights, write_zip
@@ -57,7 +57,7 @@ def test_new_truth_scores_a_reading_that_is_done(tmp_path: Path, engine: Engine)
         engine, survey(archives, truth=[tmp_path / "truth.csv"]), recipe=RECIPE, command="test"
     )
 
-    (scores,) = run_scores(engine, submitted.run_id)
+    ((_, scores),) = run_scores_by_book(engine, submitted.run_id)
     assert submitted.n_with_truth == 1
     assert (scores.n_truth, scores.n_found, scores.n_matched, scores.n_right) == (3, 1, 1, 1)
 

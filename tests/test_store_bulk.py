@@ -11,9 +11,9 @@ from fumikura.core.errors import DatabaseError
 from fumikura.core.store import tables
 from fumikura.core.store.bulk import insert_rows
 from fumikura.core.store.connecting import Engine, connect
+from fumikura.core.store.lookup import get_page
 from fumikura.core.store.rows import character_rows
 from fumikura.core.store.saving import save_reading
-from fumikura.core.store.scores import load_reading
 from fumikura.core.store.transactions import write_transaction
 from tests.simple_store import WORKER, claim_all, make_pages, make_reading, start_run
 
@@ -27,7 +27,7 @@ def test_what_the_wire_could_take_for_its_own_comes_back_as_it_was(engine: Engin
 
     save_reading(engine, 1, reading, worker=WORKER)
 
-    assert load_reading(engine, 1)[0].characters == reading.characters
+    assert get_page(engine, 1).characters == reading.characters
 
 
 def test_rows_go_when_their_transaction_fails(engine: Engine) -> None:

@@ -15,18 +15,18 @@ from fumikura.core.store.claiming import claim
 from fumikura.core.store.connecting import Engine
 from fumikura.core.store.failures import failures
 from fumikura.core.store.leases import hand_back, return_leases
+from fumikura.core.store.lookup import get_page
 from fumikura.core.store.pages import add_pages
 from fumikura.core.store.queries import (
     cancel,
     list_runs,
     overview,
     retry,
-    run_scores,
     run_scores_by_book,
     run_summary,
 )
 from fumikura.core.store.saving import save_failure, save_reading
-from fumikura.core.store.scores import load_reading, save_scores, unscored
+from fumikura.core.store.scores import save_scores, unscored
 from fumikura.core.store.tables import Status
 from tests.simple_store import (
     OTHER_RECIPE,
@@ -252,7 +252,6 @@ def test_scores_come_with_their_book(engine: Engine) -> None:
     by_book = run_scores_by_book(engine, run_id)
 
     assert by_book == [("diary", Scores(n_truth=2)), ("tale", Scores(n_truth=1))]
-    assert run_scores(engine, run_id) == [Scores(n_truth=2), Scores(n_truth=1)]
 
 
 def test_a_done_page_is_unscored_once_its_truth_is_known(engine: Engine) -> None:
@@ -269,17 +268,18 @@ def test_a_page_is_scored_until_its_truth_changes(engine: Engine) -> None:
     read_all(engine, make_reading("い"))
     digest = make_page(1).digest
     add_pages(engine, run_id, make_pages(1), truths={digest: make_truth("い")})
-    reading, truth = load_reading(engine, 1)
-    assert truth is not None
+    page = get_page(engine, 1)
+    assert page.truth is not None
 
-    save_scores(engine, 1, Scores(n_truth=1), truth=truth)
+    save_scores(engine, 1, Scores(n_truth=1), truth=page.truth)
 
-    assert reading.text == "い"
+    assert page.reading is not None
+    assert page.reading.text == "い"
     assert unscored(engine, run_id) == []
     add_pages(engine, run_id, make_pages(1), truths={digest: make_truth("い", "ろ")})
     assert unscored(engine, run_id) == [1]
     save_scores(engine, 1, Scores(n_truth=2), truth=make_truth("い", "ろ"))
-    assert run_scores(engine, run_id) == [Scores(n_truth=2)]
+    assert run_scores_by_book(engine, run_id) == [("tale", Scores(n_truth=2))]
 
 
 def test_the_store_starts_without_heavy_packages() -> None:

@@ -13,9 +13,8 @@ from fumikura.core.store.connecting import Engine
 from fumikura.core.store.failures import failures
 from fumikura.core.store.leases import leaseholders, return_leases
 from fumikura.core.store.lookup import get_page
-from fumikura.core.store.queries import run_scores, run_summary
+from fumikura.core.store.queries import run_scores_by_book, run_summary
 from fumikura.core.store.saving import save_failure, save_reading
-from fumikura.core.store.scores import load_reading
 from fumikura.core.store.tables import Status
 from tests.simple_store import WORKER, claim_all, make_pages, make_reading, make_truth, row_of, start_run
 
@@ -27,11 +26,12 @@ def test_a_reading_comes_back_as_it_was_saved(engine: Engine) -> None:
 
     assert save_reading(engine, claimed.reading_id, reading, worker=WORKER)
 
-    loaded, truth = load_reading(engine, claimed.reading_id)
-    assert truth is None
+    details = get_page(engine, "tale_001")
+    loaded = details.reading
+    assert details.truth is None
+    assert loaded is not None
     assert np.array_equal(loaded.mask, reading.mask)
     assert loaded == replace(reading, mask=loaded.mask)
-    details = get_page(engine, "tale_001")
     assert details.text == "いろは\nにほ"
     assert (details.width, details.height) == (300, 200)
 
@@ -103,7 +103,7 @@ def test_scores_are_saved_with_the_reading(engine: Engine) -> None:
         engine, claimed.reading_id, make_reading("い"), worker=WORKER, scores=scores, truth=make_truth("い")
     )
 
-    assert run_scores(engine, run_id) == [scores]
+    assert run_scores_by_book(engine, run_id) == [("tale", scores)]
 
 
 def test_scores_without_their_truth_are_refused(engine: Engine) -> None:

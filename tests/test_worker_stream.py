@@ -19,7 +19,7 @@ from fumikura.core.store.claiming import claim
 from fumikura.core.store.connecting import Engine
 from fumikura.core.store.failures import failures
 from fumikura.core.store.pages import add_pages, add_run
-from fumikura.core.store.queries import RunSummary, run_scores, run_summary
+from fumikura.core.store.queries import RunSummary, run_scores_by_book, run_summary
 from fumikura.core.store.upgrading import open_database
 from fumikura.worker.outages import Stopped
 from fumikura.worker.stream import Stream
@@ -155,7 +155,7 @@ def test_pages_with_truth_get_scores(tmp_path: Path) -> None:
 
     desk.stream.read(desk.reading_ids)
 
-    (scores,) = run_scores(desk.engine, desk.run_id)
+    ((_, scores),) = run_scores_by_book(desk.engine, desk.run_id)
     assert (scores.n_truth, scores.n_matched, scores.n_right) == (2, 2, 1)
 
 

@@ -10,10 +10,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, Engine, Float, Select, cast, func, select
 
 from fumikura.core.errors import FumikuraError
-from fumikura.core.page import Character, Scores, Truth
+from fumikura.core.page import Character, Reading, Scores, Truth
 from fumikura.core.store import tables
 from fumikura.core.store.relations import check_run, newest_source, shown_reading
-from fumikura.core.store.rows import row_to_character, row_to_scores, row_to_truth
+from fumikura.core.store.rows import png_to_mask, row_to_character, row_to_scores, row_to_truth
 from fumikura.core.store.search import match_phrase
 from fumikura.core.store.tables import Status
 from fumikura.core.store.transactions import read_transaction
@@ -81,6 +81,14 @@ class PageDetails:
     scores: Scores | None
     truth: Truth | None
 
+    @property
+    def reading(self) -> Reading | None:
+        """Give what was read on the page; None unless that is done."""
+        if self.status != Status.DONE or not (self.mask_png and self.width and self.height):
+            return None
+        mask = png_to_mask(self.mask_png)
+        return Reading(mask, self.characters, self.width, self.height, self.timings_s or {})
+
 
 def find_pages(
     engine: Engine,
@@ -135,18 +143,21 @@ def get_page(
         page: its name, id, or the beginning of its digest; a number is the id alone.
 
     Raises:
-        FumikuraError: there is no such page, or there are several.
+        FumikuraError: there is no such page or run, or there are several pages.
     """
     with read_transaction(engine) as connection:
+        check_run(connection, run_id)
         page_id = find_page_id(connection, page)
         statement = _details(shown_reading(recipe_prefix=recipe, run_id=run_id))
-        row = connection.execute(statement.where(tables.page.c.id == page_id)).mappings().one()
+        row = connection.execute(statement.where(tables.page.c.id == page_id)).mappings().first()
+        if row is None:
+            raise FumikuraError(f"page {page!r} is being forgotten at this moment")
         return PageDetails(
             **row,
             sources=_sources(connection, page_id),
-            characters=load_characters(connection, row["reading_id"]),
+            characters=_characters(connection, row["reading_id"]),
             scores=_scores(connection, row["reading_id"]),
-            truth=load_truth(connection, page_id),
+            truth=_truth(connection, page_id),
         )
 
 
@@ -255,7 +266,7 @@ def _sources(connection: Connection, page_id: int) -> tuple[tuple[str, str], ...
     return tuple((place.archive, place.member) for place in places)
 
 
-def load_characters(connection: Connection, reading_id: int | None) -> tuple[Character, ...]:
+def _characters(connection: Connection, reading_id: int | None) -> tuple[Character, ...]:
     character = tables.character.c
     rows = connection.execute(
         select(tables.character).where(character.reading_id == reading_id).order_by(character.position)
@@ -268,6 +279,6 @@ def _scores(connection: Connection, reading_id: int | None) -> Scores | None:
     return None if row is None else row_to_scores(row)
 
 
-def load_truth(connection: Connection, page_id: int) -> Truth | None:
+def _truth(connection: Connection, page_id: int) -> Truth | None:
     row = connection.execute(select(tables.truth).where(tables.truth.c.page_id == page_id)).first()
     return None if row is None else row_to_truth(row)

@@ -14,13 +14,7 @@ from fumikura.core.store import tables
 from fumikura.core.store.failures import FAILED
 from fumikura.core.store.lookup import find_page_id
 from fumikura.core.store.reading_status import change_readings, queue_again
-from fumikura.core.store.relations import (
-    asked_by,
-    check_run,
-    is_asked_for,
-    no_run,
-    readings_of_runs,
-)
+from fumikura.core.store.relations import asked_by, check_run, is_asked_for, no_run, readings_of_runs
 from fumikura.core.store.rows import row_to_scores
 from fumikura.core.store.tables import Status
 from fumikura.core.store.transactions import now, read_transaction, write_transaction
@@ -96,11 +90,6 @@ def run_summary(engine: Engine, run_id: int) -> RunSummary:
     if not found:
         raise no_run(run_id)
     return found[0]
-
-
-def run_scores(engine: Engine, run_id: int) -> list[Scores]:
-    """List the scores of those pages of a run that have any."""
-    return [scores for _, scores in run_scores_by_book(engine, run_id)]
 
 
 def run_scores_by_book(engine: Engine, run_id: int) -> list[tuple[str, Scores]]:

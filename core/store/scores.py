@@ -6,20 +6,19 @@ from dataclasses import asdict
 
 from sqlalchemy import Connection, Engine, delete, insert, or_, select
 
-from fumikura.core.page import Reading, Scores, Truth
+from fumikura.core.page import Scores, Truth
 from fumikura.core.store import tables
-from fumikura.core.store.lookup import load_characters, load_truth
 from fumikura.core.store.relations import readings_of_runs
-from fumikura.core.store.rows import png_to_mask, truth_digest
+from fumikura.core.store.rows import truth_digest
 from fumikura.core.store.tables import Status
 from fumikura.core.store.transactions import read_transaction, write_transaction
 
 
 def unscored(engine: Engine, run_id: int) -> list[int]:
-    """List the done readings of a run whose page has a truth that they were not compared with."""
+    """List the ids of a run's pages whose reading is done, but was not compared with their truth."""
     reading, truth, score = tables.reading.c, tables.truth.c, tables.score.c
     statement = (
-        select(reading.id)
+        select(reading.page_id)
         .select_from(readings_of_runs)
         .join(tables.truth, truth.page_id == reading.page_id)
         .outerjoin(tables.score, score.reading_id == reading.id)
@@ -32,19 +31,6 @@ def unscored(engine: Engine, run_id: int) -> list[int]:
     )
     with read_transaction(engine) as connection:
         return list(connection.scalars(statement))
-
-
-def load_reading(engine: Engine, reading_id: int) -> tuple[Reading, Truth | None]:
-    """Load a done reading as it was saved, and its page's truth."""
-    reading, page = tables.reading.c, tables.page.c
-    with read_transaction(engine) as connection:
-        row = connection.execute(
-            select(reading.mask, reading.timings_s, page.id, page.width, page.height)
-            .join(tables.page)
-            .where(reading.id == reading_id, reading.status == Status.DONE)
-        ).one()
-        characters, truth = load_characters(connection, reading_id), load_truth(connection, row.id)
-    return Reading(png_to_mask(row.mask), characters, row.width, row.height, row.timings_s), truth
 
 
 def save_scores(engine: Engine, reading_id: int, scores: Scores, *, truth: Truth) -> None:
