@@ -10,9 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy import insert, select, text
 
-from fumikura.core.errors import DatabaseError
+from fumikura.core.errors import DatabaseError, FumikuraError
 from fumikura.core.store import tables
 from fumikura.core.store.connecting import Engine, connect
+from fumikura.core.store.lookup import find_pages
 from fumikura.core.store.pages import add_pages, add_run
 from fumikura.core.store.queries import list_runs, run_summary
 from fumikura.core.store.transactions import now, read_transaction, serialize_writers, write_transaction
@@ -54,6 +55,19 @@ def test_a_database_that_goes_away_is_reported() -> None:
         with pytest.raises(DatabaseError, match="does not answer"):
             list_runs(engine)
         engine.dispose()
+
+
+def test_a_value_that_the_database_cannot_hold_is_one_line_and_no_outage(postgres_url: str) -> None:
+    engine = open_database(postgres_url)
+
+    for option in ({"book": "zero\0byte"}, {"run_id": 2**40}):
+        with pytest.raises(
+            FumikuraError, match=r"^the database postgresql.* takes no such value: .*$"
+        ) as caught:
+            find_pages(engine, **option)
+
+        assert not isinstance(caught.value, DatabaseError)  # a worker would wait for its end
+    engine.dispose()
 
 
 def test_a_connection_that_the_server_ended_is_replaced(postgres_url: str) -> None:

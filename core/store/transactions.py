@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import URL, ColumnElement, Connection, DateTime, Engine, Table, exc, func, select
 
-from fumikura.core.errors import DatabaseError
+from fumikura.core.errors import DatabaseError, FumikuraError, first_line
 from fumikura.core.host import machine
 from fumikura.core.store import tables
 from fumikura.core.store.connecting import describe
@@ -77,10 +77,7 @@ def moment(connection: Connection) -> Any:
 
 
 def serialize_writers(connection: Connection, purpose: str) -> None:
-    """Let one transaction of this purpose run at a time, until it ends.
-
-    SQLite has one writer anyway.
-    """
+    """Let one transaction of this purpose run at a time, until it ends; SQLite has one writer anyway."""
     if connection.dialect.name == "postgresql":
         connection.execute(select(func.pg_advisory_xact_lock(_lock_key(purpose))))
 
@@ -113,7 +110,7 @@ def upsert(connection: Connection, table: Table) -> Any:
 def set_gate(
     connection: Connection, name: str, next_at: datetime, *, where: ColumnElement[bool] | None = None
 ) -> Any:
-    """Make the statement that shuts a gate until a time; `where` says which gates, if not all."""
+    """Make the statement that shuts a gate until a time; one that was there only if `where` holds for it."""
     statement = upsert(connection, tables.gate).values(name=name, next_at=next_at)
     return statement.on_conflict_do_update(
         index_elements=["name"], set_={"next_at": statement.excluded.next_at}, where=where
@@ -142,24 +139,30 @@ def _hold_file(connection: Connection) -> None:
 
 @contextmanager
 def reporting(engine: Engine) -> Iterator[None]:
-    """Raise a DatabaseError, one line for people, for whatever the database itself does wrong."""
+    """Raise a DatabaseError, one line for people, for whatever the database itself does wrong.
+
+    A value that it cannot hold is a FumikuraError: a worker waits for the end of a DatabaseError.
+    """
     try:
         yield
     except _OUTAGES as error:
         raise DatabaseError(f"the database {describe(engine.url)} {_reason(error, engine.url)}") from error
+    except exc.DataError as error:
+        raise FumikuraError(
+            f"the database {describe(engine.url)} takes no such value: {first_line(error.orig or error)}"
+        ) from error
     except exc.ProgrammingError as error:
         if getattr(error.orig, "sqlstate", None) != _MAY_NOT:
             raise
         raise DatabaseError(
-            f"the database {describe(engine.url)} refuses: {str(error.orig).splitlines()[0]};"
+            f"the database {describe(engine.url)} refuses: {first_line(error.orig or error)};"
             " let its owner be the role that fumikura logs in as"
         ) from error
 
 
 def _reason(error: exc.SQLAlchemyError, url: URL) -> str:
     """Give the first line of what the driver says, without the password."""
-    origin = getattr(error, "orig", None) or error
-    line = next(iter(str(origin).strip().splitlines()), type(origin).__name__)
+    line = first_line(getattr(error, "orig", None) or error)
     if "is full" in line or "No space left" in line:
         return "has no room left on its disk: free some; pages that could not be saved wait"
     shown = line.replace(url.password, "***") if url.password else line
