@@ -8,7 +8,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, Engine, insert, select
+from sqlalchemy import Connection, Engine, and_, insert, select
 
 from fumikura.core.page import PageReference, Truth
 from fumikura.core.recognition.recipe import Recipe
@@ -48,10 +48,8 @@ def add_run(engine: Engine, recipe: Recipe, *, command: str) -> int:
         time = now(connection)
         row = {**recipe.as_dict(), "digest": recipe.digest, "created_at": time}
         connection.execute(upsert(connection, tables.recipe).on_conflict_do_nothing(), row)
-        recipe_id = connection.scalar(
-            select(tables.recipe.c.id).where(tables.recipe.c.digest == recipe.digest)
-        )
-        statement = insert(tables.run).values(recipe_id=recipe_id, command=storable(command), created_at=time)
+        known = select(tables.recipe.c.id).where(tables.recipe.c.digest == recipe.digest).scalar_subquery()
+        statement = insert(tables.run).values(recipe_id=known, command=storable(command), created_at=time)
         run_id: int = connection.execute(statement.returning(tables.run.c.id)).scalar_one()
         return run_id
 
@@ -145,22 +143,13 @@ def _add_readings(connection: Connection, run_id: int, page_ids: Sequence[int]) 
     recipe_id = connection.execute(
         select(tables.run.c.recipe_id).where(tables.run.c.id == run_id)
     ).scalar_one()
-    rows = connection.execute(
-        select(reading.page_id, reading.status).where(
-            reading.recipe_id == recipe_id, reading.page_id.in_(page_ids)
-        )
-    )
-    found = dict(rows.all())
+    asked_for = and_(reading.recipe_id == recipe_id, reading.page_id.in_(page_ids))
+    found = dict(connection.execute(select(reading.page_id, reading.status).where(asked_for)).all())
     new = [page_id for page_id in page_ids if page_id not in found]
     if new:
         row = {"recipe_id": recipe_id, "status": Status.QUEUED, "attempts": 0}
         connection.execute(insert(tables.reading), [{"page_id": page_id, **row} for page_id in new])
-    queue_again(
-        connection,
-        reading.recipe_id == recipe_id,
-        reading.page_id.in_(page_ids),
-        reading.status.in_(_STARTS_AGAIN),
-    )
+    queue_again(connection, asked_for, reading.status.in_(_STARTS_AGAIN))
     connection.execute(
         upsert(connection, tables.run_page).on_conflict_do_nothing(),
         [

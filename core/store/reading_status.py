@@ -32,11 +32,5 @@ def change_readings(
 
 def queue_again(connection: Connection, *conditions: ColumnElement[bool]) -> int:
     """Queue finished readings as if for the first time; return how many."""
-    values: dict[str, Any] = {
-        "status": Status.QUEUED,
-        "attempts": 0,
-        "chunk_limit": None,
-        "error": None,
-        "finished_at": None,
-    }
-    return change_readings(connection, and_(*conditions), **values, **FREE)
+    fresh = {**FREE, "attempts": 0, "chunk_limit": None, "error": None, "finished_at": None}
+    return change_readings(connection, and_(*conditions), status=Status.QUEUED, **fresh)

@@ -69,12 +69,8 @@ def _finish(connection: Connection, reading_id: int, worker: str, outcome: Mappi
     finished = connection.execute(
         update(tables.reading)
         .where(reading.id == reading_id, is_leased_to(worker))
-        .values(
-            **outcome,
-            finished_at=moment(connection),
-            chunk_limit=None,
-            **{**FREE, "worker": worker},
-        )
+        # The row keeps the name of the worker that finished it.
+        .values({**FREE, **outcome, "finished_at": moment(connection), "chunk_limit": None, "worker": worker})
     )
     return finished.rowcount == 1
 
