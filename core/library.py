@@ -5,21 +5,20 @@ What takes time to load (torch, SQLAlchemy, numpy, Pillow) is imported by the fu
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from fumikura.core.errors import DeviceError, FumikuraError, PageError, UsageError
-from fumikura.core.page import PageImage, Reading
+from fumikura.core.page import PageImage, Reading, ReadsPages
+from fumikura.core.recognition.out_of_memory import OUT_OF_MEMORY, is_out_of_memory
 from fumikura.core.settings import Settings, read_settings
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from fumikura.core.recognition.reader import PageReader
     from fumikura.core.store.connecting import Engine
     from fumikura.core.store.lookup import PageSummary
     from fumikura.core.store.search import Hit
@@ -36,7 +35,7 @@ class Reader:
 
     device: str
     recipe_digest: str
-    _pages: PageReader = field(repr=False)
+    _pages: ReadsPages = field(repr=False)
     _settings: Settings = field(repr=False)
 
 
@@ -66,10 +65,6 @@ def load_reader(
     """
     from fumikura.core.recognition.reader import load_reader as load_page_reader
 
-    if context_weight is not None and not (math.isfinite(context_weight) and context_weight >= 0):
-        raise UsageError(f"context_weight={context_weight!r} must be a finite number from 0 up")
-    if precision not in (None, "auto", "fp32", "bf16"):
-        raise UsageError(f"precision={precision!r} must be 'auto', 'fp32' or 'bf16'")
     paths = {"segmenter_path": segmenter, "classifier_path": classifier, "context_path": context}
     settings = read_settings().overridden(
         **{name: Path(path) for name, path in paths.items() if path is not None},
@@ -121,7 +116,7 @@ def read_images(
         pages_per_batch: pages that the networks read together.
 
     Raises:
-        FumikuraError: what `load_reader` raises, or a batch is to have no pages.
+        FumikuraError: when the first is asked for: what `load_reader` raises, or a batch is to have no pages.
     """
     if pages_per_batch < 1:
         raise UsageError(f"pages_per_batch={pages_per_batch!r} must be 1 or more")
@@ -130,9 +125,19 @@ def read_images(
     while batch := list(islice(waiting, pages_per_batch)):
         decoded = [_decoded(reader, image) for image in batch]
         pages = [page for page in decoded if isinstance(page, PageImage)]
-        readings = iter(reader._pages.read(pages) if pages else ())
+        readings = iter(_read_group(reader, pages) if pages else ())
         for page in decoded:
             yield page if isinstance(page, PageError) else next(readings)
+
+
+def _read_group(reader: Reader, pages: list[PageImage]) -> Sequence[Reading | PageError]:
+    """Read a group of pages; where that fails, read them one by one."""
+    try:
+        return reader._pages.read(pages)
+    except Exception as error:
+        if len(pages) == 1:
+            return [_page_error(error)]
+    return [found for page in pages for found in _read_group(reader, [page])]
 
 
 def _decoded(reader: Reader, image: str | Path | bytes | Image) -> PageImage | PageError:
@@ -141,13 +146,24 @@ def _decoded(reader: Reader, image: str | Path | bytes | Image) -> PageImage | P
     try:
         return decode(
             Path(image).read_bytes() if isinstance(image, str | Path) else image,
-            long_side=reader._pages.recipe.parameters.long_side,
+            long_side=reader._pages.long_side,
             max_pixels=reader._settings.max_pixels,
         )
-    except OSError as error:
-        return PageError(f"{error.filename} cannot be read ({error.strerror}); correct path or permissions")
-    except PageError as error:
-        return PageError(f"{image}: {error}") if isinstance(image, str | Path) else error
+    except (OSError, ValueError) as error:  # no path holds a zero byte
+        reason = getattr(error, "strerror", None) or error
+        return PageError(f"{image!s} cannot be read ({reason}); correct path or permissions")
+    except Exception as error:
+        reason = _page_error(error)
+        return PageError(f"{image}: {reason}") if isinstance(image, str | Path) else reason
+
+
+def _page_error(error: Exception) -> PageError:
+    """Give a page's error, which also tells of a lack of memory; raise any other."""
+    if isinstance(error, PageError):
+        return error
+    if is_out_of_memory(error):
+        return PageError(OUT_OF_MEMORY)
+    raise error
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +171,8 @@ class Database:
     """This is a database of readings, open for questions. `open_database` makes one.
 
     Leave it with `close`, or open it in a `with` statement. Of each page the newest done reading
-    counts, unless a question names a run. A question raises a FumikuraError if the database does not
-    answer, or knows nothing of the run or page.
+    counts, or that of the run which a question names; `pages` lists those too that are not read yet. A
+    question raises a FumikuraError if the database does not answer, or knows nothing of the run or page.
 
     Attributes:
         url: the URL of the database, without a password.
@@ -193,6 +209,7 @@ class Database:
         """
         from fumikura.core.store.search import find_characters
 
+        _check(text=text, book=book, run_id=run_id, min_confidence=min_confidence, limit=limit)
         return find_characters(
             self._engine, text, book=book, run_id=run_id, min_confidence=min_confidence, limit=limit
         )
@@ -216,6 +233,7 @@ class Database:
         """
         from fumikura.core.store.lookup import find_pages
 
+        _check(text=text, book=book, run_id=run_id, min_dice=min_dice, max_dice=max_dice, limit=limit)
         return find_pages(
             self._engine,
             book=book,
@@ -233,13 +251,28 @@ class Database:
             page: its name, the beginning of the image's SHA-256, or as a number its `page_id`.
         """
         from fumikura.core.store.lookup import get_page
-        from fumikura.core.store.scores import load_reading
 
+        _check(page=page, run_id=run_id)
         found = get_page(self._engine, page, run_id=run_id)
-        if found.reading_id is None or found.status != "done":
+        if (reading := found.reading) is None:
             state = "was not asked for" if found.status is None else f"is {found.status}"
             raise FumikuraError(f"page {found.name!r} has no such reading: it {state}; read it first")
-        return load_reading(self._engine, found.reading_id)[0]
+        return reading
+
+
+def _check(**given: str | float | None) -> None:
+    """Raise a UsageError for a text, id, limit or share that means nothing to a database."""
+    from fumikura.core.store.rows import storable
+
+    for name, value in given.items():
+        if isinstance(value, str):
+            is_right, right = value == storable(value), "hold Unicode without zero bytes"
+        elif name in ("page", "run_id", "limit"):
+            is_right, right = value is None or 1 <= value < 2**31, "be from 1 to 2,147,483,647"
+        else:
+            is_right, right = value is None or 0 <= value <= 1, "lie in [0, 1]"
+        if not is_right:
+            raise UsageError(f"{name}={value!r} must {right}")
 
 
 def open_database(place: str | Path | None = None) -> Database:
@@ -250,7 +283,7 @@ def open_database(place: str | Path | None = None) -> Database:
             FUMIKURA_DATABASE_URL names, or else ./fumikura.db.
 
     Raises:
-        FumikuraError: there is no database, it does not answer, or it is of another version.
+        FumikuraError: there is no database, it does not answer, or is of another version or program.
     """
     from fumikura.core.store.connecting import describe
     from fumikura.core.store.existing_database import open_existing

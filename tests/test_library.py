@@ -5,12 +5,14 @@ from __future__ import annotations
 import io
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,10 +21,11 @@ from sqlalchemy import make_url
 
 import fumikura
 from fumikura.core.archives.listing import list_pages
+from fumikura.core.recognition.out_of_memory import OUT_OF_MEMORY
 from fumikura.core.recognition.recipe import recipe_of
 from fumikura.core.settings import Settings
 from fumikura.core.store.connecting import Engine
-from tests.simple_reader import HEIGHT, PAPER, RECIPE, SimpleReader
+from tests.simple_reader import FILLS_MEMORY, HEIGHT, PAPER, RAISES, RECIPE, SimpleReader
 from tests.simple_store import OTHER_RECIPE, make_page, make_pages, make_reading, read_all, start_run
 
 ROOT = Path(__file__).parents[1]
@@ -38,7 +41,7 @@ def simple() -> SimpleReader:
 
 @pytest.fixture
 def reader(simple: SimpleReader) -> fumikura.Reader:
-    return fumikura.Reader("cpu", RECIPE.digest, cast("Any", simple), Settings())
+    return fumikura.Reader("cpu", RECIPE.digest, simple, Settings())
 
 
 @pytest.fixture
@@ -174,6 +177,43 @@ def test_no_more_images_are_taken_than_share_a_batch(reader: fumikura.Reader) ->
     assert taken == [0, 1]
 
 
+@pytest.mark.parametrize(("pages_per_batch", "sizes"), [(3, [3, 1, 1, 1, 1]), (1, [1] * 4)])
+def test_a_page_that_takes_too_much_memory_gives_its_error_alone(
+    simple: SimpleReader, reader: fumikura.Reader, pages_per_batch: int, sizes: list[int]
+) -> None:
+    images = [Image.new("RGB", (90, HEIGHT), colour) for colour in (PAPER, FILLS_MEMORY, PAPER, PAPER)]
+
+    found = list(fumikura.read_images(images, reader=reader, pages_per_batch=pages_per_batch))
+
+    assert [isinstance(one, fumikura.Reading) for one in found] == [True, False, True, True]
+    assert str(found[1]) == OUT_OF_MEMORY
+    assert simple.group_sizes == sizes
+
+
+def test_a_page_too_large_to_decode_gives_its_error(
+    tmp_path: Path, reader: fumikura.Reader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def decode(*_: Any, **__: Any) -> None:
+        raise MemoryError
+
+    Image.new("RGB", (90, HEIGHT), PAPER).save(tmp_path / "huge.png")
+    monkeypatch.setattr("fumikura.core.archives.images.decode", decode)
+
+    (found,) = fumikura.read_images([tmp_path / "huge.png"], reader=reader)
+
+    assert str(found) == f"{tmp_path / 'huge.png'}: {OUT_OF_MEMORY}"
+
+
+def test_another_failure_is_raised(reader: fumikura.Reader) -> None:
+    with pytest.raises(RuntimeError, match="blue pages cannot be read"):
+        fumikura.read_image(Image.new("RGB", (90, HEIGHT), RAISES), reader=reader)
+
+
+def test_a_path_with_a_zero_byte_is_an_image_that_cannot_be_read(reader: fumikura.Reader) -> None:
+    with pytest.raises(fumikura.PageError, match=r"page.*\.jpg cannot be read \(.*null"):
+        fumikura.read_image("page\0.jpg", reader=reader)
+
+
 def test_a_batch_of_no_pages_is_refused(reader: fumikura.Reader) -> None:
     with pytest.raises(fumikura.FumikuraError, match="pages_per_batch=0 must be 1 or more"):
         next(fumikura.read_images([b""], reader=reader, pages_per_batch=0))
@@ -190,9 +230,11 @@ def test_one_broken_image_raises_its_error(reader: fumikura.Reader) -> None:
         ({"device": "cuda:99"}, "cuda:99 does not work"),
         ({"device": "abacus"}, "abacus does not work"),
         ({"segmenter": "missing.safetensors"}, "there are no segmenter weights at missing.safetensors"),
-        ({"context_weight": -0.5}, "from 0 up"),
-        ({"context_weight": float("nan")}, "from 0 up"),
-        ({"precision": "fp8"}, "must be 'auto', 'fp32' or 'bf16'"),
+        ({"segmenter": "zero\0byte"}, "there are no segmenter weights at zero"),
+        ({"context_weight": -0.5}, "context_weight=-0.5 is too small"),
+        ({"context_weight": float("nan")}, "context_weight=nan is too small"),
+        ({"context_weight": float("inf")}, "context_weight=inf is too large"),
+        ({"precision": "fp8"}, "precision='fp8' must be auto or fp32 or bf16"),
     ],
 )
 def test_a_wrong_option_is_named(options: dict[str, Any], reason: str) -> None:
@@ -213,6 +255,29 @@ def test_a_missing_database_is_not_made(tmp_path: Path) -> None:
         fumikura.open_database(tmp_path / "none.db")
 
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("statement", [None, "CREATE TABLE sales (price INTEGER)"])
+def test_a_file_of_another_program_is_left_alone(tmp_path: Path, statement: str | None) -> None:
+    path = tmp_path / "sales.db"
+    with closing(sqlite3.connect(path)) as connection:
+        if statement is None:
+            path.touch()
+        else:
+            connection.execute(statement)
+
+        with pytest.raises(
+            fumikura.FumikuraError, match=r"sales\.db is no database of fumikura .*another file"
+        ):
+            fumikura.open_database(path)
+
+        names = connection.execute("SELECT name FROM sqlite_master").fetchall()
+    assert names == ([] if statement is None else [("sales",)])
+
+
+def test_a_database_with_a_zero_byte_in_its_path_is_not_there() -> None:
+    with pytest.raises(fumikura.FumikuraError, match="there is no "):
+        fumikura.open_database("zero\0byte.db")
 
 
 def test_a_database_is_opened_by_path_or_url_or_variable(
@@ -285,3 +350,48 @@ def test_a_page_that_is_not_read_has_no_reading(database: fumikura.Database) -> 
         database.reading("tale_001", run_id=other_run)
     with pytest.raises(fumikura.FumikuraError, match="there is no page 'nobody'"):
         database.reading("nobody")
+
+
+def test_an_unknown_run_is_named(database: fumikura.Database) -> None:
+    start_run(database._engine, make_pages(1))
+
+    for question in (
+        lambda: database.pages(run_id=99),
+        lambda: database.characters("人", run_id=99),
+        lambda: database.reading("tale_001", run_id=99),
+    ):
+        with pytest.raises(fumikura.FumikuraError, match="there is no run 99"):
+            question()
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        {"book": "ta\0le"},
+        {"book": "\udc80"},
+        {"text": "春\0"},
+        {"run_id": 0},
+        {"run_id": 2**31},
+        {"run_id": 2**64},
+        {"min_dice": float("nan")},
+        {"max_dice": 1.5},
+        {"limit": 0},
+        {"limit": 2**63},
+    ],
+)
+def test_what_no_database_can_be_asked_is_refused(
+    database: fumikura.Database, option: dict[str, Any]
+) -> None:
+    ((name, value),) = option.items()
+
+    with pytest.raises(fumikura.FumikuraError, match=rf"^{name}={re.escape(repr(value))} must "):
+        database.pages(**option)
+
+
+def test_the_other_questions_refuse_it_too(database: fumikura.Database) -> None:
+    with pytest.raises(fumikura.FumikuraError, match="min_confidence=nan must lie in"):
+        database.characters("人", min_confidence=float("nan"))
+    with pytest.raises(fumikura.FumikuraError, match="page=4294967296 must be from 1"):
+        database.reading(2**32)
+    with pytest.raises(fumikura.FumikuraError, match=r"page='p.*' must hold Unicode"):
+        database.reading("p\0")
