@@ -259,7 +259,8 @@ def test_a_run_that_is_not_there_is_no_empty_answer(question: tuple[str, ...]) -
         (("g_2",), "the file is empty"),
         (("g_3",), "queued"),
         (("g_4",), "no page"),
-        (("g_1", "--run", "77"), "no reading of that run"),
+        (("g_1", "--run", "77"), "there is no run 77"),
+        (("g_1", "--recipe", "none"), "no reading of that run or recipe"),
     ],
 )
 def test_a_page_that_was_not_read_cannot_be_shown(page: tuple[str, ...], reason: str) -> None:
