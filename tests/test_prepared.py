@@ -144,13 +144,13 @@ def test_a_full_disk_is_one_clear_line_and_costs_nothing_that_was_saved(tmp_path
     straight = characters(data, tmp_path / "straight", lessons)
     with pytest.raises(KeyboardInterrupt):
         characters(data, tmp_path / "run", lessons, progress=stop_at(120))
-    saved = (tmp_path / "run" / "state.pt").read_bytes()
+    saved = (tmp_path / "run" / "state.safetensors").read_bytes()
 
     with full_disk(100_000), pytest.raises(CheckpointError, match="free some space") as caught:
         characters(data, tmp_path / "run", lessons)
 
     assert "\n" not in str(caught.value)
-    assert (tmp_path / "run" / "state.pt").read_bytes() == saved
+    assert (tmp_path / "run" / "state.safetensors").read_bytes() == saved
     assert not list((tmp_path / "run").glob("*.unfinished"))
     assert same_weights(characters(data, tmp_path / "run", lessons), straight)
 
@@ -282,10 +282,19 @@ def test_a_folder_that_says_nothing_of_a_kept_share_is_gone_on_with(tmp_path: Pa
 def test_a_damaged_state_says_what_to_do(tmp_path: Path) -> None:
     data = write_characters(tmp_path / "kmnist.npz")
     characters(data, tmp_path / "run", replace(QUICK, steps=1))
-    state = tmp_path / "run" / "state.pt"
+    state = tmp_path / "run" / "state.safetensors"
     state.write_bytes(state.read_bytes()[:1000])
 
     with pytest.raises(CheckpointError, match="is damaged; delete it"):
+        characters(data, tmp_path / "run", replace(QUICK, steps=1))
+
+
+def test_the_state_of_an_earlier_version_is_not_passed_over(tmp_path: Path) -> None:
+    data = write_characters(tmp_path / "kmnist.npz")
+    characters(data, tmp_path / "run", replace(QUICK, steps=1))
+    (tmp_path / "run" / "state.safetensors").rename(tmp_path / "run" / "state.pt")
+
+    with pytest.raises(CheckpointError, match="earlier version of fumikura; go on with that one, or delete"):
         characters(data, tmp_path / "run", replace(QUICK, steps=1))
 
 

@@ -224,12 +224,22 @@ def test_no_more_is_fetched_than_a_page_may_have(web: Web) -> None:
 @pytest.mark.parametrize(
     ("address", "is_allowed"),
     [
-        *((address, True) for address in ("8.8.8.8", "2606:4700::1111", "::ffff:8.8.8.8")),
+        *((address, True) for address in ("8.8.8.8", "2606:4700::1111", "2400:cb00::1")),
         *((address, False) for address in ("127.0.0.1", "10.1.2.3", "172.16.0.1", "192.168.0.1")),
         *((address, False) for address in ("169.254.169.254", "100.64.0.1", "0.0.0.0", "224.0.0.1")),
-        *((address, False) for address in ("240.0.0.1", "::1", "fe80::1%eth0", "fd00::1", "ff02::1")),
-        # 10.0.0.1 in the clothes of IPv6: mapped, behind NAT64, behind 6to4.
+        *((address, False) for address in ("240.0.0.1", "::1", "::", "fe80::1%eth0", "fd00::1", "ff02::1")),
+        # Site-local, and what is for documents, for tests or not given out.
+        *(
+            (address, False)
+            for address in ("fec0::1", "feff::1", "2001:db8::1", "3fff::1", "4000::1", "ff0e::1")
+        ),
+        # 8.8.8.8 in the clothes of IPv6: mapped, behind NAT64, behind 6to4, behind Teredo (its bits turned).
+        *((address, True) for address in ("::ffff:8.8.8.8", "64:ff9b::808:808", "2002:808:808::")),
+        ("2001:0:808:808::f7f7:f7f7", True),
+        # 10.0.0.1 in the same, each part of Teredo, and in those that an own network may route.
         *((address, False) for address in ("::ffff:10.0.0.1", "64:ff9b::a00:1", "2002:a00:1::")),
+        *((address, False) for address in ("2001:0:808:808::f5ff:fffe", "2001:0:a00:1::f7f7:f7f7")),
+        *((address, False) for address in ("::10.0.0.1", "::ffff:0:a00:1", "64:ff9b:1::a00:1")),
     ],
 )
 def test_which_addresses_are_public(address: str, is_allowed: bool) -> None:

@@ -19,6 +19,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
+from safetensors import SafetensorError
 from torch import Tensor, nn
 
 from fumikura.core.errors import CheckpointError, DataSetError, TruthError
@@ -430,15 +431,15 @@ def test_a_segmenter_is_of_the_kind_that_it_begins_with(book: Path, tmp_path: Pa
         assert torch.equal(taught.get_parameter(name), weights)
 
 
-def test_a_disk_that_is_full_is_told_even_where_torch_says_nothing(
+def test_a_disk_that_is_full_is_told_even_where_the_library_says_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(*_: object) -> None:
-        raise RuntimeError
+    def fail(*_: object, **__: object) -> None:
+        raise SafetensorError
 
-    monkeypatch.setattr(torch, "save", fail)
+    monkeypatch.setattr("fumikura.core.training.state_file.save_file", fail)
 
-    with pytest.raises(CheckpointError, match=r"cannot be saved in .* \(RuntimeError\); free some space"):
+    with pytest.raises(CheckpointError, match=r"cannot be saved in .* \(SafetensorError\); free some space"):
         train_line(tmp_path, steps=1)
 
 

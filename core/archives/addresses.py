@@ -23,7 +23,12 @@ CONNECT_TIMEOUT_S = 15
 READ_TIMEOUT_S = 60
 ANSWER_TIMEOUT_S = 600
 
-#: Of addresses that end in an IPv4 address, to which a gateway connects.
+#: All that has been given out of IPv6 for the internet (RFC 4291). Outside it lie fec0::/10 (site-local: once
+#: what 10.0.0.0/8 is), which Python calls global, and prefixes of gateways into somebody's own network.
+_GIVEN_OUT = ipaddress.ip_network("2000::/3")
+#: For documents (RFC 9637), of which Python does not know before 3.14.
+_FOR_DOCUMENTS = ipaddress.ip_network("3fff::/20")
+#: Of addresses that end in an IPv4 address, to which a gateway connects (RFC 6052).
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
@@ -35,15 +40,22 @@ class PrivateAddressError(OSError):
 
 
 def is_public(address: str) -> bool:
-    """Tell whether an IP address is one of the public internet."""
+    """Tell whether an IP address is one of the public internet; where IPv6 leads to IPv4, that counts."""
     ip = ipaddress.ip_address(address)
-    if isinstance(ip, ipaddress.IPv6Address):
-        inner = ip.ipv4_mapped or ip.sixtofour or (ip.teredo or (None, None))[1]
-        if ip in _NAT64:
-            inner = ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF)
-        if inner is not None:
-            ip = inner
-    return ip.is_global and not ip.is_multicast and not ip.is_reserved
+    if isinstance(ip, ipaddress.IPv4Address):
+        return ip.is_global and not ip.is_multicast and not ip.is_reserved
+    if inner := _inside(ip):
+        return all(is_public(str(one)) for one in inner)
+    return ip in _GIVEN_OUT and ip not in _FOR_DOCUMENTS and ip.is_global
+
+
+def _inside(ip: ipaddress.IPv6Address) -> tuple[ipaddress.IPv4Address, ...]:
+    """Give the IPv4 addresses to which packets for this address are sent on (RFC 4291, 6052, 3056, 4380)."""
+    if ip in _NAT64:
+        return (ipaddress.IPv4Address(int(ip) & 0xFFFFFFFF),)
+    if inner := ip.ipv4_mapped or ip.sixtofour:
+        return (inner,)
+    return ip.teredo or ()
 
 
 def client_for(*, allow_private: bool) -> Callable[..., Awaitable[aiohttp.ClientSession]]:

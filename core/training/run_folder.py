@@ -8,18 +8,18 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import pickle
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Protocol
 
-import torch
-
 from fumikura.core.errors import CheckpointError, first_line
+from fumikura.core.training.state_file import read_state, write_state
 
 #: A line of the metrics; None is no number: the training diverged.
 Row = Mapping[str, float | None]
+
+STATE = "state.safetensors"
 
 #: May differ when a training is gone on with, perhaps on another machine.
 _MAY_CHANGE = {"device", "precision"}
@@ -78,21 +78,27 @@ def load_state(folder: Path, state: Mapping[str, Stateful]) -> int:
     Raises:
         CheckpointError: the folder holds the state of another training, or a damaged one.
     """
-    path = folder / "state.pt"
+    path = folder / STATE
     if not path.exists():
+        if (earlier := folder / "state.pt").exists():
+            raise CheckpointError(
+                f"{earlier} was saved by an earlier version of fumikura; go on with that one, or delete it,"
+                " and this training begins anew"
+            )
         _drop_metrics_after(folder, 0)
         return 0
     try:
-        saved = torch.load(path, weights_only=True, map_location="cpu")
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        saved = read_state(path)
+    except (OSError, ValueError) as error:
         raise CheckpointError(f"{path} is damaged; delete it, and this training begins anew") from error
     try:
         for name, part in state.items():
             part.load_state_dict(saved[name])
-    except (KeyError, RuntimeError, ValueError) as error:
+        step = int(saved["step"])
+    except (KeyError, TypeError, RuntimeError, ValueError) as error:
         raise CheckpointError(f"{path} is the state of another training; name another folder") from error
-    _drop_metrics_after(folder, saved["step"])
-    return int(saved["step"])
+    _drop_metrics_after(folder, step)
+    return step
 
 
 def save_state(folder: Path, step: int, state: Mapping[str, Stateful]) -> None:
@@ -101,8 +107,8 @@ def save_state(folder: Path, step: int, state: Mapping[str, Stateful]) -> None:
     saved = {"step": step, **{name: part.state_dict() for name, part in state.items()}}
     with _full_disk_in_one_line(folder):
         try:
-            torch.save(saved, unfinished)
-            unfinished.replace(folder / "state.pt")
+            write_state(unfinished, saved)
+            unfinished.replace(folder / STATE)
         finally:
             unfinished.unlink(missing_ok=True)
 
@@ -146,8 +152,7 @@ def _metrics_of(folder: Path) -> Path:
 def _full_disk_in_one_line(folder: Path) -> Iterator[None]:
     try:
         yield
-    # torch's own writer knows no OSError.
-    except (OSError, RuntimeError) as error:
+    except OSError as error:
         raise CheckpointError(
             f"the training cannot be saved in {folder} ({first_line(error)}); free some space, and give the"
             " same command again: it goes on from what was saved before"
