@@ -69,7 +69,8 @@ _SETTINGS = {
             "database_url",
             metavar="URL",
             help="Database: a SQLite file, or postgresql://user:password@host/name."
-            " [FUMIKURA_DATABASE_URL; default: fumikura.db in this folder]",
+            " [FUMIKURA_DATABASE_URL, or FUMIKURA_DATABASE_URL_FILE: a file that holds it; default:"
+            " fumikura.db in this folder]",
         )
     ],
     "broker": [
@@ -78,7 +79,7 @@ _SETTINGS = {
             "broker_url",
             metavar="URL",
             help="Queue that the machines share, such as redis://host/0 or amqp://host//."
-            " [FUMIKURA_BROKER_URL]",
+            " [FUMIKURA_BROKER_URL, or FUMIKURA_BROKER_URL_FILE: a file that holds it]",
         )
     ],
     "devices": [
@@ -110,6 +111,12 @@ _SETTINGS = {
             metavar="PORT",
             help="Serve /metrics for Prometheus and /healthz there; 0 serves neither."
             " [FUMIKURA_METRICS_PORT; default: 0]",
+        ),
+        click.option(
+            "--metrics-host",
+            metavar="ADDRESS",
+            help="Where to listen for that: 0.0.0.0 or :: lets other machines ask."
+            " [FUMIKURA_METRICS_HOST; default: 127.0.0.1, this machine alone]",
         ),
         click.option(
             "--log-format",

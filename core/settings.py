@@ -16,6 +16,9 @@ _CHOICES = {"log_format": ("text", "json"), "precision": ("auto", "fp32", "bf16"
 
 _YES_OR_NO = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
+#: May stand in a file that a further variable names, as they hold passwords.
+_IN_FILES = ("database_url", "broker_url")
+
 #: Numbers of which 0 means something.
 _MAY_BE_ZERO = frozenset(
     {"workers", "threads", "patches_per_batch", "context_weight", "metrics_port", "stall_limit_s"}
@@ -58,7 +61,7 @@ class Settings:
         allow_private_addresses: whether the URL of an archive may lead to a host that is not on the public
             internet.
         metrics_port: where `worker` serves /metrics and /healthz; 0 serves neither.
-        metrics_host: the address it listens at.
+        metrics_host: the address it listens at: this machine alone unless told otherwise.
         stall_limit_s: work that stands still for so long turns /healthz red; 0 is a little longer than
             a page's time limit lets a batch take.
         log_format: "text", or "json" for an object a line.
@@ -90,7 +93,7 @@ class Settings:
     max_members: int = 100_000
     allow_private_addresses: bool = False
     metrics_port: int = 0
-    metrics_host: str = "0.0.0.0"
+    metrics_host: str = "127.0.0.1"
     stall_limit_s: float = 0.0
     log_format: str = "text"
 
@@ -133,16 +136,35 @@ def variable(name: str) -> str:
 def read_settings(environment: Mapping[str, str] | None = None) -> Settings:
     """Read settings from FUMIKURA_* variables.
 
+    FUMIKURA_DATABASE_URL_FILE and FUMIKURA_BROKER_URL_FILE name files that hold the URL, so that its password
+    stands in no environment; they count where the variable without _FILE is not set.
+
     Raises:
-        UsageError: a value is not of its setting's type, or too small to read anything.
+        UsageError: a value is not of its setting's type, or too small to read anything; a file is missing.
     """
     environment = os.environ if environment is None else environment
     values: dict[str, Any] = {}
     for item in fields(Settings):
-        text = environment.get(variable(item.name))
+        text = environment.get(variable(item.name)) or _read_file(item.name, environment)
         if text:
             values[item.name] = _parse(item.name, str(item.type), text)
     return Settings().overridden(**values)
+
+
+def _read_file(name: str, environment: Mapping[str, str]) -> str:
+    """Read the value of a setting from the file that the variable NAME_FILE names; empty where none does."""
+    file_variable = f"{variable(name)}_FILE"
+    path = environment.get(file_variable)
+    if name not in _IN_FILES or not path:
+        return ""
+    try:
+        text = Path(path).read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text"
+        raise UsageError(f"{file_variable}={path!r} cannot be read ({reason}); correct the path") from error
+    if not text or len(text.splitlines()) > 1:
+        raise UsageError(f"{file_variable}={path!r} must hold one line, the URL; correct the file")
+    return text
 
 
 def _parse(name: str, kind: str, text: str) -> Any:

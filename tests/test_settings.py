@@ -62,3 +62,37 @@ def test_a_database_may_have_any_file_name(tmp_path: Path) -> None:
     open_database(Settings().overridden(database_url=str(path)).database_url).dispose()
 
     assert path.exists()
+
+
+def test_a_url_may_stand_in_a_file_which_a_plain_variable_overrides(tmp_path: Path) -> None:
+    file = tmp_path / "broker_url"
+    file.write_text("redis://:sesame@queue/0\n")
+    by_file = {"FUMIKURA_BROKER_URL_FILE": str(file)}
+
+    assert read_settings(by_file).broker_url == "redis://:sesame@queue/0"
+    assert (
+        read_settings({**by_file, "FUMIKURA_BROKER_URL": "redis://other/0"}).broker_url == "redis://other/0"
+    )
+    # What a launcher hands on to its workers needs no file.
+    assert read_settings(read_settings(by_file).to_environment()) == read_settings(by_file)
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [(None, "No such file"), ("\n", "must hold one line"), ("redis://a\nredis://:sesame@b", "one line")],
+)
+def test_a_file_without_a_url_is_named_and_not_shown(
+    tmp_path: Path, content: str | None, reason: str
+) -> None:
+    file = tmp_path / "database_url"
+    if content is not None:
+        file.write_text(content)
+
+    with pytest.raises(UsageError, match=f"FUMIKURA_DATABASE_URL_FILE=.*{reason}") as caught:
+        read_settings({"FUMIKURA_DATABASE_URL_FILE": str(file)})
+
+    assert "sesame" not in str(caught.value)
+
+
+def test_only_passwords_are_looked_for_in_files() -> None:
+    assert read_settings({"FUMIKURA_SEGMENTER_PATH_FILE": "/nowhere"}) == Settings()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 import threading
@@ -13,9 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from click.testing import CliRunner
 from prometheus_client import CollectorRegistry
 from prometheus_client.parser import text_string_to_metric_families
 
+from fumikura.cli.main import main
 from fumikura.core.errors import UsageError
 from fumikura.core.settings import Settings
 from fumikura.core.store.claiming import claim
@@ -107,6 +110,27 @@ def test_other_paths_are_not_found() -> None:
     port = free_port()
     with serving("127.0.0.1", port, CollectorRegistry(), Pulse(1)):
         assert get(port, "/etc/passwd")[0] == 404
+
+
+def test_other_machines_are_answered_only_where_the_operator_says_so() -> None:
+    assert Settings().metrics_host == "127.0.0.1"
+    assert "FUMIKURA_METRICS_HOST; default: 127.0.0.1" in " ".join(
+        CliRunner().invoke(main, ["worker", "--help"]).output.split()
+    )
+
+
+def test_an_address_of_the_sixth_version_is_one_too() -> None:
+    port = free_port()
+    try:
+        socket.create_server(("::1", port), family=socket.AF_INET6).close()
+    except OSError as error:
+        pytest.skip(f"this machine has no IPv6: {error}")
+
+    with serving("::1", port, CollectorRegistry(), Pulse(1)):
+        connection = HTTPConnection("::1", port, timeout=5)
+        connection.request("GET", "/healthz")
+
+        assert connection.getresponse().status == 200
 
 
 def test_a_port_that_is_taken_is_one_clear_line() -> None:

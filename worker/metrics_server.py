@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 import time
 from collections.abc import Callable, Collection, Iterator
@@ -62,11 +63,11 @@ def serving(host: str, port: int, registry: CollectorRegistry, pulse: Pulse) -> 
         return HTTPStatus.NOT_FOUND, _TEXT, b"here are /metrics and /healthz\n"
 
     try:
-        server = ThreadingHTTPServer((host, port), _handler(answer))
+        server = _server_at(host)((host, port), _handler(answer))
     except OSError as error:
         raise UsageError(
             f"metrics cannot be served at {host}:{port} ({error.strerror or error});"
-            " name another --metrics-port, or 0 for none"
+            " name another --metrics-port (0 for none) or --metrics-host"
         ) from error
     with server:
         threading.Thread(target=server.serve_forever, name="metrics", daemon=True).start()
@@ -74,6 +75,13 @@ def serving(host: str, port: int, registry: CollectorRegistry, pulse: Pulse) -> 
             yield
         finally:
             server.shutdown()
+
+
+def _server_at(host: str) -> type[ThreadingHTTPServer]:
+    class Server(ThreadingHTTPServer):
+        address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+
+    return Server
 
 
 def _handler(answer: Callable[[str], Answer]) -> type[BaseHTTPRequestHandler]:
