@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -92,6 +93,36 @@ def test_pages_of_different_sizes_share_one_call() -> None:
     crops = cut_crops(pages, boxes, side=8)
 
     assert crops.amax(dim=(1, 2, 3)).tolist() == [0, 0, 9]
+
+
+def test_beyond_the_page_its_edge_goes_on() -> None:
+    noise = torch.randint(0, 256, (3, 30, 40), dtype=torch.uint8, generator=torch.Generator().manual_seed(5))
+    around = torch.from_numpy(np.pad(noise.numpy(), ((0, 0), (50, 50), (50, 50)), mode="edge"))
+    boxes = torch.tensor(
+        [
+            [-4.0, -6.0, 20.0, 14.0],
+            [30.0, 22.0, 16.0, 12.0],
+            [0.0, 12.0, 3.0, 17.0],
+            [-20.0, -20.0, 80.0, 70.0],
+        ]
+    )
+
+    crops = cut_crops([noise], [boxes], side=16)
+
+    assert torch.allclose(
+        crops, cut_crops([around], [boxes + torch.tensor([50.0, 50, 0, 0])], side=16), atol=0.01
+    )
+
+
+def test_a_page_s_crops_are_the_same_whatever_pages_are_beside_it() -> None:
+    white = torch.full((3, 30, 20), 255, dtype=torch.uint8)
+    larger = torch.zeros(3, 50, 40, dtype=torch.uint8)
+    boxes = torch.tensor([[15.0, 24.0, 8.0, 9.0], [5.0, 5.0, 10.0, 10.0]])
+
+    together = cut_crops([white, larger], [boxes, boxes], side=16)
+
+    assert torch.equal(together[:2], cut_crops([white], [boxes], side=16))
+    assert together[:2].min() == 255
 
 
 def test_red_seals_vanish_and_ink_stays() -> None:

@@ -82,6 +82,32 @@ def test_pages_read_together_are_read_as_alone(reader: PageReader) -> None:
         assert np.array_equal(reading.mask, alone.mask)
 
 
+@pytest.mark.slow
+def test_the_weights_that_ship_are_as_sure_of_a_page_among_others_as_alone() -> None:
+    shipped = load_reader(Settings(precision="fp32"), "cpu")
+    sample = decode(Path("samples/drawn_001.jpg").read_bytes(), long_side=1280, max_pixels=10**8).pixels
+    # Cut through characters, which then stand at all four edges.
+    cuts = [
+        sample[200:500, 150:430],
+        sample[200:640, 300:600],
+        sample[420:700, 200:500],
+        sample[600:760, 90:600],
+    ]
+    pages = [PageImage(np.ascontiguousarray(cut), cut.shape[1], cut.shape[0]) for cut in cuts]
+
+    together = shipped.read(pages)
+
+    for one, reading in zip(pages, together, strict=True):
+        (alone,) = shipped.read([one])
+        assert len(alone.characters) > 5
+        assert [(found.box, found.label) for found in reading.characters] == [
+            (found.box, found.label) for found in alone.characters
+        ]
+        assert [found.confidence for found in reading.characters] == pytest.approx(
+            [found.confidence for found in alone.characters], abs=1e-6
+        )
+
+
 def test_a_blank_page_has_no_characters(reader: PageReader) -> None:
     (reading,) = reader.read([PageImage(np.full((1280, 900, 3), 255, np.uint8), 900, 1280)])
 

@@ -73,24 +73,44 @@ def _shared_with_surer(boxes: Tensor) -> Tensor:
 
 
 def cut_crops(pages: Sequence[Tensor], boxes: Sequence[Tensor], *, side: int) -> Tensor:
-    """Cut the crops (M, 1, S, S) of all boxes of all pages, in one call.
+    """Cut the crops (M, 1, S, S) of all boxes of all pages; beyond a page, its edge goes on.
+
+    What a page's crops show depends on no other page.
 
     Args:
         pages: uint8 (3, H, W) each.
         boxes: (M, 4) each, as x, y, width, height in pixels of the page.
         side: S.
     """
-    height = max(page.shape[1] for page in pages)
-    width = max(page.shape[2] for page in pages)
-    # The red channel alone: vermilion seals nearly vanish in it, ink is as dark as in the others.
-    stack = torch.stack(
+    corners = [crop_corners(page_boxes) for page_boxes in boxes]
+    # Of all pages at once: each answer of a GPU is waited for.
+    beyond = torch.stack([_beyond(page, rois) for page, rois in zip(pages, corners, strict=True)]).tolist()
+    return torch.cat(
         [
-            functional.pad(page[:1].float(), (0, width - page.shape[2], 0, height - page.shape[1]))
-            for page in pages
+            _cut(page, rois, side, beyond=page_beyond)
+            for page, rois, page_beyond in zip(pages, corners, beyond, strict=True)
         ]
     )
-    rois = [crop_corners(page_boxes) for page_boxes in boxes]
-    crops: Tensor = roi_align(stack, rois, output_size=side, sampling_ratio=2, aligned=True)
+
+
+def _beyond(page: Tensor, rois: Tensor) -> Tensor:
+    """Count the pixels (4,) by which some crop goes beyond a page (3, H, W): left, right, top, bottom."""
+    if not len(rois):
+        return rois.new_zeros(4)
+    lowest, highest = rois[:, :2].amin(dim=0), rois[:, 2:].amax(dim=0)
+    right, bottom = highest[0] - page.shape[2], highest[1] - page.shape[1]
+    # No box on a page goes further; one of a data set that does shows nothing anyway.
+    return torch.stack([-lowest[0], right, -lowest[1], bottom]).ceil().clamp(0, 2 * max(page.shape[1:]))
+
+
+def _cut(page: Tensor, rois: Tensor, side: int, *, beyond: Sequence[float]) -> Tensor:
+    """Cut the crops (M, 1, S, S) of one page (3, H, W)."""
+    # The red channel alone: vermilion seals nearly vanish in it, ink is as dark as in the others.
+    # Its edge is repeated, since what lies beyond is 0 to `roi_align`: black, as ink is.
+    left, right, top, bottom = map(int, beyond)
+    red = functional.pad(page[None, :1].float(), (left, right, top, bottom), mode="replicate")
+    moved = rois + rois.new_tensor([left, top, left, top])
+    crops: Tensor = roi_align(red, [moved], output_size=side, sampling_ratio=2, aligned=True)
     return crops
 
 

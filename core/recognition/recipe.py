@@ -12,7 +12,7 @@ from fumikura.core.errors import CheckpointError
 from fumikura.core.settings import Settings
 
 #: Raised when a change of the code changes what is read.
-READING_VERSION = 3
+READING_VERSION = 4
 
 WEIGHTS_FOLDER = Path(__file__).parents[1] / "weights"
 
