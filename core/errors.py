@@ -15,7 +15,16 @@ FumikuraError            one clear line for a person; the command ends with exit
 
 
 class FumikuraError(Exception):
-    """Its text says what went wrong, with which thing, and what to do about it."""
+    """Its text says what went wrong, with which thing, and what to do about it.
+
+    Attributes:
+        is_only_here: the fault may be this machine's, and another one may not have it: a folder that is not
+            mounted, a login that is missing, a name that does not resolve.
+    """
+
+    def __init__(self, message: str = "", *, is_only_here: bool = False) -> None:
+        super().__init__(message)
+        self.is_only_here = is_only_here
 
 
 class UsageError(FumikuraError):

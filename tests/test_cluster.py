@@ -6,11 +6,13 @@ The broker is a Redis, and in `make test-rabbitmq` a RabbitMQ.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+import redis
 
 from fumikura.core.errors import BrokerError, DatabaseError
 from fumikura.core.settings import Settings
@@ -132,6 +134,36 @@ def test_a_broker_that_dies_and_comes_back_costs_no_page(
     worker.terminate()
     assert worker.wait(timeout=10) == 0
     assert set(cluster.times_read.values()) == {1}
+
+
+@pytest.mark.parametrize(
+    ("refuse", "allow"),
+    [
+        (("REPLICAOF", "127.0.0.1", "1"), ("REPLICAOF", "NO", "ONE")),
+        (("CONFIG", "SET", "maxmemory", "1"), ("CONFIG", "SET", "maxmemory", "0")),
+    ],
+    ids=["a failover", "no memory"],
+)
+def test_a_redis_that_takes_no_writes_is_waited_for(
+    cluster: Cluster, stack: ExitStack, tmp_path: Path, refuse: tuple[str, ...], allow: tuple[str, ...]
+) -> None:
+    if not cluster.settings.broker_url or not cluster.settings.broker_url.startswith("redis"):
+        pytest.skip("RabbitMQ has alarms for this, see tests/test_rabbitmq.py")
+    log = tmp_path / "worker.log"
+    worker = stack.enter_context(program(["work"], cluster.settings, log=log))
+    cluster.wait_for(4)
+
+    with redis.Redis.from_url(cluster.settings.broker_url) as client:
+        client.execute_command(*refuse)
+        time.sleep(12)  # long enough for three ends in a row, were a worker to end over it
+        assert worker.poll() is None
+        client.execute_command(*allow)
+
+    cluster.wait_for(N_PAGES)
+    worker.terminate()
+    assert worker.wait(timeout=10) == 0
+    assert (cluster.summary.failed, set(cluster.times_read.values())) == (0, {1})
+    assert "ended with" not in log.read_text()
 
 
 def test_connections_that_the_database_cuts_cost_no_page(cluster: Cluster, stack: ExitStack) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import io
@@ -346,6 +347,54 @@ def test_a_member_or_archive_that_went_away_is_a_page_error(tmp_path: Path, make
         read_member(archive, "q.jpg")
     with pytest.raises(PageError, match=rf"elsewhere is not there on {socket.gethostname()}; .*mount it"):
         read_member(str(tmp_path / "elsewhere"), "p.jpg")
+
+
+@pytest.mark.parametrize("make", [make_zip, make_tar, make_folder])
+def test_what_went_away_may_be_there_on_another_machine(tmp_path: Path, make: Make) -> None:
+    archive = make(tmp_path, {"a.jpg": JPEG})
+
+    with pytest.raises(PageError) as member_gone:
+        read_member(archive, "gone.jpg")
+    with pytest.raises(PageError, match="is not there on") as archive_gone:
+        read_member(f"{archive}.gone", "a.jpg")
+
+    assert (member_gone.value.is_only_here, archive_gone.value.is_only_here) == (True, True)
+
+
+@pytest.mark.parametrize(
+    ("number", "is_only_here"),
+    [
+        *((number, True) for number in (errno.ESTALE, errno.EIO, errno.EACCES, errno.EPERM, errno.ENOTCONN)),
+        *((number, False) for number in (errno.ENAMETOOLONG, errno.EINVAL)),
+    ],
+)
+def test_a_share_that_hangs_is_this_machine_s(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, is_only_here: bool
+) -> None:
+    archive = make_folder(tmp_path, {"a.jpg": JPEG})
+
+    def fail(*_: object, **__: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Path, "open", fail)
+    monkeypatch.setattr(Path, "read_bytes", fail)
+
+    with pytest.raises(PageError, match=os.strerror(number)) as failed:
+        read_member(archive, "a.jpg")
+
+    assert failed.value.is_only_here is is_only_here
+
+
+def test_a_page_that_is_broken_is_so_on_all_machines(tmp_path: Path) -> None:
+    path = Path(make_zip(tmp_path, {"a.jpg": os.urandom(1000)}))
+    data = bytearray(path.read_bytes())
+    data[500] ^= 1
+    path.write_bytes(data)
+
+    with pytest.raises(PageError) as failed:
+        read_member(str(path), "a.jpg")
+
+    assert not failed.value.is_only_here
 
 
 def test_an_archive_that_was_replaced_is_opened_anew(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from fumikura.core.store.queries import RunSummary, run_summary
 from fumikura.core.store.upgrading import open_database
 from fumikura.worker.folder_broker import folder_url
 from fumikura.worker.launcher import run_locally, work
+from fumikura.worker.supervision import _describe
 from tests.simple_launcher import children, program, wait_until
 from tests.simple_reader import COMMAND, FILLS_MEMORY, HANGS, KILLS, RECIPE, draw_pages
 
@@ -122,6 +123,11 @@ def test_when_a_worker_is_killed_half_way_the_run_goes_on_to_its_end(
     # Were the victim's pages not returned at once, they would wait for their leases to run out.
     assert time.monotonic() - started_s < run.settings.lease_s / 2
     assert sum(run.times_read.values()) <= 48 + run.settings.chunk_size
+
+
+def test_an_end_by_a_signal_without_a_name_has_words_too() -> None:
+    # Linux names 34 and 64 alone of its real-time signals.
+    assert [_describe(code) for code in (-9, -35, 3)] == ["SIGKILL", "signal 35", "exit code 3"]
 
 
 def test_when_the_whole_run_is_killed_no_process_stays_and_the_next_one_resumes(

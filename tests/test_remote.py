@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -13,6 +14,7 @@ from click.testing import CliRunner
 
 from fumikura.cli.main import main
 from fumikura.core.archives.addresses import is_public
+from fumikura.core.archives.deadline import ends_within
 from fumikura.core.archives.images import decode
 from fumikura.core.archives.listing import list_pages
 from fumikura.core.archives.places import archive_name, read_member
@@ -340,3 +342,87 @@ def test_a_login_comes_from_netrc_and_goes_to_its_host_alone(
     # base64 of "reader:sesame"
     assert web.logins == ["Basic cmVhZGVyOnNlc2FtZQ=="] * 2 + [None]
     assert [path for _, path in web.asked] == ["/p.jpg", "/r.jpg", "/q.jpg"]
+
+
+def test_a_server_that_drips_fails_the_page_in_time(web: Web) -> None:
+    web.files |= {"/drip.jpg": JPEG + bytes(2000), "/": b"<a href=drip.jpg>"}  # 100 s at 20 bytes a second
+    web.drips.add("/drip.jpg")
+    started_s = time.monotonic()
+
+    with ends_within(1.0), pytest.raises(PageError, match="no whole answer within 1 s"):
+        read_member(web.url, "drip.jpg", limits=HERE)
+
+    assert time.monotonic() - started_s < 1.5
+
+
+def test_a_page_that_drips_fails_before_its_time_limit_ends_the_worker(web: Web) -> None:
+    web.files["/drip.png"] = page_png(1)
+    web.drips.add("/drip.png")
+    claimed = Claim(1, 1, web.url, "drip.png", "0" * 64, 0, None)
+    limits = Limits(allow_private_addresses=True, patience_s=1)
+    started_s = time.monotonic()
+
+    with pytest.raises(PageError, match="no whole answer"):
+        decode_page(claimed, long_side=160, max_pixels=10**6, limits=limits)
+
+    assert time.monotonic() - started_s < limits.patience_s
+
+
+def test_a_zip_that_drips_fails_the_page_in_time(tmp_path: Path, web: Web) -> None:
+    web.files["/shelf.zip"] = Path(make_zip(tmp_path, {"p.jpg": os.urandom(2000)})).read_bytes()
+    web.drips.add("/shelf.zip")
+    started_s = time.monotonic()
+
+    with ends_within(1.0), pytest.raises(PageError, match="no whole answer within 1 s"):
+        read_member(f"{web.url}/shelf.zip", "p.jpg", limits=HERE)
+
+    assert time.monotonic() - started_s < 1.5
+
+
+def test_all_pieces_of_a_page_share_one_time_limit(
+    tmp_path: Path, web: Web, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fumikura.core.archives.remote._BLOCK_BYTES", 12)
+    web.files["/shelf.zip"] = Path(make_zip(tmp_path, {"p.jpg": os.urandom(2000)})).read_bytes()
+    web.drips.add("/shelf.zip")  # each piece comes within 0.6 s, and there are more than a hundred
+    started_s = time.monotonic()
+
+    with ends_within(1.0), pytest.raises(PageError, match="cannot be fetched"):
+        read_member(f"{web.url}/shelf.zip", "p.jpg", limits=HERE)
+
+    assert time.monotonic() - started_s < 1.8
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_a_login_may_be_missing_on_this_machine_alone(web: Web, status: int) -> None:
+    web.statuses["/p.jpg"] = [status]
+
+    with pytest.raises(PageError) as refused:
+        read_member(web.url, "p.jpg", limits=HERE)
+
+    assert refused.value.is_only_here
+
+
+@pytest.mark.parametrize(
+    ("statuses", "is_only_here"), [([404], False), ([500] * 10_000, False), ([400], False)]
+)
+def test_what_a_server_says_to_all_is_no_fault_of_this_machine(
+    web: Web, statuses: list[int], is_only_here: bool
+) -> None:
+    web.statuses["/p.jpg"] = statuses
+    brief = Limits(allow_private_addresses=True, patience_s=0.2)
+
+    with pytest.raises(PageError) as failed:
+        read_member(web.url, "p.jpg", limits=brief)
+
+    assert failed.value.is_only_here is is_only_here
+
+
+@pytest.mark.parametrize("host", ["no-such-host.invalid", "127.0.0.1:1"])
+def test_a_host_that_is_not_reached_may_be_so_from_another_machine(host: str) -> None:
+    brief = Limits(allow_private_addresses=True, patience_s=0.2)
+
+    with pytest.raises(PageError, match="cannot be fetched") as failed:
+        read_member(f"http://{host}", "p.jpg", limits=brief)
+
+    assert failed.value.is_only_here

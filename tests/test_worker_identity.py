@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
 
+import psutil
 import pytest
 
 from fumikura.worker import identity
@@ -50,6 +52,32 @@ def test_a_host_that_was_started_anew_does_not_vouch_for_its_old_processes(
 ) -> None:
     name = worker_name()
     monkeypatch.setattr(identity, "boot", lambda: "another boot")
+
+    assert is_dead(name) is None
+
+
+def test_a_clock_that_was_set_kills_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    name, boot_time = worker_name(), psutil.boot_time()
+
+    # Of both the time of day moves with the clock, in psutil before 7.1 each when it likes.
+    monkeypatch.setattr(psutil, "boot_time", lambda: boot_time + 600)
+
+    assert is_dead(name) is False
+    assert worker_name() == name
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="hidepid is Linux's")
+def test_a_process_that_the_system_hides_is_not_called_dead(monkeypatch: pytest.MonkeyPatch) -> None:
+    name = worker_name()
+
+    def hide(pid: int) -> None:
+        raise psutil.NoSuchProcess(pid)
+
+    def forbid(_pid: int, _signal: int) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(psutil, "Process", hide)
+    monkeypatch.setattr(os, "kill", forbid)
 
     assert is_dead(name) is None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ class Web:
         statuses: answers of a path that come before its file: one a request.
         cut_off: paths of which only the first half comes.
         endless: paths whose answer has neither a length nor an end.
+        drips: paths of which a byte comes every twentieth of a second.
         has_ranges: whether it gives parts of files.
         logins: the Authorization headers that came, a None for a request without.
         asked: (method, path) of each request.
@@ -31,6 +33,7 @@ class Web:
     statuses: dict[str, list[int]] = field(default_factory=dict)
     cut_off: set[str] = field(default_factory=set)
     endless: set[str] = field(default_factory=set)
+    drips: set[str] = field(default_factory=set)
     has_ranges: bool = True
     logins: list[str | None] = field(default_factory=list)
     asked: list[tuple[str, str]] = field(default_factory=list)
@@ -76,7 +79,17 @@ def running_web() -> Iterator[Web]:
                 return
             if self.path in web.cut_off:
                 body, self.close_connection = body[: len(body) // 2], True
-            self.wfile.write(body)
+            if self.path in web.drips:
+                self._drip(body)
+            else:
+                self.wfile.write(body)
+
+        def _drip(self, body: bytes) -> None:
+            self.close_connection = True
+            with suppress(ConnectionError):
+                for byte in body:
+                    self.wfile.write(bytes([byte]))
+                    time.sleep(0.05)
 
         def _send_on(self) -> None:
             self.close_connection = True

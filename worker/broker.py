@@ -56,8 +56,9 @@ def make_app(settings: Settings, recipe: Recipe) -> Celery:
         worker_send_task_events=path is None,
         broker_connection_retry_on_startup=True,
         broker_connection_max_retries=None,
-        # RabbitMQ refuses a queue while the node that keeps it is away: that, too, is waited out.
-        broker_channel_error_retry=is_rabbit,
+        # An answer that says no is waited out too: a Redis that takes no writes (a failover, a full memory or
+        # disk), a RabbitMQ whose node with the queue is away. To Celery they would be the worker's end.
+        broker_channel_error_retry=True,
         broker_connection_timeout=ANSWER_S,
         broker_transport_options=_transport_options(url, path),
     )

@@ -12,12 +12,17 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import islice
 
+from fumikura.core.archives.deadline import ends_within
 from fumikura.core.archives.images import decode
 from fumikura.core.archives.places import read_member
+from fumikura.core.archives.urls import is_url
 from fumikura.core.errors import PageError
 from fumikura.core.limits import Limits
 from fumikura.core.page import PageImage
 from fumikura.core.store.claiming import Claim
+
+#: Of a page's time limit, so that a server that is too slow fails the page before the limit ends the worker.
+FETCH_SHARE = 0.8
 
 _LARGE = threading.Lock()
 _LARGE_BYTES = 32 << 20
@@ -39,10 +44,14 @@ def decode_page(claimed: Claim, *, long_side: int, max_pixels: int, limits: Limi
     started_s = time.perf_counter()
     # Several large files at once could fill the memory.
     with _LARGE if claimed.size_bytes > _LARGE_BYTES else nullcontext():
-        data = read_member(claimed.archive, claimed.member, limits=limits)
+        with ends_within(FETCH_SHARE * limits.patience_s):
+            data = read_member(claimed.archive, claimed.member, limits=limits)
         if hashlib.sha256(data).hexdigest() != claimed.digest:
             raise PageError(
-                f"{claimed.member} in {claimed.archive} is no longer the image that was added; add it again"
+                f"{claimed.member} in {claimed.archive} is no longer the image that was added; add it again",
+                is_only_here=not is_url(
+                    claimed.archive
+                ),  # of a copy that each machine has, this may be older
             )
         image = decode(data, long_side=long_side, max_pixels=max_pixels)
     return DecodedPage(claimed, image, time.perf_counter() - started_s)

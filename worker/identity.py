@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import socket
+import sys
 from pathlib import Path
 
 import psutil
 
 from fumikura.core.host import boot
 
-#: The time of boot is known in whole seconds, and may round otherwise the next time.
+#: Names of an older version may differ by so much: they were counted from a time of boot in whole seconds.
 SAME_START_S = 2.0
 
 
@@ -19,23 +21,22 @@ def worker_name(pid: int | None = None) -> str:
     Args:
         pid: a living process of this host; None means this one.
     """
-    process = psutil.Process(pid)
-    return f"{_host()}/{process.pid}/{_seconds_after_boot(process):.2f}"
+    pid = os.getpid() if pid is None else pid
+    return f"{_host()}/{pid}/{_started_s(pid):.2f}"
 
 
 def is_dead(name: str) -> bool | None:
-    """Tell whether the process that `worker_name` named has ended; None if only its own host can tell."""
+    """Tell whether the process that `worker_name` named has ended; None if that cannot be told from here."""
     host, _, rest = name.partition("/")
     pid, _, started = rest.partition("/")
     if host != _host():
         return None
     try:
-        process = psutil.Process(int(pid))
-        if process.status() == psutil.STATUS_ZOMBIE:
+        if psutil.Process(int(pid)).status() == psutil.STATUS_ZOMBIE:
             return True
-        return abs(_seconds_after_boot(process) - float(started)) > SAME_START_S
-    except psutil.NoSuchProcess:
-        return True
+        return abs(_started_s(int(pid)) - float(started)) > SAME_START_S
+    except (psutil.NoSuchProcess, psutil.AccessDenied, OSError):
+        return None if _is_hidden(int(pid)) else True
     except ValueError:
         return None
 
@@ -53,6 +54,27 @@ def _process_namespace() -> str:
         return "-"
 
 
-def _seconds_after_boot(process: psutil.Process) -> float:
-    # The difference, because the time of day of both moves when the clock is set.
-    return process.create_time() - psutil.boot_time()
+def _started_s(pid: int) -> float:
+    """Tell when a process started, by a clock that nobody can set.
+
+    psutil gives the time of day, to which before its version 7.1 a clock set meanwhile is added or not,
+    depending on which module asked first. Elsewhere than on Linux the system itself keeps the time of day.
+    """
+    if sys.platform != "linux":
+        return float(psutil.Process(pid).create_time())
+    # The name of the program stands in brackets, and may itself hold brackets and spaces.
+    fields = Path(f"/proc/{pid}/stat").read_text(errors="replace").rpartition(")")[2].split()
+    return int(fields[19]) / os.sysconf("SC_CLK_TCK")
+
+
+def _is_hidden(pid: int) -> bool:
+    """Tell whether there is a process of this number of which the system tells nothing (hidepid)."""
+    if sys.platform == "win32":
+        return False  # where 0 is a signal as any other
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        pass  # another user's
+    return True

@@ -25,7 +25,7 @@ from fumikura.worker.devices import child_environment, device_within, worker_dev
 from fumikura.worker.emergency_exit import TOOK_TOO_LONG
 from fumikura.worker.identity import worker_name
 from fumikura.worker.prometheus import Metrics
-from fumikura.worker.reports import LOADED, READY, listen
+from fumikura.worker.reports import LOADED, READY, TRIED, listen
 from fumikura.worker.worker_process import AWAY, UNFIT
 
 log = logging.getLogger(__name__)
@@ -198,6 +198,8 @@ class Children:
 
     def _return_leases(self, child: Child) -> int:
         try:
+            if child.exit_code == AWAY:
+                return hand_back(self._engine, child.name)  # no page is to blame for a server
             how = f"with {_describe(child.exit_code)}"
             if child.exit_code == TOOK_TOO_LONG and READY in child.said:
                 how = f"by the time limit of {self._settings.page_time_limit_s:g} s a page"
@@ -213,7 +215,7 @@ class Children:
 
     def _last_words(self, child: Child) -> str:
         what = "no worker can start"
-        if LOADED in child.said:
+        if LOADED in child.said and TRIED not in child.said:
             what = "every worker here ends over a page drawn for a trial, so all pages stay in the queue"
         if self._logs is None:
             return f"{what} ({_describe(child.exit_code)}); what it said stands above"
@@ -237,6 +239,9 @@ def _close(child: Child) -> None:
 
 
 def _describe(code: int | None) -> str:
-    if code is not None and code < 0:
+    if code is None or code >= 0:
+        return f"exit code {code}"
+    try:
         return signal.Signals(-code).name
-    return f"exit code {code}"
+    except ValueError:  # most of the real-time signals have no name
+        return f"signal {-code}"

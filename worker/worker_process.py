@@ -22,7 +22,7 @@ from fumikura.core.errors import BrokerError, CheckpointError, DatabaseError, Fu
 from fumikura.core.settings import Settings, read_settings
 from fumikura.worker.identity import worker_name
 from fumikura.worker.logs import is_json, use_format
-from fumikura.worker.reports import LOADED, READY, Reports, take_standard_output
+from fumikura.worker.reports import LOADED, READY, TRIED, Reports, take_standard_output
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -103,6 +103,7 @@ def _serve(
         raise CheckpointError("the weights files have changed since the program started; start it again")
     reports.state(LOADED)
     read_trial_page(reader, limit_s=settings.page_time_limit_s)
+    reports.state(TRIED)
     name, stop = worker_name(), threading.Event()
     app = make_app(settings, reader.recipe)
     stream = Stream(engine, reader, settings=settings, worker=name, stop=stop, reports=reports)
@@ -120,7 +121,7 @@ def _load_reader(settings: Settings, device: str) -> RecipeReader:
 
 
 def _work(app: Celery, stop: threading.Event, *, reports: Reports, leave: Callable[[], None]) -> int:
-    """Take chunks until a signal comes."""
+    """Take chunks until a signal comes; return AWAY if Celery gave up before, as it does over its broker."""
     from celery.signals import worker_ready, worker_shutting_down
 
     def begin_to_stop(**_: Any) -> None:
@@ -151,7 +152,8 @@ def _work(app: Celery, stop: threading.Event, *, reports: Reports, leave: Callab
         without_mingle=True,
     )
     worker.start()
-    return int(worker.exitcode or 0)
+    # Celery's own code is 1, which is that of a page over its time limit.
+    return AWAY if worker.exitcode and not stop.is_set() else 0
 
 
 def _leave(engine: Engine, name: str) -> None:

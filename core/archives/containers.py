@@ -17,7 +17,15 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import IO
 
-from fumikura.core.archives.member import DAMAGES, Container, Member, Packed, packed_name, shown_name
+from fumikura.core.archives.member import (
+    DAMAGES,
+    Container,
+    Member,
+    Packed,
+    is_lost_share,
+    packed_name,
+    shown_name,
+)
 from fumikura.core.archives.remote import RemoteFolder, remote_file
 from fumikura.core.archives.tars import open_tar
 from fumikura.core.archives.urls import Place, Url
@@ -53,9 +61,9 @@ def open_container(place: Place, limits: Limits) -> Container:
     try:
         file = remote_file(place, limits) if isinstance(place, Url) else local_file(place)
         return _open_unchanged(file, limits)
-    except (FileNotFoundError, PermissionError):
-        raise
     except DAMAGES as error:
+        if is_lost_share(error):
+            raise
         raise ArchiveError(
             f"{place} is damaged or cut off ({error}); copy it again from its source"
         ) from error
@@ -128,7 +136,8 @@ class Folder:
         real = name if os.path.lexists(self._path / name) else self._real_name(name)
         member = self.member(real)
         if member.open is None:
-            raise PageError(f"{name} {member.problem}")
+            is_gone = not os.path.exists(self._path / real)  # noqa: PTH110  # `Path.exists` may raise
+            raise PageError(f"{name} {member.problem}", is_only_here=is_gone)
         with member.open() as file:
             return file.read(self._limits.max_file_bytes)
 

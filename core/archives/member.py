@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import lzma
 import struct
@@ -27,6 +28,28 @@ DAMAGES = (
     zlib.error,
 )
 
+#: What a share that is not mounted, hangs or is forbidden to this machine gives for a file that is well.
+_LOST_SHARE = frozenset(
+    number
+    for name in (
+        *(
+            "ENOENT",
+            "EACCES",
+            "EPERM",
+            "ESTALE",
+            "EIO",
+            "ENOTCONN",
+            "ENODEV",
+            "ENXIO",
+            "ENOLINK",
+            "EREMOTEIO",
+        ),
+        *("ETIMEDOUT", "EHOSTDOWN", "EHOSTUNREACH", "ENETDOWN", "ENETUNREACH"),
+        *("ECONNREFUSED", "ECONNABORTED", "ECONNRESET", "ENOKEY", "EKEYEXPIRED", "EKEYREVOKED"),
+    )
+    if (number := getattr(errno, name, None)) is not None  # not every system has all
+)
+
 _LONGEST_NAME_BYTES = 1000
 
 
@@ -44,6 +67,11 @@ class Member:
     size_bytes: int
     open: Callable[[], IO[bytes]] | None
     problem: str | None = None
+
+
+def is_lost_share(error: BaseException) -> bool:
+    """Tell whether another machine may well be able to read what this one cannot."""
+    return isinstance(error, OSError) and error.errno in _LOST_SHARE
 
 
 class Packed(Protocol):

@@ -17,7 +17,7 @@ from pathlib import Path
 from urllib.request import url2pathname
 
 from fumikura.core.archives.containers import Folder, is_packed, open_container
-from fumikura.core.archives.member import DAMAGES, Member
+from fumikura.core.archives.member import DAMAGES, Member, is_lost_share
 from fumikura.core.archives.remote import matches, remote_image
 from fumikura.core.archives.urls import Place, Url, is_url, parse_url
 from fumikura.core.errors import ArchiveError, PageError, StorageError
@@ -66,26 +66,33 @@ def open_archive(place: Place, limits: Limits) -> tuple[Place, Iterator[Member]]
 def read_member(archive: str, member: str, *, limits: Limits = DEFAULT_LIMITS) -> bytes:
     """Read the bytes of a page. Archives are kept open, so that reading many pages opens each once.
 
+    The archive was there when the page was added. Where it lies on a disk, what is wrong with it now may
+    be wrong on this machine alone: a folder that is not mounted, a copy that is not finished.
+
     Raises:
         PageError: the archive or the page in it is gone, damaged or claims too much, or its server does
             not answer.
     """
+    place = _place(archive)
+    is_here = not isinstance(place, Url)
     try:
-        place = _place(archive)
         if not member:
-            raise PageError(_archive_problem(place, limits))
+            raise _archive_problem(place, limits)
         return open_container(place, limits).read(member)
     except (KeyError, FileNotFoundError) as error:
-        if not isinstance(place, Url) and not place.exists():
-            here = socket.gethostname()
-            raise PageError(
-                f"{archive} is not there on {here}; put it there, or mount it, and retry"
-            ) from error
-        raise PageError(f"{member} is no longer in {archive}; put it back and retry") from error
+        raise PageError(_loss(place, member), is_only_here=is_here) from error
     except (ArchiveError, StorageError) as error:
-        raise PageError(str(error)) from error
+        raise PageError(str(error), is_only_here=is_here or error.is_only_here) from error
     except DAMAGES as error:
-        raise PageError(f"{member} in {archive} cannot be read ({error}); correct that and retry") from error
+        problem = f"{member} in {archive} cannot be read ({error}); correct that and retry"
+        raise PageError(problem, is_only_here=is_lost_share(error)) from error
+
+
+def _loss(place: Place, member: str) -> str:
+    # Not `place.exists()`, which raises what a share that hangs does.
+    if isinstance(place, Url) or os.path.exists(place):  # noqa: PTH110
+        return f"{member} is no longer in {place}; put it back and retry"
+    return f"{place} is not there on {socket.gethostname()}; put it there, or mount it, and retry"
 
 
 @contextmanager
@@ -94,10 +101,16 @@ def explained(place: Place) -> Iterator[None]:
     try:
         yield
     except FileNotFoundError as error:
-        raise ArchiveError(f"{place} points to nothing or is gone; correct the path") from error
+        is_here = not isinstance(place, Url)
+        problem = f"{place} points to nothing or is gone; correct the path"
+        raise ArchiveError(problem, is_only_here=is_here) from error
     except PermissionError as error:
-        raise ArchiveError(f"{place} cannot be read ({error.strerror}); correct its permissions") from error
+        problem = f"{place} cannot be read ({error.strerror}); correct its permissions"
+        raise ArchiveError(problem, is_only_here=True) from error
     except DAMAGES as error:
+        if is_lost_share(error):
+            problem = f"{place} cannot be reached ({error}); mend what it lies on, and try again"
+            raise ArchiveError(problem, is_only_here=True) from error
         raise ArchiveError(
             f"{place} is damaged or cut off ({error}); copy it again from its source"
         ) from error
@@ -114,15 +127,15 @@ def _place(archive: str) -> Place:
     return Path(os.path.normpath(Path(archive).absolute()))
 
 
-def _archive_problem(place: Place, limits: Limits) -> str:
+def _archive_problem(place: Place, limits: Limits) -> PageError:
     """Say why an archive could not be listed, or not to its end."""
     try:
         with explained(place):
             for _ in open_archive(place, limits)[1]:
                 pass
     except ArchiveError as error:
-        return str(error)
-    return f"{place} {NO_PAGES}; or it was mended by now: then name it again"
+        return PageError(str(error), is_only_here=error.is_only_here)
+    return PageError(f"{place} {NO_PAGES}; or it was mended by now: then name it again")
 
 
 def _may_be_container(path: Path) -> bool:

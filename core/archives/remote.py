@@ -7,6 +7,7 @@ that are asked for. A server that does not answer is asked again for a while.
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from http import HTTPStatus
 from typing import IO, Any
 from urllib.parse import unquote, urljoin
 
+from fumikura.core.archives.addresses import ANSWER_TIMEOUT_S, CONNECT_TIMEOUT_S, READ_TIMEOUT_S
+from fumikura.core.archives.deadline import seconds_left
 from fumikura.core.archives.member import Member
 from fumikura.core.archives.retrying import retry_until_answered
 from fumikura.core.archives.urls import Url, file_system, parse_url
@@ -57,7 +60,7 @@ class RemoteFolder:
         root = files._strip_protocol(str(self._url)).rstrip("/") + "/"
         found = {
             path.removeprefix(root): int(info.get("size") or 0)
-            for path, info in files.find(root, detail=True).items()
+            for path, info in files.find(root, detail=True, **_in_time(files)).items()
             if path.startswith(root)
         }
         return {name: size_bytes for name, size_bytes in found.items() if name and not name.endswith("/")}
@@ -99,7 +102,7 @@ def remote_file(url: Url, limits: Limits) -> RemoteFile:
         ArchiveError: it cannot be had.
         StorageError: its server does not answer.
     """
-    info = retry_until_answered(lambda: file_system(url, limits).info(str(url)), url, limits)
+    info = retry_until_answered(lambda: _info(url, limits), url, limits)
     if info.get("size") is None:
         raise ArchiveError(f"{url} comes without a size, which a zip or tar needs; copy it to this machine")
     names = ("size", "ETag", "LastModified", "Last-Modified", "mtime", "created")
@@ -108,9 +111,14 @@ def remote_file(url: Url, limits: Limits) -> RemoteFile:
 
 def remote_image(url: Url, limits: Limits) -> Member:
     """Find an image, as a member of the folder that it lies in; raises what `remote_file` does."""
-    info = retry_until_answered(lambda: file_system(url, limits).info(str(url)), url, limits)
+    info = retry_until_answered(lambda: _info(url, limits), url, limits)
     name = _shown(url.name) if url.is_http else url.name
     return RemoteFolder(url.parent, limits).member(name, size_bytes=int(info.get("size") or 0))
+
+
+def _info(url: Url, limits: Limits) -> Any:
+    files = file_system(url, limits)
+    return files.info(str(url), **_in_time(files))
 
 
 def matches(url: Url, limits: Limits) -> list[Url]:
@@ -120,7 +128,7 @@ def matches(url: Url, limits: Limits) -> list[Url]:
 
     def search() -> list[str]:
         files = file_system(url, limits)
-        return [files.unstrip_protocol(path) for path in files.glob(str(url))]
+        return [files.unstrip_protocol(path) for path in files.glob(str(url), **_in_time(files))]
 
     return [parse_url(found) for found in retry_until_answered(search, url, limits)]
 
@@ -133,20 +141,43 @@ def _shown(name: str) -> str:
 
 def _fetch(url: Url, name: str, limits: Limits) -> io.BytesIO:
     """Fetch a whole image, or, with an empty name, the index page of a web server."""
-    files = file_system(url, limits)
-    # From the web in one answer: with a size given, nobody asks for it first.
-    options = {"block_size": 0, "size": 1} if url.is_http else {"block_size": _BLOCK_BYTES}
-    data = io.BytesIO()
-    with files.open(f"{url}/{name}", "rb", **options) as file:
+    files, path, data = file_system(url, limits), f"{url}/{name}", io.BytesIO()
+    if files.async_impl and not url.is_http:
+        # Not piece by piece, as below: such a file system waits for its own pieces however long they take.
+        _check_size(path, files.info(path, **_in_time(files)).get("size") or 0, limits)
+        return io.BytesIO(files.cat_file(path, **_in_time(files)))
+    options = _web_options() if url.is_http else {"block_size": _BLOCK_BYTES}
+    with files.open(path, "rb", **options) as file:
         while piece := file.read(_PIECE_BYTES):
             data.write(piece)
-            if data.tell() > limits.max_file_bytes:
-                raise ArchiveError(
-                    f"{url}/{name} has more than {limits.max_file_bytes:,} bytes;"
-                    " make it smaller, or raise FUMIKURA_MAX_FILE_BYTES"
-                )
+            _check_size(path, data.tell(), limits)
+            seconds_left()
     data.seek(0)
     return data
+
+
+def _check_size(path: str, size_bytes: int, limits: Limits) -> None:
+    if size_bytes > limits.max_file_bytes:
+        raise ArchiveError(
+            f"{path} has more than {limits.max_file_bytes:,} bytes;"
+            " make it smaller, or raise FUMIKURA_MAX_FILE_BYTES"
+        )
+
+
+def _in_time(files: Any) -> dict[str, float]:
+    """Make the option that ends a call in time; file systems that are not asynchronous know none."""
+    left_s = seconds_left()
+    return {"timeout": left_s} if files.async_impl and math.isfinite(left_s) else {}
+
+
+def _web_options() -> dict[str, Any]:
+    """Make the options of a file that comes from the web in one answer, in time or not at all."""
+    from aiohttp import ClientTimeout  # not above: whose archives lie on a disk need not wait for it
+
+    times = {"sock_connect": CONNECT_TIMEOUT_S, "sock_read": READ_TIMEOUT_S}
+    total_s = min(seconds_left(), ANSWER_TIMEOUT_S)
+    # With a size given, nobody asks for it first.
+    return {"block_size": 0, "size": 1, "timeout": ClientTimeout(total=total_s, **times)}
 
 
 def _fetch_part(file: RemoteFile, start: int, end: int) -> bytes:
@@ -154,7 +185,7 @@ def _fetch_part(file: RemoteFile, start: int, end: int) -> bytes:
     if file.url.is_http:
         data = _fetch_range(files, file.url, start, end)
     else:
-        data = files.cat_file(str(file.url), start=start, end=end)
+        data = files.cat_file(str(file.url), start=start, end=end, **_in_time(files))
     if len(data) < end - start:
         raise EOFError
     return bytes(data)
@@ -164,7 +195,7 @@ def _fetch_range(files: Any, url: Url, start: int, end: int) -> bytes:
     # Not by fsspec's `cat_file`, which takes as much as the server sends.
     headers = {"Range": f"bytes={start}-{end - 1}", "Accept-Encoding": "identity"}
     data = bytearray()
-    with files.open(str(url), "rb", block_size=0, size=1, headers=headers) as answer:
+    with files.open(str(url), "rb", headers=headers, **_web_options()) as answer:
         if answer.r.status != HTTPStatus.PARTIAL_CONTENT:
             raise ArchiveError(
                 f"{url} comes whole or not at all, where a zip or tar is read in pieces;"
@@ -172,6 +203,7 @@ def _fetch_range(files: Any, url: Url, start: int, end: int) -> bytes:
             )
         while len(data) < end - start and (piece := answer.read(end - start - len(data))):
             data += piece
+            seconds_left()
     return bytes(data)
 
 

@@ -124,7 +124,8 @@ def file_system(url: Url, limits: Limits) -> Any:
     if not (url.is_http or url.scheme in _OBJECT_STORES or limits.allow_private_addresses):
         raise ArchiveError(
             f"{url} names a host whose address is not checked; use http, https, s3, gs or az,"
-            " or set FUMIKURA_ALLOW_PRIVATE_ADDRESSES=true"
+            " or set FUMIKURA_ALLOW_PRIVATE_ADDRESSES=true",
+            is_only_here=True,
         )
     return _file_system(url.scheme, url.parts[0], allow_private=limits.allow_private_addresses)
 
@@ -144,4 +145,5 @@ def _file_system(scheme: str, host: str, *, allow_private: bool) -> Any:
     except ImportError as error:
         extra = _EXTRAS.get(scheme)
         remedy = f"install it with `pip install 'fumikura[{extra}]'`" if extra else str(error)
-        raise ArchiveError(f"{scheme}:// needs a package that is not installed; {remedy}") from error
+        problem = f"{scheme}:// needs a package that is not installed; {remedy}"
+        raise ArchiveError(problem, is_only_here=True) from error
