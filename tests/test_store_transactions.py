@@ -102,7 +102,7 @@ def test_writers_wait_for_each_other_and_readers_for_none(engine: Engine) -> Non
 
     def write_for_long() -> None:
         with write_transaction(engine) as connection:
-            serialize_writers(connection, "add pages")
+            serialize_writers(connection, "requests")
             connection.execute(insert(tables.gate).values(name="slow", next_at=now(connection)))
             writes.set()
             ends.wait(30)

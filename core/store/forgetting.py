@@ -1,8 +1,9 @@
 """Delete readings with all that belongs to them, while workers go on.
 
 First, in one transaction, nothing may be in anybody's hands and what waits leaves the queue; from then
-on no worker takes any of it. The rest goes in small transactions, so that workers can write in between.
-Cut off half-way, the same again goes on.
+on no worker takes any of it. The rest goes in small transactions, so that workers can write in between, and
+others can ask for pages: what a run asks for that was begun meanwhile stays. Cut off half-way, the same
+again goes on.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from fumikura.core.store import tables
 from fumikura.core.store.reading_status import change_readings
 from fumikura.core.store.relations import asked_by, check_run, is_asked_for
 from fumikura.core.store.tables import Status
-from fumikura.core.store.transactions import now, read_transaction, write_transaction
+from fumikura.core.store.transactions import now, read_transaction, request_transaction
 
 #: Readings in one transaction; each brings some hundred characters along.
 READINGS_PER_TRANSACTION = 200
@@ -104,15 +105,19 @@ def forget(engine: Engine, doomed: Doomed) -> int:
     Raises:
         FumikuraError: some are being read at this moment; nothing was deleted.
     """
-    _take_out_of_queue(engine, doomed)
+    newest_run = _take_out_of_queue(engine, doomed)
     n_forgotten, runs = 0, set[int]() if doomed.run_id is None else {doomed.run_id}
     while True:
-        with write_transaction(engine) as connection:
+        with request_transaction(engine) as connection:
             reading = tables.reading.c
             batch = connection.execute(
                 select(reading.id, reading.page_id, reading.recipe_id)
                 # Whoever asked again meanwhile keeps what it got.
-                .where(doomed.condition, reading.status.not_in((Status.LEASED, Status.QUEUED)))
+                .where(
+                    doomed.condition,
+                    reading.status.not_in((Status.LEASED, Status.QUEUED)),
+                    not_(is_asked_for(since_run=newest_run, or_was=True)),
+                )
                 .order_by(reading.id)
                 .limit(READINGS_PER_TRANSACTION)
                 .with_for_update()
@@ -152,9 +157,10 @@ def _doomed(
     return Doomed(what, counts, n_characters, n_kept, condition, run_id=run_id, archive=archive)
 
 
-def _take_out_of_queue(engine: Engine, doomed: Doomed) -> None:
+def _take_out_of_queue(engine: Engine, doomed: Doomed) -> int:
+    """Take what waits out of the queue, and return the newest run that there is."""
     reading = tables.reading.c
-    with write_transaction(engine) as connection:
+    with request_transaction(engine) as connection:
         waiting = and_(doomed.condition, reading.status == Status.QUEUED)
         change_readings(
             connection, waiting, status=Status.CANCELLED, announced_at=None, finished_at=now(connection)
@@ -166,6 +172,8 @@ def _take_out_of_queue(engine: Engine, doomed: Doomed) -> None:
                 f"pages of {doomed.what} are being read ({n_leased:,} leased), so nothing was deleted;"
                 " stop or `fumikura cancel` their run, and try again when `fumikura status` shows none leased"
             )
+        newest_run: int = connection.execute(select(func.coalesce(func.max(tables.run.c.id), 0))).scalar_one()
+        return newest_run
 
 
 def _drop_requests(connection: Connection, reading_ids: list[int]) -> set[int]:
@@ -196,7 +204,7 @@ def _drop_the_rest(engine: Engine, doomed: Doomed, runs: set[int]) -> None:
     """Delete the run that was named, runs that lost all their pages, and places that were named."""
     run, run_page, source = tables.run.c, tables.run_page.c, tables.page_source.c
     is_empty = not_(exists(select(run_page.run_id).where(run_page.run_id == run.id)))
-    with write_transaction(engine) as connection:
+    with request_transaction(engine) as connection:
         connection.execute(delete(tables.run).where(run.id.in_(runs), or_(is_empty, run.id == doomed.run_id)))
         if doomed.archive is not None:
             other = tables.page_source.alias("other")

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import ColumnElement, Connection, Engine, and_, case, select
 
 from fumikura.core.store import tables
-from fumikura.core.store.reading_status import FREE, change_readings
+from fumikura.core.store.reading_status import FREE, change_readings, lock_readings
 from fumikura.core.store.relations import is_asked_for, is_leased_to
 from fumikura.core.store.tables import Status
 from fumikura.core.store.transactions import (
@@ -46,10 +46,11 @@ def renew(engine: Engine, worker: str, reading_ids: Sequence[int], *, lease_s: f
 def hand_back(engine: Engine, worker: str) -> int:
     """Queue again what a worker that ends in good order has not read; nothing counts against the pages."""
     with brief_transaction(engine) as connection:
+        held = lock_readings(connection, is_leased_to(worker))
         time = now(connection)
         return change_readings(
             connection,
-            is_leased_to(worker),
+            tables.reading.c.id.in_(held),
             status=_waiting(),
             finished_at=case((is_asked_for(), None), else_=time),
             **FREE,
@@ -116,15 +117,15 @@ def _take_back(
     chunk_limit: int | None = None,
 ) -> int:
     reading = tables.reading.c
+    # Who waits for a row waits for a machine that froze with it. What is left out now comes next time.
+    held = lock_readings(connection, condition, skip_locked=True)
     time = now(connection)
     was_alone = reading.lease_size <= 1
     is_last = and_(was_alone, reading.attempts + 1 >= max_attempts)
     half = chunk_limit or case((was_alone, 1), else_=reading.lease_size // 2)
     return change_readings(
         connection,
-        condition,
-        # Who waits for a row waits for a machine that froze with it. What is left out now comes next time.
-        skip_locked=True,
+        reading.id.in_(held),
         status=case((is_last, Status.QUARANTINED), else_=_waiting()),
         attempts=case((was_alone, reading.attempts + 1), else_=reading.attempts),
         chunk_limit=half,

@@ -8,15 +8,16 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import Connection, Engine, and_, insert, select
+from sqlalchemy import Connection, Engine, and_, insert, select, update
 
+from fumikura.core.errors import FumikuraError
 from fumikura.core.page import PageReference, Truth
 from fumikura.core.recognition.recipe import Recipe
 from fumikura.core.store import tables
-from fumikura.core.store.reading_status import queue_again
+from fumikura.core.store.reading_status import lock_readings, queue_again
 from fumikura.core.store.rows import storable, truth_row
 from fumikura.core.store.tables import Status
-from fumikura.core.store.transactions import now, serialize_writers, upsert, write_transaction
+from fumikura.core.store.transactions import now, request_transaction, upsert
 
 #: Pages in one transaction: few enough that workers can write in between.
 PAGES_PER_TRANSACTION = 1000
@@ -28,7 +29,7 @@ _STARTS_AGAIN = (Status.FAILED, Status.CANCELLED)
 
 @dataclass(frozen=True, slots=True)
 class Added:
-    """This counts the distinct pages that a run asked for, by what becomes of them.
+    """This counts distinct pages that a run asks for, by what becomes of them.
 
     Attributes:
         n_queued: to be read, or being read already for another run.
@@ -44,13 +45,15 @@ class Added:
 
 def add_run(engine: Engine, recipe: Recipe, *, command: str) -> int:
     """Note a request to read with a recipe, and give its id."""
-    with write_transaction(engine) as connection:
+    with request_transaction(engine) as connection:
         time = now(connection)
-        row = {**recipe.as_dict(), "digest": recipe.digest, "created_at": time}
-        connection.execute(upsert(connection, tables.recipe).on_conflict_do_nothing(), row)
-        known = select(tables.recipe.c.id).where(tables.recipe.c.digest == recipe.digest).scalar_subquery()
-        statement = insert(tables.run).values(recipe_id=known, command=storable(command), created_at=time)
-        run_id: int = connection.execute(statement.returning(tables.run.c.id)).scalar_one()
+        known = select(tables.recipe.c.id).where(tables.recipe.c.digest == recipe.digest)
+        recipe_id = connection.scalar(known)
+        if recipe_id is None:
+            row = {**recipe.as_dict(), "digest": recipe.digest, "created_at": time}
+            recipe_id = connection.scalar(insert(tables.recipe).returning(tables.recipe.c.id), row)
+        row = {"recipe_id": recipe_id, "command": storable(command), "created_at": time}
+        run_id: int = connection.execute(insert(tables.run).returning(tables.run.c.id), row).scalar_one()
         return run_id
 
 
@@ -66,46 +69,71 @@ def add_pages(
     Args:
         pages: one for each place of a page: a digest may stand there several times.
         truths: by digest; a page's older truth is replaced.
+
+    Returns:
+        What becomes of the pages for which the run had not asked before.
+
+    Raises:
+        FumikuraError: the run was cancelled or forgotten meanwhile. What was added before stays.
     """
-    places: dict[str, list[PageReference]] = {}
-    for page in pages:
-        places.setdefault(page.digest, []).append(page)
     counts = dict.fromkeys(Status, 0)
-    digests = iter(places)
-    while batch := list(islice(digests, PAGES_PER_TRANSACTION)):
-        with write_transaction(engine) as connection:
-            # Two adders of the same pages would each wait for the other's rows.
-            serialize_writers(connection, "add pages")
-            page_ids = _add_pages(connection, [places[digest] for digest in batch])
+    waiting = iter(pages)
+    while batch := list(islice(waiting, PAGES_PER_TRANSACTION)):
+        with request_transaction(engine) as connection:
+            recipe_id = _recipe_of_open_run(connection, run_id)
+            page_ids = _add_pages(connection, batch)
             _add_truths(connection, page_ids, truths or {})
-            for status in _add_readings(connection, run_id, list(page_ids.values())):
-                counts[status] += 1
+            stood = _add_readings(connection, recipe_id, list(page_ids.values()))
+            for page_id in _ask_for(connection, run_id, stood):
+                counts[stood[page_id]] += 1
     n_stand = sum(counts[status] for status in _STANDS)
-    return Added(len(places), len(places) - n_stand, counts[Status.DONE], counts[Status.QUARANTINED])
+    n_pages = sum(counts.values())
+    return Added(n_pages, n_pages - n_stand, counts[Status.DONE], counts[Status.QUARANTINED])
 
 
-def _add_pages(connection: Connection, groups: Sequence[Sequence[PageReference]]) -> dict[str, int]:
+def _recipe_of_open_run(connection: Connection, run_id: int) -> int:
+    """Give the recipe of a run to which pages may be added."""
+    run = tables.run.c
+    found = connection.execute(select(run.recipe_id, run.cancelled_at).where(run.id == run_id)).first()
+    if found is None or found.cancelled_at is not None:
+        what = "forgotten" if found is None else "cancelled"
+        raise FumikuraError(
+            f"run {run_id} was {what} while its pages were being added; to go on, give the same command again"
+        )
+    recipe_id: int = found.recipe_id
+    return recipe_id
+
+
+def _add_pages(connection: Connection, pages: Sequence[PageReference]) -> dict[str, int]:
     """Add pages and places that are new; return all page ids by digest, in the order given."""
     time = now(connection)
-    wanted = select(tables.page.c.digest, tables.page.c.id).where(
-        tables.page.c.digest.in_([group[0].digest for group in groups])
-    )
+    by_digest = {page.digest: page for page in reversed(pages)}  # of two places the first names the page
+    wanted = select(tables.page.c.digest, tables.page.c.id).where(tables.page.c.digest.in_(by_digest))
     known = dict(connection.execute(wanted).all())
-    if new := [_page_row(group[0], time) for group in groups if group[0].digest not in known]:
+    digests = dict.fromkeys(page.digest for page in pages)
+    if new := [_page_row(by_digest[digest], time) for digest in digests if digest not in known]:
         connection.execute(insert(tables.page), new)
         known = dict(connection.execute(wanted).all())
-    sources = {(known[page.digest], page.archive, page.member): None for group in groups for page in group}
-    statement = upsert(connection, tables.page_source)
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=["page_id", "archive", "member"], set_={"seen_at": statement.excluded.seen_at}
-        ),
-        [
-            {"page_id": page_id, "archive": archive, "member": member, "seen_at": time}
-            for page_id, archive, member in sources
-        ],
+    _note_places(connection, [(known[page.digest], page.archive, page.member) for page in pages], time)
+    return {digest: known[digest] for digest in digests}
+
+
+def _note_places(connection: Connection, places: Sequence[tuple[int, str, str]], time: datetime) -> None:
+    """Note where pages were seen. Only what is missing is inserted, as each try would take a number."""
+    source = tables.page_source.c
+    page_ids, _, members = zip(*places, strict=True)
+    # By member too: a blank page may lie in a hundred thousand places.
+    near = select(source.id, source.page_id, source.archive, source.member).where(
+        source.page_id.in_(set(page_ids)), source.member.in_(set(members))
     )
-    return {group[0].digest: known[group[0].digest] for group in groups}
+    known = {(row.page_id, row.archive, row.member): row.id for row in connection.execute(near)}
+    distinct = dict.fromkeys(places)
+    if seen := [known[place] for place in distinct if place in known]:
+        connection.execute(update(tables.page_source).where(source.id.in_(seen)).values(seen_at=time))
+    names = ("page_id", "archive", "member")
+    new = [dict(zip(names, place, strict=True)) for place in distinct if place not in known]
+    if new:
+        connection.execute(insert(tables.page_source), [{**row, "seen_at": time} for row in new])
 
 
 def _page_row(page: PageReference, time: datetime) -> dict[str, Any]:
@@ -137,24 +165,36 @@ def _add_truths(connection: Connection, page_ids: Mapping[str, int], truths: Map
     )
 
 
-def _add_readings(connection: Connection, run_id: int, page_ids: Sequence[int]) -> list[Status]:
-    """Queue readings that are new or begin again; return where each stood before."""
+def _add_readings(connection: Connection, recipe_id: int, page_ids: Sequence[int]) -> dict[int, Status]:
+    """Queue readings that are new or begin again; return where each page's stood before, in the same order.
+
+    Until the transaction ends, no reading that is not done changes: a worker that hands one back would not
+    know yet that it is asked for. What is done, only `forget` changes, and that waits its turn.
+    """
     reading = tables.reading.c
-    recipe_id = connection.execute(
-        select(tables.run.c.recipe_id).where(tables.run.c.id == run_id)
-    ).scalar_one()
     asked_for = and_(reading.recipe_id == recipe_id, reading.page_id.in_(page_ids))
+    lock_readings(connection, and_(asked_for, reading.status != Status.DONE))
     found = dict(connection.execute(select(reading.page_id, reading.status).where(asked_for)).all())
     new = [page_id for page_id in page_ids if page_id not in found]
     if new:
         row = {"recipe_id": recipe_id, "status": Status.QUEUED, "attempts": 0}
         connection.execute(insert(tables.reading), [{"page_id": page_id, **row} for page_id in new])
-    queue_again(connection, asked_for, reading.status.in_(_STARTS_AGAIN))
-    connection.execute(
-        upsert(connection, tables.run_page).on_conflict_do_nothing(),
-        [
-            {"run_id": run_id, "page_id": page_id, "was_done": found.get(page_id) == Status.DONE}
-            for page_id in page_ids
-        ],
+    if any(status in _STARTS_AGAIN for status in found.values()):
+        queue_again(connection, asked_for, reading.status.in_(_STARTS_AGAIN))
+    return {page_id: found.get(page_id, Status.QUEUED) for page_id in page_ids}
+
+
+def _ask_for(connection: Connection, run_id: int, stood: Mapping[int, Status]) -> list[int]:
+    """Let a run ask for pages; return those for which it had not asked."""
+    asked = tables.run_page.c
+    known = set(
+        connection.scalars(select(asked.page_id).where(asked.run_id == run_id, asked.page_id.in_(stood)))
     )
-    return [found.get(page_id, Status.QUEUED) for page_id in page_ids]
+    new = [page_id for page_id in stood if page_id not in known]
+    if new:
+        rows = [
+            {"run_id": run_id, "page_id": page_id, "was_done": stood[page_id] == Status.DONE}
+            for page_id in new
+        ]
+        connection.execute(insert(tables.run_page), rows)
+    return new

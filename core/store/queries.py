@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
 
@@ -13,11 +13,11 @@ from fumikura.core.page import Scores
 from fumikura.core.store import tables
 from fumikura.core.store.failures import FAILED
 from fumikura.core.store.lookup import find_page_id
-from fumikura.core.store.reading_status import change_readings, queue_again
+from fumikura.core.store.reading_status import MOST_LOCKED, change_readings, lock_readings, queue_again
 from fumikura.core.store.relations import asked_by, check_run, is_asked_for, no_run, readings_of_runs
 from fumikura.core.store.rows import row_to_scores
 from fumikura.core.store.tables import Status
-from fumikura.core.store.transactions import now, read_transaction, write_transaction
+from fumikura.core.store.transactions import now, read_transaction, request_transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,44 +154,69 @@ def retry(
         FumikuraError: there is no such run or page.
     """
     reading = tables.reading.c
-    with write_transaction(engine) as connection:
+    with read_transaction(engine) as connection:
+        check_run(connection, run_id)
         is_lost = and_(reading.status == Status.LEASED, reading.lease_until < now(connection))
         conditions: list[ColumnElement[bool]] = [or_(reading.status.in_(FAILED), is_lost)]
         if run_id is not None:
-            check_run(connection, run_id)
             conditions.append(asked_by(run_id))
         if page is not None:
             conditions.append(reading.page_id == find_page_id(connection, page))
-        if reason is not None:
-            escaped = (re.sub(r"([\\%_])", r"\\\1", part) for part in reason.split("…"))
-            conditions.append(reading.error.ilike(f"%{'%'.join(escaped)}%", escape="\\"))
-        _revive_runs(connection, and_(*conditions))
-        return queue_again(connection, *conditions)
+    if reason is not None:
+        escaped = (re.sub(r"([\\%_])", r"\\\1", part) for part in reason.split("…"))
+        conditions.append(reading.error.ilike(f"%{'%'.join(escaped)}%", escape="\\"))
+    return sum(_in_batches(engine, and_(*conditions), _retry_batch))
 
 
 def cancel(engine: Engine, run_id: int) -> int:
     """Take a run's waiting pages out of the queue; return how many. What is being read is finished.
 
     Pages that another run asks for, and that one is not cancelled, stay in the queue. A page
-    in hand that comes back unread is cancelled then.
+    in hand that comes back unread is cancelled then. Cut off half-way, the same again goes on.
 
     Raises:
         FumikuraError: there is no such run.
     """
     reading, run = tables.reading.c, tables.run.c
-    with write_transaction(engine) as connection:
+    with request_transaction(engine) as connection:
         check_run(connection, run_id)
-        time = now(connection)
-        connection.execute(
-            update(tables.run).where(run.id == run_id, run.cancelled_at.is_(None)).values(cancelled_at=time)
-        )
-        return change_readings(
-            connection,
-            and_(reading.status == Status.QUEUED, asked_by(run_id), not_(is_asked_for(but_by_run=run_id))),
-            status=Status.CANCELLED,
-            announced_at=None,
-            finished_at=time,
-        )
+        cancelled = update(tables.run).where(run.id == run_id, run.cancelled_at.is_(None))
+        connection.execute(cancelled.values(cancelled_at=now(connection)))
+    # Those in hand too: a page that is just coming back has not seen yet that the run is cancelled.
+    is_open = reading.status.in_((Status.QUEUED, Status.LEASED))
+    unasked = and_(is_open, asked_by(run_id), not_(is_asked_for(but_by_run=run_id)))
+    return sum(_in_batches(engine, unasked, _cancel_batch))
+
+
+def _in_batches(
+    engine: Engine, condition: ColumnElement[bool], change: Callable[[Connection, list[int]], int]
+) -> Iterator[int]:
+    """Change readings batch by batch, in the order of their ids, and yield how many were changed."""
+    last_id = 0
+    while True:
+        with request_transaction(engine) as connection:
+            batch = lock_readings(connection, and_(condition, tables.reading.c.id > last_id))
+            n_changed = change(connection, batch) if batch else 0
+        yield n_changed
+        if len(batch) < MOST_LOCKED:
+            return
+        last_id = batch[-1]
+
+
+def _retry_batch(connection: Connection, reading_ids: list[int]) -> int:
+    _revive_runs(connection, tables.reading.c.id.in_(reading_ids))
+    return queue_again(connection, tables.reading.c.id.in_(reading_ids))
+
+
+def _cancel_batch(connection: Connection, reading_ids: list[int]) -> int:
+    reading = tables.reading.c
+    return change_readings(
+        connection,
+        and_(reading.id.in_(reading_ids), reading.status == Status.QUEUED),
+        status=Status.CANCELLED,
+        announced_at=None,
+        finished_at=now(connection),
+    )
 
 
 def _revive_runs(connection: Connection, condition: ColumnElement[bool]) -> None:

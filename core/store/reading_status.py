@@ -17,6 +17,28 @@ from fumikura.core.store.tables import Status
 FREE: Mapping[str, Any] = {"announced_at": None, "worker": None, "lease_until": None, "lease_size": None}
 
 
+#: Readings that are locked by their ids: a statement takes 32,766 values.
+MOST_LOCKED = 10_000
+
+
+def lock_readings(
+    connection: Connection,
+    condition: ColumnElement[bool],
+    *,
+    skip_locked: bool = False,
+    limit: int = MOST_LOCKED,
+) -> list[int]:
+    """Lock readings until the transaction ends, and return their ids in order.
+
+    For whoever then decides by what is asked for: a statement that has waited for a row sees it as it is,
+    but other tables as they were before it waited. So lock first, and decide in the next statement.
+    """
+    reading = tables.reading.c
+    wanted = select(reading.id).where(condition).order_by(reading.id).limit(limit)
+    locked = wanted.with_for_update(of=tables.reading, skip_locked=skip_locked)
+    return list(connection.scalars(locked))
+
+
 def change_readings(
     connection: Connection, condition: ColumnElement[bool], *, skip_locked: bool = False, **values: Any
 ) -> int:

@@ -37,11 +37,14 @@ def is_leased_to(worker: str) -> ColumnElement[bool]:
     return and_(reading.c.status == Status.LEASED, reading.c.worker == worker)
 
 
-def is_asked_for(*, but_by_run: int | None = None, or_was: bool = False) -> ColumnElement[bool]:
+def is_asked_for(
+    *, but_by_run: int | None = None, since_run: int | None = None, or_was: bool = False
+) -> ColumnElement[bool]:
     """Make the condition that some run asks for a reading and was not cancelled.
 
     Args:
         but_by_run: another run than this one.
+        since_run: a newer run than this one.
         or_was: by a run that was cancelled will do.
     """
     asking = (
@@ -52,7 +55,11 @@ def is_asked_for(*, but_by_run: int | None = None, or_was: bool = False) -> Colu
     )
     if not or_was:
         asking = asking.where(run.c.cancelled_at.is_(None))
-    return exists(asking if but_by_run is None else asking.where(run.c.id != but_by_run))
+    if but_by_run is not None:
+        asking = asking.where(run.c.id != but_by_run)
+    if since_run is not None:
+        asking = asking.where(run.c.id > since_run)
+    return exists(asking)
 
 
 def newest_source() -> ScalarSelect[int]:

@@ -8,6 +8,7 @@ from sqlalchemy import Connection, Engine, delete, insert, or_, select
 
 from fumikura.core.page import Scores, Truth
 from fumikura.core.store import tables
+from fumikura.core.store.reading_status import lock_readings
 from fumikura.core.store.relations import readings_of_runs
 from fumikura.core.store.rows import truth_digest
 from fumikura.core.store.tables import Status
@@ -34,9 +35,10 @@ def unscored(engine: Engine, run_id: int) -> list[int]:
 
 
 def save_scores(engine: Engine, reading_id: int, scores: Scores, *, truth: Truth) -> None:
-    """Replace a reading's scores by a comparison with `truth`."""
+    """Replace a reading's scores by a comparison with `truth`; what was forgotten meanwhile has none."""
     with write_transaction(engine) as connection:
-        replace_scores(connection, reading_id, scores, truth=truth)
+        if lock_readings(connection, tables.reading.c.id == reading_id):
+            replace_scores(connection, reading_id, scores, truth=truth)
 
 
 def replace_scores(

@@ -61,6 +61,19 @@ def brief_transaction(engine: Engine) -> Iterator[Connection]:
         yield connection
 
 
+@contextmanager
+def request_transaction(engine: Engine) -> Iterator[Connection]:
+    """Open a `write_transaction` that may change which runs ask for which pages: one at a time does.
+
+    Two that know nothing of each other's requests would both act on what was asked for before: one cancels
+    or forgets what the other is just asking for. Keep it short, and each statement in it sees all that was
+    asked for by then.
+    """
+    with write_transaction(engine) as connection:
+        serialize_writers(connection, "requests")
+        yield connection
+
+
 def now(connection: Connection) -> datetime:
     """Tell the time in UTC: the server's for PostgreSQL, as clocks differ; this machine's for SQLite."""
     if connection.dialect.name == "sqlite":
