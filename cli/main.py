@@ -23,7 +23,8 @@ log = logging.getLogger(__name__)
 #: Titles of `fumikura --help` and the commands below them; each is `command` in cli/<name>.py.
 SECTIONS = {
     "Read": ("run", "failed", "retry", "cancel", "forget"),
-    "Look": ("query", "show", "status"),
+    "Look": ("text", "query", "show", "status"),
+    "Take it out": ("export",),
     "Share the work among machines": ("enqueue", "worker"),
     "Keep it going": ("doctor", "bench", "db"),
     "Train and measure": ("prepare", "align", "train", "tune", "evaluate", "predict"),
@@ -89,6 +90,7 @@ def main(debug: bool) -> None:
     \b
     To begin:
       fumikura run scans.zip              read all pages into ./fumikura.db
+      fumikura text                       what was read
       fumikura query characters 人        where does this character stand?
       fumikura show drawn_001             draw what was read over a page
 

@@ -66,6 +66,8 @@ def command(
         print_json(figures)
     else:
         print_tables(*run_results.tables(figures, scores))
+        for line in run_results.excerpt(engine, submitted.run_id):
+            click.echo(line)
     if stop.is_set():
         say("interrupted; give the same command again to go on")
         ctx.exit(130)

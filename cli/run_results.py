@@ -14,10 +14,12 @@ from typing import Any
 from rich.cells import cell_len, set_cell_size
 from rich.table import Table
 
-from fumikura.cli.output import make_table
+from fumikura.cli.output import console_for, make_table, printable
+from fumikura.core.export.excerpt import first_lines
 from fumikura.core.page import Scores
 from fumikura.core.scoring.metrics import pool
 from fumikura.core.settings import Settings, variable
+from fumikura.core.store.connecting import Engine
 from fumikura.core.store.queries import RunSummary
 
 MASK_SCORES = ("dice", "iou", "accuracy", "precision", "recall", "f1")
@@ -70,6 +72,23 @@ def tables(figures: Mapping[str, Any], scores: Sequence[tuple[str, Scores]]) -> 
     return shown
 
 
+def excerpt(engine: Engine, run_id: int) -> list[str]:
+    """Return the first lines of what was read, under the name of their page; none where nothing was."""
+    found = first_lines(engine, run_id)
+    if found is None:
+        return []
+    page, lines = found
+    width = console_for(sys.stdout).width - 2
+    cut = [line if cell_len(line) <= width else f"{set_cell_size(line, width - 2)}…" for line in lines]
+    more = ["  …"] if len(page.columns) > len(lines) else []
+    return [
+        f"Read on {printable(page.name)}, the columns from the right:",
+        *(f"  {line}" for line in cut),
+        *more,
+        "",
+    ]
+
+
 def next_steps(summary: RunSummary, *, database: str) -> list[str]:
     """Return the commands to try now, a line each, as they have to be typed here."""
     program, where = _program(), _database_option(database)
@@ -79,6 +98,7 @@ def next_steps(summary: RunSummary, *, database: str) -> list[str]:
     if summary.failed:
         steps.append((f"failed{where}", "which pages failed, and why"))
     if summary.characters:
+        steps.append((f"text{where}", "all that was read; `export` writes it into files"))
         steps.append((f"query characters 人{where}", "where a character stands"))
         steps.append((f"query pages{where}", f"the pages, to draw one with `{program} show PAGE{where}`"))
     width = max((cell_len(command) for command, _ in steps), default=0)

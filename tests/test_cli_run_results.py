@@ -7,8 +7,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from fumikura.cli.run_results import next_steps
+from fumikura.cli.run_results import excerpt, next_steps
+from fumikura.core.store.connecting import Engine
 from fumikura.core.store.queries import RunSummary
+from tests.simple_store import make_pages, make_reading, read_all, start_run
 
 SUMMARY = RunSummary(
     run=1,
@@ -34,9 +36,10 @@ def no_database_named(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_next_commands_ask_the_database_that_was_read_into() -> None:
-    _, failed, characters, pages = next_steps(SUMMARY, database="sqlite:///my books.db")
+    _, failed, text, characters, pages = next_steps(SUMMARY, database="sqlite:///my books.db")
 
     assert failed.startswith("  fumikura failed --db 'my books.db'  ")
+    assert text.startswith("  fumikura text --db 'my books.db'  ")
     assert characters.startswith("  fumikura query characters 人 --db 'my books.db'  ")
     assert pages.endswith("`fumikura show PAGE --db 'my books.db'`")
 
@@ -60,3 +63,30 @@ def test_they_name_the_program_as_the_shell_will_find_it(monkeypatch: pytest.Mon
         line.startswith("  .venv/bin/fumikura ")
         for line in next_steps(SUMMARY, database="sqlite:///fumikura.db")[1:]
     )
+
+
+def test_a_run_ends_with_the_first_lines_of_a_page_that_has_some(
+    engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "20")
+    run_id, _ = start_run(engine, make_pages(3))
+    before = excerpt(engine, run_id)
+    read_all(
+        engine,
+        make_reading(),
+        make_reading("序"),
+        make_reading("い", "ろ", "はにほへとちりぬるを", "わ", "か"),
+    )
+
+    shown = excerpt(engine, run_id)
+
+    assert before == []
+    assert shown == [
+        "Read on tale_003, the columns from the right:",
+        "  い",
+        "  ろ",
+        "  はにほへとちりぬ…",
+        "  わ",
+        "  …",
+        "",
+    ]

@@ -1,0 +1,137 @@
+"""fumikura export: take out what was read, in the formats of other programs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import click
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from fumikura.cli import options
+from fumikura.cli.output import console_for, counted, print_json, say
+from fumikura.cli.selection import or_newest_run, selected, told, unsure
+from fumikura.core.export.exporting import Exported, export
+from fumikura.core.export.formats import EXTENTS, FORMATS, Extent, Style
+from fumikura.core.settings import Settings
+from fumikura.core.store.existing_database import open_existing
+from fumikura.core.store.read_pages import Selection, count_pages
+
+#: Pages that are named of those that a format could not show.
+_NAMED = 5
+_LISTED = "\n".join(f"  {name:<9}{what}" for name, (_, what) in FORMATS.items())
+_HELP = f"""Write what was read into a folder, in the format of another program.
+
+The newest run, unless options choose other pages. What is in OUT already is written anew only
+where pages were read again since, so that the same command goes on after an interruption.
+
+\b
+Formats:
+{_LISTED}
+
+\b
+Example:
+  fumikura export --format txt texts/
+  fumikura export --format csv --book 200010454 --min-confidence 0.8 tables/
+
+Exit code: 0 all written, 3 some pages could not be.
+"""
+
+
+@click.command(help=_HELP)
+@click.option("--format", "format_name", type=click.Choice(list(FORMATS)), required=True, help="See above.")
+@click.argument("out", type=click.Path(path_type=Path, file_okay=False))
+@click.option(
+    "--file-per",
+    "extent",
+    type=click.Choice(EXTENTS),
+    help="What one file holds. [default: what is usual for the format]",
+)
+@click.option("--one-file", "extent", flag_value="all", help="The same as --file-per all.")
+@unsure
+@selected
+@options.settings("database", "reach")
+@options.as_json
+@click.pass_context
+def command(
+    ctx: click.Context,
+    settings: Settings,
+    selection: Selection,
+    format_name: str,
+    out: Path,
+    extent: Extent | None,
+    unsure_below: float | None,
+    as_json: bool,
+) -> None:
+    exported = export_with_progress(
+        settings,
+        selection,
+        out,
+        format_name=format_name,
+        extent=extent,
+        unsure_below=unsure_below,
+        as_json=as_json,
+    )
+    ctx.exit(3 if exported.left_out else 0)
+
+
+def export_with_progress(
+    settings: Settings,
+    selection: Selection,
+    out: Path,
+    *,
+    format_name: str,
+    extent: Extent | None = None,
+    unsure_below: float | None,
+    as_json: bool,
+) -> Exported:
+    """Export, show how far it is, and say what came of it."""
+    engine = open_existing(settings)
+    selection = or_newest_run(engine, selection)
+    style = Style(unsure_below=unsure_below, limits=settings.limits, max_pixels=settings.max_pixels)
+    with _shown(count_pages(engine, selection)) as progress:
+        exported = export(
+            engine,
+            selection,
+            out,
+            format_name=format_name,
+            extent=extent,
+            style=style,
+            progress=progress,
+        )
+    _report(exported, selection, format_name, out, as_json=as_json)
+    return exported
+
+
+@contextmanager
+def _shown(n_pages: int) -> Iterator[Callable[[int], None]]:
+    columns = (TextColumn("exporting"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console_for(sys.stderr), transient=True) as bar:
+        task = bar.add_task("exporting", total=n_pages)
+        yield lambda n_done: bar.update(task, completed=n_done)
+
+
+def _report(exported: Exported, selection: Selection, format_name: str, out: Path, *, as_json: bool) -> None:
+    if as_json:
+        print_json(
+            {
+                "format": format_name,
+                "out": str(out),
+                "pages": exported.n_pages,
+                "files_written": exported.n_written,
+                "files_kept": exported.n_kept,
+                "left_out": [{"page": page, "reason": reason} for page, reason in exported.left_out],
+            }
+        )
+    elif not exported.n_pages and not exported.left_out:
+        say(f"nothing was read of {told(selection)}, nothing written; `fumikura status` tells how far it is")
+    else:
+        kept = f", {exported.n_kept:,} there already" if exported.n_kept else ""
+        pages, files = counted(exported.n_pages, "page"), counted(exported.n_written, "file")
+        say(f"{told(selection)}: {pages} in {out}, {files} written{kept}")
+    for page, reason in exported.left_out[:_NAMED]:
+        say(f"page {page} is left out: {reason}")
+    if (more := len(exported.left_out) - _NAMED) > 0:
+        say(f"and {counted(more, 'more page')}; --json names them all")

@@ -1,0 +1,29 @@
+"""This module chooses the first lines of what was read, to be shown at the end of a run."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+from fumikura.core.read_page import ReadPage, marked_text
+from fumikura.core.store.connecting import Engine
+from fumikura.core.store.read_pages import Selection, stream_pages
+
+#: Pages that are looked at for one with text: covers and blank leaves come first in many books.
+_LOOKED_AT = 20
+
+
+def first_lines(engine: Engine, run_id: int, *, n_lines: int = 4) -> tuple[ReadPage, list[str]] | None:
+    """Give the first page of a run that has so many columns, or else the most, and its first ones.
+
+    None if nothing was read on the first pages.
+    """
+    pages = islice(stream_pages(engine, Selection(run_id=run_id), alternatives=False), _LOOKED_AT)
+    chosen: ReadPage | None = None
+    for page in pages:
+        if page.characters and (chosen is None or len(page.columns) > len(chosen.columns)):
+            chosen = page
+        if chosen is not None and len(chosen.columns) >= n_lines:
+            break
+    if chosen is None:
+        return None
+    return chosen, [marked_text(column) for column in chosen.columns[:n_lines]]

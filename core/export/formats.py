@@ -1,0 +1,81 @@
+"""This module lists the formats that can be exported; each has a writer in a module of its own here.
+
+A new format is a module with a `FORMAT`, and a line in `FORMATS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import IO, Literal
+
+from fumikura.core.errors import UsageError
+from fumikura.core.limits import DEFAULT_LIMITS, Limits
+from fumikura.core.read_page import ReadPage
+
+#: What one file holds: a page, the pages of a book, or all pages.
+Extent = Literal["page", "book", "all"]
+EXTENTS: tuple[Extent, ...] = ("page", "book", "all")
+
+#: Names of the formats, in the order of the help, with the module that writes each and what it is.
+FORMATS = {
+    "txt": ("plain_text", "plain text, a line a column"),
+    "jsonl": ("json_lines", "a JSON object a page, with all that is known of it"),
+    "csv": ("character_table", "a row a character, for spreadsheets"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """A style says how pages are written, as far as a format has a choice.
+
+    Attributes:
+        extent: what the file holds that is being written.
+        unsure_below: characters of less confidence are marked as 〔に？〕 where text is for people.
+        limits: of the archives, for formats that need the scans.
+        max_pixels: of a scan that is decoded.
+    """
+
+    extent: Extent = "page"
+    unsure_below: float | None = None
+    limits: Limits = DEFAULT_LIMITS
+    max_pixels: int = 200_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Format:
+    """A format says how pages become files. It has either `write` or `files`.
+
+    Attributes:
+        extents: what one file may hold; the first is the default.
+        suffix: of the files that `write` fills, such as ".txt".
+        name: of the one file that holds all pages, without the suffix.
+        write: writes some pages into one open binary file, as they come: few of them may be held.
+        files: gives the files of one page as (path below the export's folder, content), for formats that
+            make several. Their paths must not depend on other pages but through the page's own file name,
+            which is the second argument, and unique.
+        has_alternatives: whether the next-best labels are needed, which take time to fetch.
+        has_masks: likewise the masks.
+    """
+
+    extents: tuple[Extent, ...]
+    suffix: str = ""
+    name: str = "pages"
+    write: Callable[[Iterable[ReadPage], IO[bytes], Style], None] | None = None
+    files: Callable[[ReadPage, str, Style], Iterable[tuple[str, bytes]]] | None = None
+    has_alternatives: bool = False
+    has_masks: bool = False
+
+
+def load_format(name: str) -> Format:
+    """Load the writer of a format.
+
+    Raises:
+        UsageError: there is no such format.
+    """
+    if name not in FORMATS:
+        raise UsageError(f"there is no format {name!r}; the formats are {', '.join(FORMATS)}")
+    module = import_module(f"fumikura.core.export.{FORMATS[name][0]}")
+    found: Format = module.FORMAT
+    return found

@@ -1,0 +1,28 @@
+"""This module writes plain text: a line a column."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import IO
+
+from fumikura.core.export.formats import Format, Style
+from fumikura.core.read_page import ReadPage, marked_text
+
+
+def page_text(page: ReadPage, *, unsure_below: float | None = None) -> str:
+    """Write a page, a line a column, the rightmost first; empty for a page without characters."""
+    columns = (marked_text(column, unsure_below=unsure_below) for column in page.columns)
+    return "".join(f"{column}\n" for column in columns)
+
+
+def write(pages: Iterable[ReadPage], file: IO[bytes], style: Style) -> None:
+    """Write pages in UTF-8. In a file of several, a line `# NAME` stands above each, and an empty one below.
+
+    `fumikura train context --transcripts` reads that form too.
+    """
+    for page in pages:
+        text = page_text(page, unsure_below=style.unsure_below)
+        file.write((text if style.extent == "page" else f"# {page.name}\n{text}\n").encode())
+
+
+FORMAT = Format(extents=("page", "book", "all"), suffix=".txt", write=write)

@@ -1,0 +1,262 @@
+"""This module streams pages with what was read on them, a few at a time, for exports of any size."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, Select, func, select
+
+from fumikura.core.folding import fold, written_as
+from fumikura.core.page import Box, Character
+from fumikura.core.read_page import ReadPage
+from fumikura.core.store import tables
+from fumikura.core.store.lookup import find_page_id
+from fumikura.core.store.relations import check_run, shown_reading
+from fumikura.core.store.tables import Status
+from fumikura.core.store.transactions import read_transaction
+
+_Sources = Mapping[int, list[tuple[str, str]]]
+_Characters = Mapping[int, list[tuple[int, Character]]]
+
+#: Pages that are fetched at once: some 20,000 characters.
+PAGES_AT_ONCE = 50
+_KEYS_AT_ONCE = 1000
+#: All but the next-best labels, whose JSON takes as long to read as all the rest.
+_BRIEF = [column for column in tables.character.columns if column.name != "alternatives"]
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """A selection says which pages are wanted, and which of their characters; None leaves nothing out.
+
+    Attributes:
+        run_id: pages of this run, with its readings. Else each page has its newest done reading.
+        page: one page, by its name, its id or the beginning of its digest.
+        archive: pages that were seen in this archive, as the store names it.
+        recipe: the beginning of a recipe's digest.
+        min_confidence: of a character, in [0, 1].
+        labels: characters with one of these labels, old and new kanji counted as the same.
+    """
+
+    run_id: int | None = None
+    page: str | None = None
+    book: str | None = None
+    archive: str | None = None
+    recipe: str | None = None
+    min_confidence: float | None = None
+    labels: frozenset[str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PageKey:
+    """A key tells a page that was read, and when."""
+
+    page_id: int
+    name: str
+    book: str
+    digest: str
+    reading_id: int
+    finished_at: datetime
+
+    @property
+    def version(self) -> str:
+        """Tell this reading of the page from all others, also from an earlier one by the same recipe."""
+        return f"{self.reading_id} {self.finished_at.isoformat()}"
+
+
+def newest_run(engine: Engine) -> int | None:
+    """Tell the number of the run that was asked for last; None if there is none."""
+    with read_transaction(engine) as connection:
+        newest: int | None = connection.scalar(select(func.max(tables.run.c.id)))
+        return newest
+
+
+def count_pages(engine: Engine, selection: Selection) -> int:
+    """Count the pages that `stream_keys` gives.
+
+    Raises:
+        FumikuraError: there is no such run or page.
+    """
+    return sum(1 for _ in stream_keys(engine, selection))
+
+
+def find_selection(engine: Engine, name: str) -> Selection:
+    """Find what a name stands for: a page, a book, the number of a run, else a page's id or digest.
+
+    Tried in this order. An exact name comes first, for pages and books may be called 12.
+
+    Raises:
+        FumikuraError: nothing is called so, or several pages are.
+    """
+    page, run = tables.page.c, tables.run.c
+    with read_transaction(engine) as connection:
+
+        def is_known(statement: Select[Any]) -> bool:
+            return connection.scalar(statement.limit(1)) is not None
+
+        if is_known(select(page.id).where(page.name == name)):
+            return Selection(page=name)
+        if is_known(select(page.id).where(page.book == name)):
+            return Selection(book=name)
+        is_number = name.isdecimal() and len(name) < 10
+        if is_number and is_known(select(run.id).where(run.id == int(name))):
+            return Selection(run_id=int(name))
+        find_page_id(connection, name)
+    return Selection(page=name)
+
+
+def stream_keys(engine: Engine, selection: Selection) -> Iterator[PageKey]:
+    """Give the keys of the pages that were read, book after book, each book in the order it was added in.
+
+    No transaction stays open while the caller works on them.
+
+    Raises:
+        FumikuraError: there is no such run or page.
+    """
+    last: PageKey | None = None
+    while True:
+        with read_transaction(engine) as connection:
+            keys = _next_keys(connection, selection, last)
+        if not keys:
+            return
+        yield from keys
+        last = keys[-1]
+
+
+def stream_pages(
+    engine: Engine, selection: Selection, *, alternatives: bool = True, masks: bool = False
+) -> Iterator[ReadPage]:
+    """Give the pages that were read, in the order of `stream_keys`, and hold few of them at once.
+
+    Args:
+        alternatives: fetch the next-best labels too, which takes twice as long.
+        masks: fetch the masks too.
+
+    Raises:
+        FumikuraError: there is no such run or page.
+    """
+    keys = stream_keys(engine, selection)
+    while some := list(islice(keys, PAGES_AT_ONCE)):
+        yield from fetch_pages(engine, some, selection, alternatives=alternatives, masks=masks)
+
+
+def fetch_pages(
+    engine: Engine, keys: Sequence[PageKey], selection: Selection, *, alternatives: bool, masks: bool
+) -> list[ReadPage]:
+    """Fetch the pages of some keys, in their order; those that were forgotten meanwhile are missing."""
+    reading_ids = [key.reading_id for key in keys]
+    # One snapshot for a page and its characters, or a page read anew in between would come out mixed.
+    with read_transaction(engine) as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execution_options(isolation_level="REPEATABLE READ")
+        rows = connection.execute(_details(reading_ids, masks)).mappings().all()
+        sources = _sources(connection, [row["page_id"] for row in rows])
+        characters = _characters(connection, reading_ids, selection, alternatives)
+    pages = {row["reading_id"]: _page(row, sources, characters) for row in rows}
+    return [pages[reading_id] for reading_id in reading_ids if reading_id in pages]
+
+
+def _page(row: RowMapping, sources: _Sources, characters: _Characters) -> ReadPage:
+    found = characters.get(row["reading_id"], [])
+    return ReadPage(
+        **row,
+        sources=tuple(sources[row["page_id"]]),
+        characters=tuple(character for _, character in found),
+        positions=tuple(position for position, _ in found),
+    )
+
+
+def _next_keys(connection: Connection, selection: Selection, last: PageKey | None) -> list[PageKey]:
+    """Fetch the next pages of the last one's book, or else the first ones of the next book.
+
+    Book by book, because the key of the table then gives the order: PostgreSQL would sort all pages anew
+    for every few of them.
+    """
+    page, reading = tables.page.c, tables.reading.c
+    shown = shown_reading(recipe_prefix=selection.recipe, run_id=selection.run_id)
+    read = tables.page.join(tables.reading, reading.id == shown)
+    wanted = [reading.status == Status.DONE, *_conditions(connection, selection)]
+    columns = (page.id.label("page_id"), page.name, page.book, page.digest)
+    keys = (
+        select(*columns, reading.id.label("reading_id"), reading.finished_at)
+        .select_from(read)
+        .where(*wanted)
+        .order_by(page.id)
+        .limit(_KEYS_AT_ONCE)
+    )
+    found: Sequence[RowMapping] = []
+    if last is not None:
+        following = keys.where(page.book == last.book, page.id > last.page_id)
+        found = connection.execute(following).mappings().all()
+        wanted.append(page.book > last.book)
+    if not found:
+        book = select(page.book).select_from(read).where(*wanted).order_by(page.book).limit(1)
+        found = connection.execute(keys.where(page.book == book.scalar_subquery())).mappings().all()
+    return [PageKey(**row) for row in found]
+
+
+def _details(reading_ids: Sequence[int], masks: bool) -> Select[Any]:
+    page, reading = tables.page.c, tables.reading.c
+    of_page = (page.id.label("page_id"), page.name, page.book, page.digest, page.width, page.height)
+    of_reading = (reading.id.label("reading_id"), reading.finished_at)
+    recipe = tables.recipe.c.digest.label("recipe_digest")
+    return (
+        select(*of_page, *of_reading, recipe, *([reading.mask.label("mask_png")] if masks else []))
+        .join_from(tables.page, tables.reading, reading.page_id == page.id)
+        .join(tables.recipe, tables.recipe.c.id == reading.recipe_id)
+        .where(reading.id.in_(reading_ids), reading.status == Status.DONE)
+    )
+
+
+def _conditions(connection: Connection, selection: Selection) -> Iterator[ColumnElement[bool]]:
+    page, source, run_page = tables.page.c, tables.page_source.c, tables.run_page.c
+    if selection.run_id is not None:
+        check_run(connection, selection.run_id)
+        yield page.id.in_(select(run_page.page_id).where(run_page.run_id == selection.run_id))
+    if selection.page is not None:
+        yield page.id == find_page_id(connection, selection.page)
+    if selection.book is not None:
+        yield page.book == selection.book
+    if selection.archive is not None:
+        yield page.id.in_(select(source.page_id).where(source.archive == selection.archive))
+
+
+def _sources(connection: Connection, page_ids: Sequence[int]) -> _Sources:
+    source = tables.page_source.c
+    rows = connection.execute(
+        select(source.page_id, source.archive, source.member)
+        .where(source.page_id.in_(page_ids))
+        .order_by(source.seen_at.desc(), source.id.desc())
+    )
+    places: dict[int, list[tuple[str, str]]] = defaultdict(list)
+    for page_id, archive, member in rows:
+        places[page_id].append((archive, member))
+    return places
+
+
+def _characters(
+    connection: Connection, reading_ids: Sequence[int], selection: Selection, alternatives: bool
+) -> _Characters:
+    character = tables.character.c
+    statement = (
+        select(*(tables.character.columns if alternatives else _BRIEF))
+        .where(character.reading_id.in_(reading_ids))
+        .order_by(character.reading_id, character.position)
+    )
+    if selection.min_confidence is not None:
+        statement = statement.where(character.confidence >= selection.min_confidence)
+    if selection.labels is not None:
+        forms = {form for label in map(fold, selection.labels) for form in (label, *written_as(label))}
+        statement = statement.where(character.label.in_(sorted(forms)))
+    found: dict[int, list[tuple[int, Character]]] = defaultdict(list)
+    for row in connection.execute(statement):
+        box = Box(row.x, row.y, row.width, row.height)
+        others = tuple(map(tuple, row.alternatives)) if alternatives else ()
+        one = Character(box, row.label, row.confidence, others, row.column_number)
+        found[row.reading_id].append((row.position, one))
+    return found
