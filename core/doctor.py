@@ -7,16 +7,19 @@ what to do about it.
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from fumikura.core.errors import FumikuraError
 from fumikura.core.recognition.recipe import find_context, find_weights, make_recipe
 from fumikura.core.settings import Settings
-from fumikura.core.store.connecting import connect, describe
+from fumikura.core.store.connecting import Engine, connect, describe
 from fumikura.core.store.existing_database import missing_file, sqlite_file
 from fumikura.core.store.queries import overview
+from fumikura.core.store.room import ask_for_room, try_to_write
 from fumikura.core.store.upgrading import open_database
 
 #: A page's mask, characters and their index, with room to spare (measured: 60 to 150 kB).
@@ -72,19 +75,61 @@ def look_at_weights(settings: Settings) -> str:
 
 def look_at_database(settings: Settings) -> str:
     name = describe(connect(settings.database_url).url)
-    if missing_file(settings) is not None:
+    if (missing := missing_file(settings)) is not None:
         # Not opened: looking must not leave an empty database behind.
+        _try_folder(missing.resolve().parent)
         return f"{name} will be made by the first `fumikura run`"
-    found = overview(open_database(settings.database_url))
+    with _opened(settings) as engine:
+        try_to_write(engine)
+        found = overview(engine)
     return f"{name}: {found.n_pages:,} pages, {found.n_runs:,} runs"
 
 
 def look_at_disk(settings: Settings) -> str:
-    folder = (sqlite_file(settings) or Path("fumikura.db")).absolute().parent
+    file = sqlite_file(settings)
+    if file is not None:
+        # SQLite follows links: what it writes lies beside the file that they lead to.
+        return _room_in(file.resolve().parent)
+    with _opened(settings) as engine:
+        found = ask_for_room(engine)
+    size = f"the database has {found.size_bytes / 1e9:,.1f} GB"
+    if found.folder is not None:
+        return f"{_room_in(found.folder)}; {size}"
+    more = f"{1_000_000 * PAGE_SIZE_BYTES / 1e9:,.0f} GB"
+    return f"the server's, which cannot be seen from here; {size}, and a million more pages take about {more}"
+
+
+@contextmanager
+def _opened(settings: Settings) -> Iterator[Engine]:
+    engine = open_database(settings.database_url)
+    try:
+        yield engine
+    finally:
+        engine.dispose()
+
+
+def _room_in(folder: Path) -> str:
     if not folder.is_dir():
         raise FumikuraError(f"there is no folder {folder}; make it, or name a database elsewhere with --db")
     free = shutil.disk_usage(folder).free
-    room = f"{free / 1e9:,.1f} GB free in {folder}, room for about {free // PAGE_SIZE_BYTES:,} pages"
+    n_pages = about(free // PAGE_SIZE_BYTES)
+    room = f"{free / 1e9:,.1f} GB free in {folder}, room for about {n_pages:,} pages"
     if free < LOW_DISK_BYTES:
         raise FumikuraError(f"only {room}; free some space, or name a database elsewhere with --db")
     return room
+
+
+def about(number: int) -> int:
+    """Round a guess down to two digits, as no more of it can be trusted."""
+    unit: int = 10 ** max(0, len(str(number)) - 2)
+    return number // unit * unit
+
+
+def _try_folder(folder: Path) -> None:
+    try:
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise FumikuraError(
+            f"nothing can be written in {folder} ({error.strerror}); name a database elsewhere with --db"
+        ) from error

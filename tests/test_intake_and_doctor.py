@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import errno
+import re
 from pathlib import Path
 
 import numpy as np
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from fumikura.core import doctor
-from fumikura.core.errors import CheckpointError, DeviceError, TruthError
+from fumikura.core.errors import CheckpointError, DatabaseError, DeviceError, TruthError
 from fumikura.core.intake import submit, survey
 from fumikura.core.page import Box, Character, Reading
 from fumikura.core.recognition.models.device import try_device
@@ -18,9 +20,11 @@ from fumikura.core.settings import Settings
 from fumikura.core.store.claiming import claim
 from fumikura.core.store.connecting import Engine
 from fumikura.core.store.queries import run_scores_by_book
+from fumikura.core.store.room import try_to_write
 from fumikura.core.store.saving import save_reading
 from fumikura.core.store.upgrading import open_database
 from tests.handmade import BOX_SIDE, blots, page_png, write_truth, write_weights, write_zip
+from tests.servers import Server
 
 RECIPE = Recipe("a" * 64, "b" * 64)
 
@@ -133,6 +137,77 @@ def test_a_database_is_looked_at_where_there_is_one(tmp_path: Path, engine: Engi
     found = doctor.look_at_database(Settings(database_url=f"sqlite:///{tmp_path / 'fumikura.db'}"))
 
     assert found.endswith("2 pages, 1 runs")
+
+
+def test_looking_at_a_database_leaves_nothing_in_it(engine: Engine) -> None:
+    doctor.look_at_database(Settings(database_url=str(engine.url)))
+
+    with engine.connect() as connection:
+        assert connection.execute(text("SELECT count(*) FROM gate")).scalar_one() == 0
+
+
+def test_a_database_that_takes_no_writes_is_a_finding(postgres_url: str) -> None:
+    # As a hot standby answers, and a server that an operator set to reading.
+    url = f"{postgres_url}&options=-c%20default_transaction_read_only%3Don"
+
+    found = doctor.check("database", lambda: doctor.look_at_database(Settings(database_url=url)))
+
+    assert not found.is_good
+    assert (
+        "takes no writes (cannot execute INSERT in a read-only transaction); name the primary"
+        in found.finding
+    )
+
+
+def test_a_file_that_takes_no_writes_is_a_finding(engine: Engine) -> None:
+    event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA query_only = ON"))
+    engine.dispose()
+
+    with pytest.raises(DatabaseError, match=r"takes no writes \(attempt to write a readonly database"):
+        try_to_write(engine)
+
+
+def test_a_folder_that_takes_no_file_is_a_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise PermissionError(errno.EACCES, "Permission denied")  # root may write anywhere
+
+    monkeypatch.setattr("tempfile.TemporaryFile", refuse)
+    settings = Settings(database_url=f"sqlite:///{tmp_path / 'a.db'}")
+
+    found = doctor.check("database", lambda: doctor.look_at_database(settings))
+
+    assert not found.is_good
+    assert f"nothing can be written in {tmp_path} (Permission denied)" in found.finding
+
+
+def test_the_disk_of_a_file_is_that_to_which_a_link_leads(tmp_path: Path) -> None:
+    (tmp_path / "large").mkdir()
+    open_database(f"sqlite:///{tmp_path / 'large' / 'a.db'}").dispose()
+    (tmp_path / "a.db").symlink_to(tmp_path / "large" / "a.db")
+
+    found = doctor.look_at_disk(Settings(database_url=f"sqlite:///{tmp_path / 'a.db'}"))
+
+    assert f"free in {tmp_path / 'large'}," in found
+
+
+def test_the_disk_of_a_server_is_its_own(
+    postgres_server: Server, postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = doctor.look_at_disk(Settings(database_url=postgres_url))
+    monkeypatch.setattr("fumikura.core.store.room._data_folder", lambda _: None)
+    elsewhere = doctor.look_at_disk(Settings(database_url=postgres_url))
+
+    assert f"free in {postgres_server.folder / 'data'}, room for about " in here
+    assert re.match(
+        r"the server's, which cannot be seen from here; the database has \d+\.\d GB,"
+        " and a million more pages take about 200 GB",
+        elsewhere,
+    )
+
+
+@pytest.mark.parametrize(("number", "rounded"), [(0, 0), (7, 7), (99, 99), (1_299_999, 1_200_000)])
+def test_a_guess_has_two_digits(number: int, rounded: int) -> None:
+    assert doctor.about(number) == rounded
 
 
 def test_a_full_disk_is_a_finding(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

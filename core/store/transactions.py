@@ -179,5 +179,7 @@ def _reason(error: exc.SQLAlchemyError, url: URL) -> str:
     if "is full" in line or "No space left" in line:
         return "has no room left on its disk: free some; pages that could not be saved wait"
     shown = line.replace(url.password, "***") if url.password else line
+    if "read-only transaction" in line or "readonly database" in line:
+        return f"takes no writes ({line}); name the primary server, or a file that may be written, with --db"
     remedy = "; start its server, or correct --db" if "Connection refused" in line else ""
     return f"does not answer: {shown}{remedy}"
