@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +10,7 @@ import click
 from rich.table import Table
 
 from fumikura.cli import options
-from fumikura.cli.output import console_for, make_table, print_json, print_tables, say
+from fumikura.cli.output import make_table, print_json, print_tables, say, waiting
 from fumikura.core.archives.listing import list_pages
 from fumikura.core.recognition.recipe import recipe_of
 from fumikura.core.settings import Settings
@@ -72,13 +71,13 @@ def command(
     recipe_of(settings)  # before anything else: weights that do not fit
     if trace is not None and not trace.absolute().parent.is_dir():
         raise click.BadParameter(f"there is no folder {trace.parent}; make it first", param_hint="--trace")
-    with console_for(sys.stderr).status("looking for pages"):
+    with waiting("looking for pages"):
         pages = list_pages(archives, limits=settings.limits).pages
     from fumikura.worker.bench import measure  # loads numpy
 
     measured = []
     for number, long_side in enumerate(long_sides or (None,)):
-        with console_for(sys.stderr).status(f"reading pages of {_size(long_side)}"):
+        with waiting(f"reading pages of {_size(long_side)}"):
             one = measure(
                 settings,
                 pages,

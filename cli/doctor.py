@@ -5,7 +5,8 @@ from __future__ import annotations
 import click
 
 from fumikura.cli import options
-from fumikura.cli.output import print_json
+from fumikura.cli.language import translated
+from fumikura.cli.output import print_json, put, shown_as
 from fumikura.core import doctor
 from fumikura.core.settings import Settings
 
@@ -42,6 +43,7 @@ def command(ctx: click.Context, settings: Settings, as_json: bool) -> None:
         if as_json:
             print_json(found)
         else:
-            mark = click.style("✓", fg="green") if found.is_good else click.style("✗", fg="red")
-            click.echo(f"{mark} {found.subject:9} {found.finding}")
+            sign = shown_as("✓", "+") if found.is_good else shown_as("✗", "x")
+            mark = click.style(sign, fg="green" if found.is_good else "red")
+            put(f"{mark} {found.subject:9} {translated(found.finding)}")
     ctx.exit(0 if is_well else 1)

@@ -6,19 +6,21 @@ as fast as what it needs: `fumikura status` never loads torch.
 
 from __future__ import annotations
 
-import errno
 import importlib
 import logging
+import os
+import sys
 import traceback
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
-from fumikura.cli.output import printable
-from fumikura.core.errors import FumikuraError, UsageError
-from fumikura.worker.logs import is_json
-
-log = logging.getLogger(__name__)
+from fumikura.cli.endings import exit_code_after
+from fumikura.cli.help_text import Context, first_sentence, speak_our_way
+from fumikura.cli.language import use_language
+from fumikura.cli.terminal import prepare_streams, wants_colour
+from fumikura.core.errors import FumikuraError
 
 #: Titles of `fumikura --help` and the commands below them; each is `command` in cli/<name>.py.
 SECTIONS = {
@@ -34,48 +36,53 @@ SECTIONS = {
 class Commands(click.Group):
     """This group imports its subcommands late, and prints an error as one line."""
 
+    context_class = Context
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        prepare_streams()  # here and not in main(), which tests call with streams of their own
+        return super().__call__(*arguments, **options)
+
+    def main(
+        self,
+        args: Sequence[str] | None = None,
+        prog_name: str | None = None,
+        complete_var: str | None = None,
+        standalone_mode: bool = True,
+        **extra: Any,
+    ) -> Any:
+        use_language(os.environ)
+        if not wants_colour(os.environ):
+            extra["color"] = False
+        if not standalone_mode:
+            return super().main(args, prog_name, complete_var, False, **extra)
+        try:
+            code = super().main(args, prog_name, complete_var, False, **extra)
+            sys.stdout.flush()
+        except (Exception, KeyboardInterrupt) as error:
+            code = exit_code_after(error)
+        sys.exit(code if isinstance(code, int) else 0)
+
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
         return [name for names in SECTIONS.values() for name in names]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in self.list_commands(ctx):
             return None
-        command: click.Command = importlib.import_module(f"fumikura.cli.{cmd_name}").command
-        return command
+        return speak_our_way(importlib.import_module(f"fumikura.cli.{cmd_name}").command)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for title, names in SECTIONS.items():
             commands = [(name, self.get_command(ctx, name)) for name in names]
             with formatter.section(title):
-                formatter.write_dl(
-                    [(name, found.get_short_help_str(formatter.width)) for name, found in commands if found]
-                )
+                formatter.write_dl([(name, first_sentence(found)) for name, found in commands if found])
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except KeyboardInterrupt:
-            click.echo("interrupted", err=True)
-            ctx.exit(130)
-        except UnicodeEncodeError as error:
-            click.echo(f"error: {error.object!a} is no text in UTF-8; correct it", err=True)
-            ctx.exit(2)
-        except OverflowError as error:
-            click.echo(f"error: {error}; give a smaller number", err=True)
-            ctx.exit(2)
-        except (FumikuraError, OSError) as error:
-            if isinstance(error, OSError) and error.errno == errno.EPIPE:
-                raise  # the reader of our output went away: click ends quietly
+        except (FumikuraError, OSError):
             if ctx.params["debug"]:
                 traceback.print_exc()
-            line = str(error)
-            if isinstance(error, OSError) and error.filename is not None:
-                line = f"{error.filename} cannot be used ({error.strerror}); correct that, or name another"
-            if is_json():
-                log.error("%s", line)
-            else:
-                click.echo(f"error: {printable(line)}", err=True)
-            ctx.exit(2 if isinstance(error, UsageError) else 1)
+            raise
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "show_default": True})

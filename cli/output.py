@@ -12,10 +12,15 @@ from typing import IO, Any
 import click
 from rich import box
 from rich.console import Console
+from rich.status import Status
 from rich.table import Table
+
+from fumikura.cli.language import translated
+from fumikura.cli.terminal import can_show, is_utf8
 
 #: Columns of a table that goes to a file or a pipe, where nothing should be folded.
 _WIDE = 500
+_NARROW = 40
 #: Pages that a message names.
 _NAMED = 5
 #: Control characters as Unicode's pictures of them; a line break in a message of ours stays one.
@@ -25,8 +30,13 @@ _CONTROLS = {code: 0x2400 + code for code in range(32) if code != ord("\n")} | d
 
 
 def say(message: str) -> None:
-    """Tell a person something: on stderr, so that stdout holds results only."""
-    click.echo(printable(message), err=True)
+    """Tell a person something, in their language: on stderr, so that stdout holds results only."""
+    click.echo(printable(translated(message)), file=sys.stderr)
+
+
+def put(text: object) -> None:
+    """Print a line of results that is no table."""
+    click.echo(str(text), file=sys.stdout)
 
 
 def say_unknown(pages: Sequence[str]) -> None:
@@ -43,8 +53,11 @@ def printable(text: str) -> str:
 
 
 def print_json(value: Any) -> None:
-    """Print one JSON object on one line of stdout; dataclasses become objects, times ISO 8601."""
-    click.echo(json.dumps(value, ensure_ascii=False, default=_as_plain))
+    """Print one JSON object on one line of stdout; dataclasses become objects, times ISO 8601.
+
+    JSON is UTF-8 (RFC 8259); where stdout is something else, escapes are read alike everywhere.
+    """
+    put(json.dumps(value, ensure_ascii=not is_utf8(sys.stdout), default=_as_plain))
 
 
 def print_tables(*tables: Table) -> None:
@@ -65,7 +78,7 @@ def make_table(
     """Make a plain table; the columns whose places are in `numbers` stand to the right."""
     table = Table(
         box=box.SIMPLE_HEAD if header else None,
-        title=title or None,
+        title=translated(title) or None,
         title_justify="left",
         title_style="bold",
         show_header=header,
@@ -75,7 +88,7 @@ def make_table(
     )
     right = set(numbers)
     for place, column in enumerate(columns):
-        table.add_column(column, justify="right" if place in right else "left", vertical="top")
+        table.add_column(translated(column), justify="right" if place in right else "left", vertical="top")
     for row in rows:
         table.add_row(*(as_text(value) for value in row))
     return table
@@ -84,18 +97,32 @@ def make_table(
 def console_for(stream: IO[str]) -> Console:
     """Make a console that neither colours numbers nor reads [brackets] in page names as markup."""
     is_free = not stream.isatty() and "COLUMNS" not in os.environ
-    return Console(file=stream, width=_WIDE if is_free else None, highlight=False, markup=False, emoji=False)
+    console = Console(file=stream, highlight=False, markup=False, emoji=False)
+    # In a terminal that is narrower still, whole lines that the terminal folds say more than empty cells.
+    console.width = _WIDE if is_free else max(console.width, _NARROW)
+    return console
 
 
 def as_text(value: Any) -> Any:
     """Write counts with thousands marks, ratios with three places, an en dash for what is not known."""
     if value is None:
-        return "–"
+        return shown_as("–", "-")
     if isinstance(value, int):
         return f"{value:,}"
     if isinstance(value, float):
         return f"{value:.3f}"
     return printable(value) if isinstance(value, str) else value
+
+
+def shown_as(sign: str, plain: str) -> str:
+    """Give a sign where stdout's encoding has it, else plain letters."""
+    return sign if can_show(sign, sys.stdout) else plain
+
+
+def waiting(text: str) -> Status:
+    """Show that something takes its time, in a terminal on stderr."""
+    spinner = "dots" if is_utf8(sys.stderr) else "line"
+    return console_for(sys.stderr).status(translated(text), spinner=spinner)
 
 
 def counted(number: int, noun: str) -> str:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import click
 
 from fumikura.cli import options, run_results
-from fumikura.cli.output import print_json, print_tables, say
+from fumikura.cli.output import print_json, print_tables, put, say
 from fumikura.cli.progress import shown_progress
 from fumikura.cli.rates import Pace
 from fumikura.cli.stop_signals import stopped_by_signals
 from fumikura.cli.submission import submit_archives
+from fumikura.cli.terminal import ReaderGoneError
 from fumikura.core.intake import score_readings
 from fumikura.core.recognition.recipe import Recipe, recipe_of
 from fumikura.core.settings import Settings
@@ -62,12 +64,13 @@ def command(
     scores = run_scores_by_book(engine, submitted.run_id)
     seconds = time.monotonic() - started_s
     figures = run_results.figures(state, scores, seconds=seconds, steady_rate=pace.pages_per_second)
-    if as_json:
-        print_json(figures)
-    else:
-        print_tables(*run_results.tables(figures, scores))
-        for line in run_results.excerpt(engine, submitted.run_id):
-            click.echo(line)
+    with suppress(ReaderGoneError):  # the exit code still tells whether all was read
+        if as_json:
+            print_json(figures)
+        else:
+            print_tables(*run_results.tables(figures, scores))
+            for line in run_results.excerpt(engine, submitted.run_id):
+                put(line)
     if stop.is_set():
         say("interrupted; give the same command again to go on")
         ctx.exit(130)

@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from fumikura.cli import options
-from fumikura.cli.output import print_json
+from fumikura.cli.output import print_json, put
 from fumikura.core.archives.places import read_member
 from fumikura.core.errors import ArchiveError, FumikuraError, PageError, UsageError
 from fumikura.core.limits import Limits
@@ -80,7 +80,7 @@ def command(
     if as_json:
         print_json({"page": found.name, "path": str(path), "characters": len(found.characters)})
     else:
-        click.echo(path)
+        put(path)
 
 
 def _image(page: PageDetails, limits: Limits) -> bytes:

@@ -11,7 +11,7 @@ import click
 from rich.console import Group
 
 from fumikura.cli import options
-from fumikura.cli.output import console_for, print_json, print_tables, say
+from fumikura.cli.output import console_for, print_json, print_tables, put, say
 from fumikura.cli.rates import RecentPace
 from fumikura.cli.status_tables import Picture, as_object, last_line, tables
 from fumikura.core.errors import DatabaseError
@@ -95,7 +95,7 @@ def _shown(*, as_json: bool, watch: bool) -> Iterator[Callable[[Picture], None]]
 
 def _print(picture: Picture) -> None:
     print_tables(*tables(picture))
-    click.echo(last_line(picture))
+    put(last_line(picture))
 
 
 def _as_group(picture: Picture) -> Group:

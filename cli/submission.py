@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shlex
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from fumikura.cli.output import console_for, counted, say
+from fumikura.cli.language import translated
+from fumikura.cli.output import counted, say, waiting
 from fumikura.core.intake import Submitted, submit, survey
 from fumikura.core.recognition.recipe import Recipe
 from fumikura.core.settings import Settings
@@ -29,14 +29,14 @@ def submit_archives(
     """Submit archives, say on stderr what was found in them, and return the opened database too."""
     # Opened first, lest an hour of hashing be in vain; but a file is made only for pages.
     engine = None if missing_file(settings) else open_database(settings.database_url)
-    with console_for(sys.stderr).status("looking for pages") as status:
+    with waiting("looking for pages") as status:
         found = survey(
             archives,
             book=book,
             truth=truth,
             partial_truth=partial_truth,
             limits=settings.limits,
-            progress=lambda n_pages: status.update(f"looking for pages: {n_pages:,}"),
+            progress=lambda n_pages: status.update(translated(f"looking for pages: {n_pages:,}")),
         )
         engine = engine or open_database(settings.database_url)
         submitted = submit(engine, found, recipe=recipe, command=f"{verb} {shlex.join(archives)}")

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from fumikura.cli.left_out_books import LeftOut
+from fumikura.cli.output import put, say
 from fumikura.cli.train_classifier import classifier
 from fumikura.cli.train_segmenter import segmenter
 from fumikura.cli.training_options import given
@@ -52,8 +53,8 @@ def context(transcripts: tuple[Path, ...], without_book: tuple[str, ...], out: P
     save_context(out, counted)
     n_books = len({book_of(page) for page in texts})
     found = f"{len(texts)} pages of {n_books} books; {len(counted.characters)} characters"
-    click.echo(f"{found}; {len(counted.counts)} different threes", err=True)
-    click.echo(out)
+    say(f"{found}; {len(counted.counts)} different threes")
+    put(out)
 
 
 command.add_command(segmenter)

@@ -14,6 +14,7 @@ from click.core import ParameterSource
 from fumikura.cli.left_out_books import LeftOut
 from fumikura.cli.optional_packages import need_training
 from fumikura.cli.options import FiniteRange, Function, gathered, with_options
+from fumikura.cli.output import put
 from fumikura.core.errors import UsageError
 
 if TYPE_CHECKING:
@@ -231,7 +232,7 @@ def run_training(material: Material, run: Run, lessons: Lessons, start: Path | N
         path = train_network(
             material, run.out, lessons=lessons, device=run.device, progress=progress, start=start
         )
-    click.echo(path)
+    put(path)
 
 
 @contextmanager

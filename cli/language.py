@@ -1,0 +1,133 @@
+"""Help and messages come in the language of the reader: this module finds it, and translates.
+
+They are English in the code and in the database, and are translated where they are shown, not where they
+are made: why a page failed is stored by a worker, perhaps on another machine, and read by whoever asks.
+`--json` and log lines stay English for programs. A message with values in it is found by its template,
+`{path} is no zip`; in the translation `{error!t}` stands for a value that is a message too.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+from fumikura.cli.terminal import can_show
+
+#: One folder a language, with what translators and their tools know: <language>/LC_MESSAGES/fumikura.po.
+LOCALE = Path(__file__).parent / "locale"
+#: The flag of messages that have values in them.
+TEMPLATE_FLAG = "python-brace-format"
+_PLACEHOLDER = re.compile(r"\{(\w+)(?:![rst])?(?::[^{}]*)?\}")
+
+
+@dataclass(frozen=True)
+class Template:
+    """A template is a message with placeholders for values."""
+
+    message: str
+    translation: str
+
+    @cached_property
+    def literals(self) -> list[str]:
+        return _PLACEHOLDER.split(self.message)[::2]
+
+    @cached_property
+    def n_literal(self) -> int:
+        return sum(map(len, self.literals))
+
+    @cached_property
+    def _pattern(self) -> re.Pattern[str]:
+        names = _PLACEHOLDER.findall(self.message)
+        parts = [re.escape(self.literals[0])]
+        for place, name in enumerate(names):
+            group = f"(?P={name})" if name in names[:place] else f"(?P<{name}>.*?)"
+            parts += [group, re.escape(self.literals[place + 1])]
+        return re.compile("".join(parts), re.DOTALL)
+
+    def values(self, text: str) -> dict[str, str] | None:
+        """Return the values by name with which the template gives this text; None if it never does."""
+        if not all(literal in text for literal in self.literals):
+            return None
+        found = self._pattern.fullmatch(text)
+        return found and found.groupdict()
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """A catalogue translates what it knows, and leaves the rest."""
+
+    messages: Mapping[str, str] = field(default_factory=dict)
+    templates: tuple[Template, ...] = ()
+
+    def translate(self, text: str) -> str:
+        if text in self.messages:
+            return self.messages[text]
+        for template in self.templates:
+            if (values := template.values(text)) is not None:
+                return self._filled(template.translation, values)
+        return text
+
+    def _filled(self, translation: str, values: Mapping[str, str]) -> str:
+        def value(found: re.Match[str]) -> str:
+            text = values[found[1]]
+            return self.translate(text) if found[0].endswith("!t}") else text
+
+        return _PLACEHOLDER.sub(value, translation)
+
+
+_ENGLISH = Catalogue()
+_chosen = [_ENGLISH]
+
+
+def use_language(environment: Mapping[str, str]) -> None:
+    """Show what follows in the language that the locale asks for; in English where it cannot be shown.
+
+    Args:
+        environment: with LANGUAGE, LC_ALL, LC_MESSAGES, LANG, which count as gettext has them count.
+    """
+    _chosen[0] = _ENGLISH
+    for language in _wanted(environment):
+        file = LOCALE / language / "LC_MESSAGES" / "fumikura.po"
+        if language == "en" or language in ("C", "POSIX"):
+            return
+        if language.isalpha() and file.is_file():
+            catalogue = _read(file)
+            sample = "".join(list(catalogue.messages.values())[:20])
+            if all(can_show(sample, stream) for stream in (sys.stdout, sys.stderr)):
+                _chosen[0] = catalogue
+            return
+
+
+def is_english() -> bool:
+    return _chosen[0] is _ENGLISH
+
+
+def translated(text: str) -> str:
+    """Give a text of ours in the reader's language; as it is where there is no translation."""
+    return _chosen[0].translate(text)
+
+
+def _wanted(environment: Mapping[str, str]) -> list[str]:
+    """List the languages that are asked for, the dearest first."""
+    locale = next(
+        (value for name in ("LC_ALL", "LC_MESSAGES", "LANG") if (value := environment.get(name))), ""
+    )
+    if locale in ("C", "POSIX"):  # what scripts set to be sure of English; LANGUAGE then has no say
+        return []
+    wanted = (environment.get("LANGUAGE") or locale).split(":")
+    return [re.split("[_.@]", one)[0] for one in wanted if one]
+
+
+@lru_cache
+def _read(file: Path) -> Catalogue:
+    import polib  # not above: who reads English need not wait for it
+
+    entries = [entry for entry in polib.pofile(str(file)) if entry.translated()]
+    templates = [Template(one.msgid, one.msgstr) for one in entries if TEMPLATE_FLAG in one.flags]
+    # Where several fit, the one that says most.
+    templates.sort(key=lambda template: template.n_literal, reverse=True)
+    return Catalogue({one.msgid: one.msgstr for one in entries}, tuple(templates))

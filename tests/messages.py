@@ -1,0 +1,189 @@
+"""What fumikura says to people, found in its source: run this to bring the catalogues up to date.
+
+python -m tests.messages    adds new messages to each .po, to be translated, and drops what is gone
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+import polib
+
+from fumikura.cli.help_text import explained, extra, first_sentence, paragraphs
+from fumikura.cli.language import LOCALE, TEMPLATE_FLAG
+from fumikura.cli.main import SECTIONS, main
+
+ROOT = Path(__file__).parents[1]
+#: Besides errors: who is called with messages for people.
+SPEAKERS = {
+    "say", "fail", "put", "confirm", "translated", "waiting", "BadParameter", "ClickException", "make_table",
+    "track", "add_task", "TextColumn", "counted",
+}  # fmt: skip
+#: What a learner of this project's internals reads alone: the worker's log.
+_LOGGING = {"debug", "info", "warning", "error", "exception", "critical"}
+_WORD = re.compile(r"[A-Za-z]{2,}")
+
+
+def all_messages() -> dict[str, bool]:
+    """Return what is said to people; with each whether it is a template with values in it."""
+    found: dict[str, bool] = {}
+    for folder in ("cli", "core", "worker"):
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            for message in _in_source(ast.parse(path.read_text("utf-8")), is_wide=folder == "cli"):
+                found[message] = _is_template(message)
+    for message in (*_of_click(), *_in_help(main, ("fumikura",)), *SECTIONS, "Usage:"):
+        found[message] = _is_template(message)
+    return {message: is_template for message, is_template in found.items() if _is_said(message)}
+
+
+def _is_said(message: str) -> bool:
+    return bool(_WORD.search(re.sub(r"\{\w+\}", "", message))) and not message.startswith(("fumikura ", "--"))
+
+
+def _is_template(message: str) -> bool:
+    return re.search(r"\{\w+[^}]*\}", message) is not None
+
+
+def _in_source(tree: ast.AST, *, is_wide: bool) -> Iterator[str]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and _is_speaker(node):
+            if _name(node) == "counted":
+                yield from _counted(node)
+                continue
+            for argument in (
+                *node.args,
+                *(word.value for word in node.keywords if word.arg in ("title", "description")),
+            ):
+                yield from _templates(argument)
+        elif (
+            isinstance(node, (ast.Return, ast.Assign, ast.AugAssign) if is_wide else ast.Return)
+            and node.value
+        ):
+            yield from (text for text in _templates(node.value) if " " in text.strip())
+
+
+def _is_speaker(call: ast.Call) -> bool:
+    name = _name(call)
+    return name in SPEAKERS or name.endswith("Error")
+
+
+def _name(call: ast.Call) -> str:
+    function = call.func
+    return function.id if isinstance(function, ast.Name) else getattr(function, "attr", "")
+
+
+def _counted(call: ast.Call) -> Iterator[str]:
+    noun = call.args[1]
+    if isinstance(noun, ast.Constant) and isinstance(noun.value, str):
+        yield f"{{number}} {noun.value}"
+        yield f"{{number}} {noun.value}s"
+
+
+def _templates(node: ast.AST) -> Iterator[str]:
+    """Give the messages that an expression may come to."""
+    if isinstance(node, ast.Constant):
+        if isinstance(node.value, str):
+            yield node.value
+        return
+    if isinstance(node, ast.JoinedStr) or (isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add)):
+        parts = _parts(node)
+        if any(isinstance(part, str) for part in parts):
+            yield _filled(parts)
+        inner = [part for part in parts if isinstance(part, ast.AST)]
+    elif isinstance(node, ast.Call):
+        if _is_speaker(node) or _name(node) in _LOGGING:
+            return
+        inner = [*node.args]
+    elif isinstance(node, ast.IfExp):
+        inner = [node.body, node.orelse]
+    elif isinstance(node, ast.BoolOp | ast.Tuple | ast.List):
+        inner = list(ast.iter_child_nodes(node))
+    elif isinstance(node, ast.Dict):
+        inner = list(node.values)
+    else:
+        return
+    for one in inner:
+        yield from _templates(one)
+
+
+def _parts(node: ast.AST) -> list[str | ast.AST]:
+    if isinstance(node, ast.JoinedStr):
+        return [part for value in node.values for part in _parts(value)]
+    if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
+        return [*_parts(node.left), *_parts(node.right)]
+    if isinstance(node, ast.Constant) and isinstance(node.value, str):
+        return [node.value]
+    return [node.value if isinstance(node, ast.FormattedValue) else node]
+
+
+def _filled(parts: list[str | ast.AST]) -> str:
+    """Write parts as a template, in which the same value has the same name."""
+    names: dict[str, str] = {}
+    taken: set[str] = set()
+    text = ""
+    for part in parts:
+        if isinstance(part, str):
+            text += part
+            continue
+        code = ast.unparse(part)
+        if code not in names:
+            words = re.findall(r"[a-z]\w+", re.sub(r"'[^']*'", "", code)) or ["value"]
+            word = next((word for word in words[:1] if word not in taken), None) or f"value{len(names)}"
+            names[code] = word
+            taken.add(word)
+        text += f"{{{names[code]}}}"
+    return text
+
+
+def _in_help(command: click.Command, path: tuple[str, ...]) -> Iterator[str]:
+    yield first_sentence(command)
+    for is_raw, paragraph in paragraphs(command.help or ""):
+        if is_raw:
+            yield from (explained(line)[1] for line in paragraph.split("\n"))
+        else:
+            yield paragraph
+    context = click.Context(command, info_name=path[-1])
+    for parameter in command.get_params(context):
+        record = parameter.get_help_record(context)
+        if record is not None and record[1]:
+            text, items = extra(record[1])
+            yield text
+            yield from (item for item in items if item.startswith("default: ("))
+    if isinstance(command, click.Group):
+        for name in command.list_commands(context):
+            below = command.get_command(context, name)
+            assert below is not None
+            yield from _in_help(below, (*path, name))
+
+
+def _of_click() -> Iterator[str]:
+    """Give what click itself says of how a command is called."""
+    for name in ("core", "decorators", "exceptions", "formatting", "parser", "termui", "types"):
+        source = Path(str(importlib.import_module(f"click.{name}").__file__)).read_text("utf-8")
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.Call) and _name(node) in ("_", "ngettext"):
+                for argument in node.args:
+                    if isinstance(argument, ast.Constant) and isinstance(argument.value, str):
+                        yield re.sub(r"\{(\w+)![rs]\}", r"{\1}", argument.value)
+
+
+def update(path: Path) -> None:
+    """Bring a catalogue up to date: what is new has no translation yet."""
+    before = {entry.msgid: entry for entry in polib.pofile(str(path))} if path.exists() else {}
+    catalogue = polib.POFile(wrapwidth=110)
+    catalogue.metadata = {"Language": path.parts[-3], "Content-Type": "text/plain; charset=UTF-8"}
+    for message, is_template in sorted(all_messages().items()):
+        translation = before[message].msgstr if message in before else ""
+        flags = [TEMPLATE_FLAG] if is_template else []
+        catalogue.append(polib.POEntry(msgid=message, msgstr=translation, flags=flags))
+    catalogue.save(str(path))
+
+
+if __name__ == "__main__":
+    for found in LOCALE.glob("*/LC_MESSAGES/fumikura.po"):
+        update(found)

@@ -1,0 +1,86 @@
+"""Messages and help come in the reader's language, and nothing is missing from the catalogue."""
+
+from __future__ import annotations
+
+import io
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from fumikura.cli.language import LOCALE, Catalogue, Template, translated, use_language
+from fumikura.cli.main import main
+
+JAPANESE = {"LANG": "ja_JP.UTF-8"}
+CATALOGUE = LOCALE / "ja" / "LC_MESSAGES" / "fumikura.po"
+
+
+@pytest.fixture(autouse=True)
+def _afterwards_english() -> None:
+    use_language({})
+
+
+@pytest.mark.parametrize(
+    ("environment", "is_japanese"),
+    [
+        ({"LANG": "ja_JP.UTF-8"}, True),
+        ({"LANG": "ja_JP.eucJP"}, True),
+        ({"LANG": "ja"}, True),
+        ({"LC_MESSAGES": "ja_JP.UTF-8", "LANG": "en_US.UTF-8"}, True),
+        ({"LC_ALL": "en_US.UTF-8", "LC_MESSAGES": "ja_JP.UTF-8", "LANG": "ja_JP.UTF-8"}, False),
+        ({"LANGUAGE": "ja:en", "LANG": "en_US.UTF-8"}, True),
+        ({"LANGUAGE": "fr:ja", "LANG": "en_US.UTF-8"}, True),
+        ({"LANGUAGE": "en:ja", "LANG": "ja_JP.UTF-8"}, False),
+        ({"LANGUAGE": "ja"}, True),
+        ({"LANGUAGE": "ja", "LC_ALL": "C"}, False),
+        ({"LANGUAGE": "../../ja", "LANG": "en_US.UTF-8"}, False),
+        ({"LANG": "C.UTF-8"}, False),
+        ({}, False),
+    ],
+    ids=str,
+)
+def test_the_locale_decides(environment: dict[str, str], is_japanese: bool) -> None:
+    result = CliRunner().invoke(main, ["status", "--db", "/nowhere/none.db"], env=_only(environment))
+
+    assert result.exit_code == 1
+    assert result.stderr.startswith("エラー: " if is_japanese else "error: ")
+
+
+def test_what_the_terminal_cannot_show_stays_english(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(io.BytesIO(), encoding="latin-1"))
+
+    use_language(JAPANESE)
+
+    assert translated("no page failed") == "no page failed"
+
+
+def test_a_template_takes_values_along_and_the_longest_fitting_one_wins() -> None:
+    templates = (
+        Template("{path} is no {kind} file ({error})", "{path}は{kind}ではない（{error!t}）"),
+        Template("{error}; again", "{error!t}、再び"),
+    )
+    catalogue = Catalogue({"is empty": "空"}, templates)
+
+    assert catalogue.translate("is empty; again") == "空、再び"
+    assert catalogue.translate("is empty is no PNG file (is empty)") == "is emptyはPNGではない（空）"
+    assert catalogue.translate("a {path} (is empty)") == "a {path} (is empty)"
+
+
+def test_json_stays_english(tmp_path: Path) -> None:
+    in_english = CliRunner().invoke(
+        main, ["doctor", "--json", "--db", str(tmp_path / "none.db")], env=_only({})
+    )
+
+    result = CliRunner().invoke(
+        main, ["doctor", "--json", "--db", str(tmp_path / "none.db")], env=_only(JAPANESE)
+    )
+
+    assert [line for line in result.stdout.splitlines() if "disk" not in line] == [
+        line for line in in_english.stdout.splitlines() if "disk" not in line
+    ]
+
+
+def _only(environment: dict[str, str]) -> dict[str, str | None]:
+    names = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
+    return {**dict.fromkeys(names), **environment}
