@@ -139,11 +139,14 @@ def _check_out(out: Path, given: Sequence[Path]) -> None:
     Raises:
         UsageError: something else is there.
     """
+    from fumikura.core.own_files import check_place
     from fumikura.core.training.mining import is_mined
 
-    inputs = {path.resolve() for path in given}
-    if inputs & {out.resolve(), *out.resolve().parents} or (out.exists() and not is_mined(out)):
-        raise UsageError(f"{out} is there, and was not written by align; name another file with --out")
+    if {path.resolve() for path in given} & {out.resolve(), *out.resolve().parents}:
+        raise UsageError(
+            f"{out} was not written by align, but is given as truth; name another file with --out"
+        )
+    check_place(out, is_mined)
 
 
 def _mine(

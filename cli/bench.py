@@ -12,6 +12,7 @@ from rich.table import Table
 from fumikura.cli import options
 from fumikura.cli.output import make_table, print_json, print_tables, say, waiting
 from fumikura.core.archives.listing import list_pages
+from fumikura.core.own_files import check_place
 from fumikura.core.recognition.recipe import recipe_of
 from fumikura.core.settings import Settings
 
@@ -73,8 +74,10 @@ def command(
         raise click.BadParameter(f"there is no folder {trace.parent}; make it first", param_hint="--trace")
     with waiting("looking for pages"):
         pages = list_pages(archives, limits=settings.limits).pages
-    from fumikura.worker.bench import measure  # loads numpy
+    from fumikura.worker.bench import is_trace, measure  # loads numpy
 
+    if trace is not None:
+        check_place(trace, is_trace)
     measured = []
     for number, long_side in enumerate(long_sides or (None,)):
         with waiting(f"reading pages of {_size(long_side)}"):

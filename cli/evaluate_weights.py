@@ -91,19 +91,24 @@ def classifier(
           --out pictures/
     """
     need_training("sklearn", "scipy")
+    from fumikura.core.marked_pictures import is_our_picture
+    from fumikura.core.own_files import check_place
     from fumikura.core.recognition.models.checkpoint import load_any_classifier
     from fumikura.core.training.classifier_evaluation import (
         ask_classifier,
         confusions,
         draw_pictures,
         label_figures,
+        picture_paths,
     )
     from fumikura.core.training.datasets.loading import load_character_set
 
     loaded = load_any_classifier(weights)
     test = load_character_set(data_set, "test")
     if out is not None:
-        out.mkdir(parents=True, exist_ok=True)  # now, since after all the reading it is too late
+        for path in picture_paths(out):  # now, since after all the reading it is too late
+            check_place(path, is_our_picture)
+        out.mkdir(parents=True, exist_ok=True)
     device = options.first_device(settings)
     answers = ask_classifier(
         loaded, test, device=device, leave_out_unknown=known_labels, is_inverted=is_inverted

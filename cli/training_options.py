@@ -220,8 +220,10 @@ def check_all(
                 f"{shown} has no meaning {'with' if is_prepared else 'without'} --{prepared}; leave it out"
             )
     from fumikura.core.recognition.models.device import try_device  # loads torch
+    from fumikura.core.training.run_folder import check_folder
 
     try_device(run.device)
+    check_folder(run.out)
 
 
 def run_training(material: Material, run: Run, lessons: Lessons, start: Path | None) -> None:

@@ -116,11 +116,15 @@ def _tune(material: Material, request: dict[str, Any], given: dict[str, Any], *,
         request: all that it is made from.
         given: the other options.
     """
+    from fumikura.core.marked_pictures import is_our_picture
+    from fumikura.core.own_files import check_place
     from fumikura.core.training.grid_search import best_first, run_trials
     from fumikura.core.training.loop import train_network
     from fumikura.core.training.plots import draw_trials
 
     as_json = given.pop("as_json")
+    comparison = given["out"] / "comparison.png"
+    check_place(comparison, is_our_picture)  # now, since after all the trainings it is too late
     if not given["validation"]:
         raise UsageError(
             "trials are compared by images that they did not learn; give --validation more than 0"
@@ -144,7 +148,6 @@ def _tune(material: Material, request: dict[str, Any], given: dict[str, Any], *,
             print_json(_as_object(trial, metric))
     else:
         _print_table(ordered, metric)
-    comparison = run.out / "comparison.png"
     draw_trials(comparison, trials, metric=metric)
     say(f"{counted(len(trials), 'trial')}, compared in {comparison}")
 

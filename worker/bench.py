@@ -25,6 +25,7 @@ from fumikura.core.archives.images import decode
 from fumikura.core.archives.listing import list_pages
 from fumikura.core.archives.places import read_member
 from fumikura.core.errors import FumikuraError, PageError
+from fumikura.core.own_files import replacing
 from fumikura.core.page import PageReference
 from fumikura.core.recognition.recipe import recipe_of
 from fumikura.core.settings import Settings
@@ -107,7 +108,8 @@ def measure(
         reasons = [failure.reason for failure in failures(engine)]
         engine.dispose()
         if trace is not None:
-            shutil.move(folder / TRACE, trace)
+            with replacing(trace, is_trace) as unfinished:
+                shutil.move(folder / TRACE, unfinished)
     reports, inputs = result.pop("reports"), result.pop("inputs")
     timings = [report["seconds"] for report in reports if report.get("page") == "done"]
     groups = [report["batch_fill"] for report in reports if "batch_fill" in report]
@@ -123,6 +125,12 @@ def measure(
         inputs_per_page={name: n_inputs / len(timings) for name, n_inputs in inputs.items()},
         **result,
     )
+
+
+def is_trace(path: Path) -> bool:
+    """Tell whether a file is a trace that `measure` wrote."""
+    with path.open("rb") as file:
+        return b'"program": "fumikura"' in file.read(4096)
 
 
 def stages_of(timings: Sequence[Mapping[str, float]]) -> dict[str, dict[str, float]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fumikura.core.errors import CheckpointError
+from fumikura.core.recognition.weights_header import read_header
 from fumikura.core.settings import Settings
 
 #: Raised when a change of the code changes what is read.
@@ -100,7 +101,7 @@ def recipe_of(settings: Settings) -> Recipe:
     context = find_context(settings)
     # Before anything is queued for weights that no worker can load.
     for path, kind in ((segmenter, "segmenter"), (classifier, "classifier"), (context, "context")):
-        if path is not None and _kind_of(path) != kind:
+        if path is not None and read_header(path).get("kind") != kind:
             raise CheckpointError(
                 f"{path} holds no {kind} weights; name a file that `fumikura train {kind}` wrote for pages"
             )
@@ -122,18 +123,6 @@ def make_recipe(
     """Make the recipe that these weights files give, without context if there is none. Needs no torch."""
     used = None if context is None else ContextUse(_file_digest(context), context_weight)
     return Recipe(_file_digest(segmenter), _file_digest(classifier), Parameters(context=used))
-
-
-def _kind_of(path: Path) -> str | None:
-    """Return what the header of a safetensors file says that it holds; None if that cannot be told."""
-    with path.open("rb") as file:
-        size = int.from_bytes(file.read(8), "little")
-        if size > path.stat().st_size:
-            return None
-        try:
-            return str(json.loads(file.read(size))["__metadata__"]["kind"])
-        except (ValueError, LookupError, TypeError):
-            return None
 
 
 def _file_digest(path: Path) -> str:

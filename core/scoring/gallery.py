@@ -9,7 +9,9 @@ from pathlib import Path
 from fumikura.core.errors import UsageError
 from fumikura.core.folding import fold
 from fumikura.core.limits import DEFAULT_LIMITS, Limits
+from fumikura.core.marked_pictures import is_our_picture, save_picture
 from fumikura.core.overlay import TRUTH, Colour, Mark, draw_marks
+from fumikura.core.own_files import check_place, replacing
 from fumikura.core.page import Character, Truth
 from fumikura.core.scoring.comparison import ComparedPage, load_page
 from fumikura.core.scoring.evaluation import page_figures
@@ -40,7 +42,7 @@ _FIGURES = {
 #: Pixels of a drawn page's long side.
 _LONG_SIDE = 1800
 
-_TITLE = "<title>The worst pages</title>"
+_TITLE = '<meta name="generator" content="fumikura"><title>The worst pages</title>'
 _STYLE = """body { font-family: sans-serif; margin: 2em auto; max-width: 1400px; padding: 0 1em }
 img { width: 100%; border: 1px solid #ccc }
 li { list-style: none }
@@ -72,9 +74,10 @@ def check_gallery(folder: Path) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     index = folder / "index.html"
-    is_ours = index.is_file() and _TITLE in index.read_text(encoding="utf-8", errors="replace")
-    if any(folder.iterdir()) and not is_ours:
+    if any(folder.iterdir()) and not (index.is_file() and _is_gallery(index)):
         raise UsageError(f"{folder} holds files that are no gallery; name an empty or a new folder")
+    for picture in folder.glob("[0-9][0-9][0-9].jpg"):
+        check_place(picture, is_our_picture)
 
 
 def write_gallery(
@@ -89,17 +92,23 @@ def write_gallery(
         UsageError: the folder holds something else.
     """
     check_gallery(folder)
-    for old in folder.glob("[0-9][0-9][0-9].jpg"):
+    for old in filter(is_our_picture, folder.glob("[0-9][0-9][0-9].jpg")):
         old.unlink()
     sections = []
     for number, page in enumerate(pages, start=1):
         image = load_page(page.known, long_side=_LONG_SIDE, max_pixels=max_pixels, limits=limits)
         file = f"{number:03}.jpg"
-        draw_marks(image, marks(page.characters, page.known.truth)).save(folder / file, quality=85)
+        drawing = draw_marks(image, marks(page.characters, page.known.truth))
+        save_picture(drawing, folder / file, quality=85)
         sections.append(_section(page, file))
     path = folder / "index.html"
-    path.write_text(_page(sections), encoding="utf-8")
+    with replacing(path, _is_gallery) as unfinished:
+        unfinished.write_text(_page(sections), encoding="utf-8")
     return path
+
+
+def _is_gallery(index: Path) -> bool:
+    return _TITLE in index.read_text(encoding="utf-8", errors="replace")
 
 
 def _page(sections: Sequence[str]) -> str:

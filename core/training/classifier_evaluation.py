@@ -157,14 +157,19 @@ def confusion_counts(answers: Answers) -> NDArray[np.int64]:
     return counts[:-1]
 
 
+def picture_paths(folder: Path) -> list[Path]:
+    """List the files that `draw_pictures` writes."""
+    names = ("confusion_matrix", "confused_pairs", "samples", "reliability")
+    return [folder / f"{name}.png" for name in names]
+
+
 def draw_pictures(answers: Answers, folder: Path, *, limit: int) -> list[Path]:
     """Draw what a person judges a classifier by; the paths of the PNG files.
 
     Args:
         limit: confusions that are shown with their images.
     """
-    names = ("confusion_matrix", "confused_pairs", "samples", "reliability")
-    matrix, pairs, samples, sureness = paths = [folder / f"{name}.png" for name in names]
+    matrix, pairs, samples, sureness = paths = picture_paths(folder)
     read, labels = answers.numbers[:, 0], answers.labels
     draw_confusion(matrix, confusion_counts(answers), [labels[number] for number in answers.classes])
     draw_pairs(pairs, [_with_images(one, answers) for one in confusions(answers, limit=limit)])

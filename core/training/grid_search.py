@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from fumikura.core.errors import DataSetError
+from fumikura.core.own_files import in_our_folder, replacing
 from fumikura.core.training.lessons import Lessons
 from fumikura.core.training.run_folder import Row, read_metrics
 
@@ -114,9 +115,9 @@ def _weights_of(folder: Path, wanted: Mapping[str, Any]) -> Path | None:
 
 
 def _note_done(folder: Path, wanted: Mapping[str, Any], weights: Path) -> None:
-    unfinished = folder / "trial.unfinished"
-    unfinished.write_text(json.dumps({"weights": weights.name, "request": wanted}, ensure_ascii=False))
-    unfinished.replace(folder / "trial.json")
+    done = json.dumps({"weights": weights.name, "request": wanted}, ensure_ascii=False)
+    with replacing(folder / "trial.json", in_our_folder) as unfinished:
+        unfinished.write_text(done, encoding="utf-8")
 
 
 def _kept(rows: Sequence[Row], *, patience: int) -> Row:

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from fumikura.core.errors import PageError
 from fumikura.core.folding import fold
+from fumikura.core.own_files import replacing
 from fumikura.core.page import Box, LabelledBox, PageImage
 from fumikura.core.recognition import crops, patches
 from fumikura.core.recognition.models.inference import Classifier, Segmenter
@@ -30,7 +31,7 @@ PEAK_THRESHOLD = 0.08
 #: Probability of a label that the classifier does not know, or thinks impossible.
 UNKNOWN = 2e-3
 
-_HEADER = ("Unicode", "Image", "X", "Y", "Width", "Height")
+_HEADER = ("Unicode", "Image", "X", "Y", "Width", "Height", "Aligned by")
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,17 +153,20 @@ def mine_page(miner: Miner, page: KnownPage, settings: Settings, *, min_confiden
 
 
 def write_boxes(path: Path, pages: Iterable[MinedPage]) -> None:
-    """Write the boxes as CODH's coordinate CSV, all or nothing."""
-    unfinished = path.with_name(path.name + ".unfinished")
+    """Write the boxes as CODH's coordinate CSV, all or nothing.
+
+    Raises:
+        UsageError: something stands at `path` that this did not write.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with unfinished.open("w", encoding="utf-8", newline="") as file:
+    with replacing(path, is_mined) as unfinished, unfinished.open("w", encoding="utf-8", newline="") as file:
         rows = csv.writer(file)
         rows.writerow(_HEADER)
         for page in pages:
             for item in page.boxes:
                 box = item.box
-                rows.writerow((f"U+{ord(item.label):04X}", page.name, box.x, box.y, box.width, box.height))
-    unfinished.replace(path)
+                place = (box.x, box.y, box.width, box.height)
+                rows.writerow((f"U+{ord(item.label):04X}", page.name, *place, "fumikura"))
 
 
 def is_mined(path: Path) -> bool:

@@ -18,7 +18,9 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from fumikura.core.marked_pictures import is_our_picture, png_mark
 from fumikura.core.overlay import drawable, font_path
+from fumikura.core.own_files import IsOurs, in_our_folder, replacing
 from fumikura.core.scoring.calibration import Bin
 from fumikura.core.training.grid_search import Trial, best_first
 from fumikura.core.training.run_folder import Row, read_metrics
@@ -36,8 +38,12 @@ _CURVES = (
 
 
 @contextmanager
-def picture(path: Path, *, width: float, height: float) -> Iterator[Figure]:
-    """Give a figure to draw on, of so many inches, and save it then."""
+def picture(path: Path, *, width: float, height: float, is_ours: IsOurs = is_our_picture) -> Iterator[Figure]:
+    """Give a figure to draw on, of so many inches, and save it then as PNG.
+
+    Raises:
+        UsageError: something stands at `path` that we did not write.
+    """
     with mpl.rc_context(
         {
             "font.family": _font_family(),
@@ -52,9 +58,8 @@ def picture(path: Path, *, width: float, height: float) -> Iterator[Figure]:
         figure = Figure(figsize=(width, height), layout="constrained")
         yield figure
         path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_suffix(".unfinished")
-        figure.savefig(unfinished, dpi=_DPI, format="png")
-        unfinished.replace(path)
+        with replacing(path, is_ours) as unfinished:
+            figure.savefig(unfinished, dpi=_DPI, format="png", metadata=png_mark())
 
 
 def shown(label: str) -> str:
@@ -214,7 +219,7 @@ def _surest(bins: Sequence[Bin]) -> str:
 def draw_curves(folder: Path) -> None:
     """Draw the losses and scores of a training by epoch into its folder, as curves.png."""
     rows = read_metrics(folder)
-    with picture(folder / "curves.png", width=10, height=4) as figure:
+    with picture(folder / "curves.png", width=10, height=4, is_ours=in_our_folder) as figure:
         for axes, (heading, names) in zip(figure.subplots(1, 2), _CURVES, strict=True):
             for name in names:
                 _draw_epochs(axes, rows, name, label=name.replace("_", " "))

@@ -14,12 +14,18 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from fumikura.core.errors import CheckpointError, first_line
+from fumikura.core.own_files import check_absent, in_our_folder, replacing
 from fumikura.core.training.state_file import read_state, write_state
 
 #: A line of the metrics; None is no number: the training diverged.
 Row = Mapping[str, float | None]
 
 STATE = "state.safetensors"
+#: What a training writes. Where there is a config, all of these are ours.
+_NAMES = (
+    *("config.json", "metrics.jsonl", STATE, "curves.png"),
+    *("segmenter.safetensors", "classifier.safetensors"),
+)
 
 #: May differ when a training is gone on with, perhaps on another machine.
 _MAY_CHANGE = {"device", "precision"}
@@ -45,12 +51,24 @@ def file_digest(path: Path | None) -> str | None:
     return None if path is None else digest_of(path.read_bytes())
 
 
+def check_folder(folder: Path) -> None:
+    """See that a training may write into a folder: one has begun there, or nothing of its names is there.
+
+    Raises:
+        UsageError: files are there that a training would write over.
+    """
+    if not (folder / "config.json").is_file():
+        check_absent(folder, _NAMES)
+
+
 def keep_config(folder: Path, values: Mapping[str, Any]) -> None:
     """Write down what is trained, and how: config.json.
 
     Raises:
         CheckpointError: another training has begun in this folder.
+        UsageError: none has, but files are there that a training writes.
     """
+    check_folder(folder)
     path = folder / "config.json"
     wanted = json.loads(json.dumps(values, default=str))
     if path.exists():
@@ -67,9 +85,8 @@ def keep_config(folder: Path, values: Mapping[str, Any]) -> None:
                 f"{folder} holds another training (its {' and '.join(differing)} differ); name another folder"
             )
     folder.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(".unfinished")
-    unfinished.write_text(json.dumps(wanted, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    unfinished.replace(path)
+    with replacing(path, in_our_folder) as unfinished:
+        unfinished.write_text(json.dumps(wanted, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
 
 
 def load_state(folder: Path, state: Mapping[str, Stateful]) -> int:
@@ -103,14 +120,9 @@ def load_state(folder: Path, state: Mapping[str, Stateful]) -> int:
 
 def save_state(folder: Path, step: int, state: Mapping[str, Stateful]) -> None:
     """Save every part, all or nothing."""
-    unfinished = folder / "state.unfinished"
     saved = {"step": step, **{name: part.state_dict() for name, part in state.items()}}
-    with _full_disk_in_one_line(folder):
-        try:
-            write_state(unfinished, saved)
-            unfinished.replace(folder / STATE)
-        finally:
-            unfinished.unlink(missing_ok=True)
+    with _full_disk_in_one_line(folder), replacing(folder / STATE, in_our_folder) as unfinished:
+        write_state(unfinished, saved)
 
 
 def add_metrics(folder: Path, values: Mapping[str, float]) -> None:
@@ -138,10 +150,8 @@ def _drop_metrics_after(folder: Path, step: int) -> None:
         except (TypeError, KeyError, ValueError) as error:
             raise CheckpointError(f"{path} is damaged; delete it, and it begins anew") from error
         if kept != rows:
-            unfinished = path.with_suffix(".unfinished")
-            with _full_disk_in_one_line(folder):
+            with _full_disk_in_one_line(folder), replacing(path, in_our_folder) as unfinished:
                 unfinished.write_text("".join(kept), encoding="utf-8")
-                unfinished.replace(path)
 
 
 def _metrics_of(folder: Path) -> Path:

@@ -18,6 +18,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from fumikura.core.errors import CheckpointError
+from fumikura.core.own_files import replacing
 from fumikura.core.recognition.context import TrigramCounts
 from fumikura.core.recognition.models.architectures import (
     CLASSIFIERS,
@@ -30,6 +31,7 @@ from fumikura.core.recognition.models.architectures import (
 from fumikura.core.recognition.models.glyph_net import GlyphNet, GlyphNetConfig
 from fumikura.core.recognition.models.loaded import Inverted, LoadedClassifier, LoadedSegmenter
 from fumikura.core.recognition.models.unet import UNet, UNetConfig
+from fumikura.core.recognition.weights_header import read_header
 from fumikura.core.vocabulary import Vocabulary
 
 M = TypeVar("M", bound=nn.Module)
@@ -38,6 +40,12 @@ Config = TypeVar("Config")
 #: What a file is called that holds a segmenter or classifier that cannot read pages: it gives a mask
 #: and no centres, or is no GlyphNet.
 MASKS_ONLY, CHARACTERS_ONLY = "mask segmenter", "character classifier"
+_READ_PAGES = ("segmenter", "classifier", "context")
+
+
+def is_weights(path: Path) -> bool:
+    """Tell whether a file says of itself that it holds weights of ours."""
+    return read_header(path).get("kind") in (*_READ_PAGES, MASKS_ONLY, CHARACTERS_ONLY)
 
 
 def save_segmenter(path: Path, model: nn.Module, config: SegmenterConfig) -> None:
@@ -182,14 +190,12 @@ def _save(path: Path, model: nn.Module, header: dict[str, str]) -> None:
 
 
 def _write(path: Path, tensors: dict[str, Tensor], header: dict[str, str]) -> None:
-    unfinished = path.with_suffix(".unfinished")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, unfinished, metadata=header)
-        unfinished.chmod(0o644)  # the library writes files that only their owner can read
-        unfinished.replace(path)
+        with replacing(path, is_weights) as unfinished:
+            save_file(tensors, unfinished, metadata=header)
+            unfinished.chmod(0o644)  # the library writes files that only their owner can read
     except (OSError, SafetensorError) as error:
-        unfinished.unlink(missing_ok=True)
         raise CheckpointError(
             f"{path} cannot be written ({error}); free some space, or name another folder"
         ) from error

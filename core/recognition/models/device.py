@@ -41,6 +41,7 @@ def traced(path: Path) -> Iterator[None]:
     """Write what torch does in this thread meanwhile, as a trace for chrome://tracing or ui.perfetto.dev."""
     with torch.profiler.profile() as profiler:
         yield
+        profiler.add_metadata("program", "fumikura")
     profiler.export_chrome_trace(str(path))
 
 

@@ -15,6 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from fumikura.core.marked_pictures import save_picture
+from fumikura.core.own_files import replacing
 from fumikura.core.page import LabelledBox
 from fumikura.core.training.drawing import paper
 from fumikura.core.training.drawing.brush import Brush, link
@@ -144,14 +146,20 @@ def render_many(
     Args:
         texts: of labels only; each page starts somewhere in one of them and reads on.
         empty_share: of pages without text, in [0, 1].
+
+    Raises:
+        UsageError: something stands in a page's place, or the truth's, that this did not write.
     """
     whole = "".join(texts)
     if not whole:
         raise ValueError("there is no text to draw; give at least one character")
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / "coordinate.csv"
-    unfinished = path.with_suffix(".unfinished")
-    with unfinished.open("w", encoding="utf-8", newline="") as file:
+    # Nobody's file is ours: where the truth is there, its pages are too.
+    with (
+        replacing(path, lambda _: False) as unfinished,
+        unfinished.open("w", encoding="utf-8", newline="") as file,
+    ):
         rows = csv.writer(file)
         rows.writerow(CSV_HEADER)
         for number in range(1, n_pages + 1):
@@ -164,9 +172,8 @@ def render_many(
                 style = replace(style, picture=style.layout.area)
             image, boxes = render_page(text, fonts=fonts, rng=rng, style=style)
             name = f"drawn_{number:05d}"
-            image.save(folder / f"{name}.jpg", quality=int(rng.integers(72, 94)))
+            save_picture(image, folder / f"{name}.jpg", quality=int(rng.integers(72, 94)))
             rows.writerows(truth_rows(name, boxes))
-    unfinished.replace(path)
     return path
 
 

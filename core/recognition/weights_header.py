@@ -1,0 +1,24 @@
+"""The header of a weights file says what the file holds. It is read without torch.
+
+Format: https://github.com/huggingface/safetensors: eight bytes that give the header's length, then JSON.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+
+def read_header(path: Path) -> Mapping[str, str]:
+    """Return what a weights file says of itself, such as `kind`; nothing of a file of another form."""
+    with path.open("rb") as file:
+        size = int.from_bytes(file.read(8), "little")
+        if size > path.stat().st_size:
+            return {}
+        try:
+            said = json.loads(file.read(size))["__metadata__"]
+        except (ValueError, LookupError, TypeError):
+            return {}
+    is_sound = isinstance(said, dict) and all(isinstance(value, str) for value in said.values())
+    return said if is_sound else {}
