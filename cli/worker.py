@@ -15,7 +15,13 @@ from fumikura.core.settings import Settings
 
 @click.command()
 @options.settings("database", "broker", "devices", "recipe", "watching", "reach")
-def command(settings: Settings) -> None:
+@click.option(
+    "--until-empty",
+    is_flag=True,
+    help="End when no page for these weights waits or is in a worker's hands: for batch schedulers.",
+)
+@click.pass_context
+def command(ctx: click.Context, settings: Settings, until_empty: bool) -> None:
     """Read pages that others enqueued, until stopped.
 
     Starts one process a device on this machine and looks after it. Start as many workers on
@@ -27,6 +33,10 @@ def command(settings: Settings) -> None:
     Example:
       fumikura worker --broker redis://queue/0 --db postgresql://db/scans
       fumikura worker --metrics-port 9464 --log-format json
+      fumikura worker --until-empty
+
+    Exit code: 0 told to stop, or with --until-empty nothing is left to be read; 130 told to stop while
+    --until-empty saw something left, which other workers go on with; 1 it cannot work here.
     """
     from fumikura.worker.identity import worker_name
     from fumikura.worker.launcher import work  # loads Celery, which --help does not need
@@ -37,4 +47,5 @@ def command(settings: Settings) -> None:
     use_format(settings.log_format, worker=worker_name())
     stop = threading.Event()
     with stopped_by_signals(stop):
-        work(settings, recipe_of(settings), stop=stop)
+        is_empty = work(settings, recipe_of(settings), stop=stop, until_empty=until_empty)
+    ctx.exit(130 if until_empty and not is_empty else 0)

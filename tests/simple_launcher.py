@@ -1,6 +1,6 @@
 """`fumikura run` and `fumikura worker` with the simple reader, as programs that tests start and kill.
 
-As a program: `run RUN_ID` or `work`, settings from FUMIKURA_* variables.
+As a program: `run RUN_ID`, `work` or `work until-empty`, settings from FUMIKURA_* variables.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def main(arguments: list[str]) -> None:
     stop = threading.Event()
     with stopped_by_signals(stop):
         if arguments[0] == "work":
-            work(settings, RECIPE, stop=stop, command=COMMAND)
+            work(settings, RECIPE, stop=stop, until_empty="until-empty" in arguments, command=COMMAND)
             return
         run_locally(
             settings,

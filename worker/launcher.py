@@ -18,6 +18,7 @@ from fumikura.core.store.queries import RunSummary, run_summary
 from fumikura.core.store.transactions import write_transaction
 from fumikura.core.store.upgrading import open_database
 from fumikura.worker.broker import check_broker, make_app
+from fumikura.worker.emptiness import Emptiness
 from fumikura.worker.feeder import Feed, keep_feeding
 from fumikura.worker.folder_broker import folder_url
 from fumikura.worker.metrics_server import watched
@@ -82,9 +83,17 @@ def run_locally(
 
 
 def work(
-    settings: Settings, recipe: Recipe, *, stop: threading.Event, command: Sequence[str] = COMMAND
-) -> None:
-    """Read what a cluster's queue holds until `stop` is set.
+    settings: Settings,
+    recipe: Recipe,
+    *,
+    stop: threading.Event,
+    until_empty: bool = False,
+    command: Sequence[str] = COMMAND,
+) -> bool:
+    """Read what a cluster's queue holds until `stop` is set; return whether it was seen empty before.
+
+    Args:
+        until_empty: stop when no page of the recipe waits, and none is in any worker's hands.
 
     Raises:
         UsageError: no broker is set, or metrics cannot be served where the settings say.
@@ -104,7 +113,11 @@ def work(
     log.info("reads what stands in %s", describe(settings.database_url))
     metrics = Metrics() if settings.metrics_port else None
     feed = Feed(engine, make_app(settings, recipe), recipe, settings)
+    emptiness = Emptiness(engine, recipe)
     with ExitStack() as stack:
+        stack.callback(engine.dispose)
+        if until_empty and emptiness.is_seen(stop):
+            return True  # before models are loaded, on which an array of jobs would spend its time
         children = Children(engine, settings, recipe, command=command, metrics=metrics)
         if metrics is not None:
             feed = replace(feed, on_expired=metrics.leases_expired.inc)
@@ -113,7 +126,10 @@ def work(
         stack.enter_context(feeding(feed))
         while not stop.wait(POLL_S):
             children.look_after()
+            if until_empty and emptiness.is_seen(stop):
+                return True
         log.info("told to stop: unfinished pages go back to the queue")
+    return False
 
 
 @contextmanager
