@@ -25,7 +25,7 @@ def command(settings: Settings, run: int, as_json: bool) -> None:
     Example:
       fumikura cancel 3
     """
-    n_pages = cancel(open_existing(settings), run)
+    n_pages = cancel(open_existing(settings, only_reads=False), run)
     if as_json:
         print_json({"run": run, "cancelled": n_pages})
     say(f"run {run}: {counted(n_pages, 'waiting page')} cancelled")

@@ -38,7 +38,7 @@ def command(
     """
     if (target is None) == (recipe is None):
         raise UsageError("name what to forget: a run's number, an archive, or --recipe with its digest")
-    engine = open_existing(settings)
+    engine = open_existing(settings, only_reads=False)
     doomed = doomed_by_recipe(engine, recipe) if recipe is not None else _doomed(engine, str(target))
     if not yes and not _is_confirmed(doomed):
         say("nothing was forgotten")

@@ -38,7 +38,7 @@ def command(
       fumikura retry --reason "is no longer in"
       fumikura retry 200010454_00016_1
     """
-    n_pages = retry(open_existing(settings), run_id=run_id, page=page, reason=reason)
+    n_pages = retry(open_existing(settings, only_reads=False), run_id=run_id, page=page, reason=reason)
     if as_json:
         print_json({"queued": n_pages})
     after = "; the same `fumikura run` as before reads them, or a worker" if n_pages else ""

@@ -108,7 +108,7 @@ def test_postgresql_of_another_version_asks_for_an_upgrade(postgres_url: str) ->
 def test_a_file_of_a_newer_fumikura_is_left_alone(sqlite_url: str) -> None:
     set_revision(sqlite_url, "9999")
 
-    with pytest.raises(DatabaseError, match="made by another version of fumikura"):
+    with pytest.raises(DatabaseError, match=r"9999.* install the newer fumikura"):
         open_database(sqlite_url)
 
 

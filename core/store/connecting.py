@@ -7,10 +7,11 @@ import time
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, create_engine, event, exc, make_url
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, exc, make_url
 
 from fumikura.core.errors import DatabaseError
 from fumikura.core.store.bulk import send_copies, to_json
+from fumikura.core.store.sqlite_reading import open_to_read
 
 __all__ = ["Engine", "connect", "describe"]
 
@@ -22,8 +23,11 @@ CONNECT_TIMEOUT_S = 10
 IDLE_TRANSACTION_S = 15
 
 
-def connect(url: str) -> Engine:
+def connect(url: str, *, only_reads: bool = False) -> Engine:
     """Make an engine for a database URL; nothing is opened yet.
+
+    Args:
+        only_reads: whether a SQLite file is asked alone, which needs no right to write.
 
     Raises:
         DatabaseError: the URL is none, names another kind of database or a file in a folder that is not
@@ -34,6 +38,8 @@ def connect(url: str) -> Engine:
         folder = Path(parsed.database or "").parent
         if not folder.is_dir():
             raise DatabaseError(f"there is no folder {folder} for the database; make it first")
+        if only_reads:
+            return _reading(parsed)
         engine = create_engine(parsed, json_serializer=to_json, connect_args={"timeout": LOCK_TIMEOUT_S})
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
@@ -51,6 +57,20 @@ def connect(url: str) -> Engine:
             "PostgreSQL needs its driver; install it with `pip install 'fumikura[postgres]'`"
         ) from error
     send_copies(engine)
+    return engine
+
+
+def _reading(url: URL) -> Engine:
+    """Make an engine that reads a SQLite file; how it may be opened is found out for each transaction."""
+    file = Path(url.database or "")
+
+    def open_now() -> sqlite3.Connection:
+        connection = open_to_read(file, timeout_s=LOCK_TIMEOUT_S)
+        connection.isolation_level = None
+        return connection
+
+    engine = create_engine(url, json_serializer=to_json, creator=open_now, poolclass=NullPool)
+    event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 

@@ -10,17 +10,20 @@ from fumikura.core.store.connecting import Engine, connect
 from fumikura.core.store.upgrading import open_database
 
 
-def open_existing(settings: Settings) -> Engine:
+def open_existing(settings: Settings, *, only_reads: bool = True) -> Engine:
     """Open the database, which must be there: asking in the wrong folder must not leave an empty file.
+
+    Args:
+        only_reads: whether it is only asked; a SQLite file then need not be writable.
 
     Raises:
         DatabaseError: there is none, it is another program's, unreachable, or of another version.
     """
     if (path := missing_file(settings)) is not None:
         raise DatabaseError(
-            f"there is no database {path}; name it with --db, or read something first with `fumikura run`"
+            f"there is no database {path}; correct its path, or read something into it with `fumikura run`"
         )
-    return open_database(settings.database_url, may_be_empty=False)
+    return open_database(settings.database_url, may_be_empty=False, only_reads=only_reads)
 
 
 def missing_file(settings: Settings) -> Path | None:

@@ -181,5 +181,9 @@ def _reason(error: exc.SQLAlchemyError, url: URL) -> str:
     shown = line.replace(url.password, "***") if url.password else line
     if "read-only transaction" in line or "readonly database" in line:
         return f"takes no writes ({line}); name the primary server, or a file that may be written, with --db"
+    if "unable to open database file" in line and url.get_backend_name() == "sqlite":
+        return "cannot be opened to write in it: get that right for the file and its folder, or name another"
+    if "-wal or -journal" in line:  # our own words, of open_to_read
+        return f"cannot be read: {shown}"
     remedy = "; start its server, or correct --db" if "Connection refused" in line else ""
     return f"does not answer: {shown}{remedy}"

@@ -8,11 +8,12 @@ from sqlalchemy import Connection, Engine, exc, inspect
 
 from fumikura.core.errors import DatabaseError
 from fumikura.core.store.connecting import connect, describe
+from fumikura.core.store.sqlite_reading import may_write
 from fumikura.core.store.tables import SCHEMA_REVISION
 from fumikura.core.store.transactions import read_transaction, reporting, serialize_writers
 
 
-def open_database(url: str, *, may_be_empty: bool = True) -> Engine:
+def open_database(url: str, *, may_be_empty: bool = True, only_reads: bool = False) -> Engine:
     """Open a database that is at this version, or refuse it.
 
     A SQLite file is upgraded on the way, or made if it `may_be_empty`; PostgreSQL never is, as other
@@ -21,18 +22,20 @@ def open_database(url: str, *, may_be_empty: bool = True) -> Engine:
     Raises:
         DatabaseError: unreachable, of another version, another program's, or no database at all.
     """
-    engine = connect(url)
+    engine = connect(url, only_reads=only_reads)
     found = _revision(engine, may_be_empty=may_be_empty)
     if found == SCHEMA_REVISION:
-        return engine
-    if engine.dialect.name == "sqlite":
-        engine.dispose()
-        upgrade(url)
         return engine
     engine.dispose()
     state = f"is at version {found}" if found else "has no tables yet"
     is_newer = found is not None and found > SCHEMA_REVISION
     remedy = "install the newer fumikura on this machine" if is_newer else "run `fumikura db upgrade`"
+    if engine.dialect.name == "sqlite" and not is_newer:
+        file = Path(engine.url.database or "")
+        if not file.exists() or may_write(file):
+            upgrade(url)
+            return engine
+        remedy = "it may only be read here, so copy it to a folder of yours, where it is brought up to date"
     raise DatabaseError(
         f"the database {describe(url)} {state}, this fumikura needs version {SCHEMA_REVISION}; {remedy}"
     )
@@ -86,6 +89,11 @@ def _check_encoding(connection: Connection) -> None:
 def _revision(engine: Engine, *, may_be_empty: bool = True) -> str | None:
     """Ask for the version of a database; None if it is still to be made. Refuse a file that is not ours."""
     cause = None
+    if engine.dialect.name == "sqlite":
+        if not Path(engine.url.database or "").exists():
+            return None
+        # A file that turns out to be another program's is to stay as it is, also in its journal mode.
+        engine = connect(engine.url.render_as_string(), only_reads=True)
     try:
         with read_transaction(engine) as connection:
             inspector = inspect(connection)
