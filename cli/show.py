@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
 import click
 
 from fumikura.cli import options
 from fumikura.cli.output import print_json, put
-from fumikura.core.archives.places import read_member
-from fumikura.core.errors import ArchiveError, FumikuraError, PageError, UsageError
-from fumikura.core.limits import Limits
+from fumikura.core.archives.scans import read_scan
+from fumikura.core.errors import FumikuraError, UsageError
 from fumikura.core.settings import Settings
 from fumikura.core.store.existing_database import open_existing
-from fumikura.core.store.lookup import PageDetails, get_page
+from fumikura.core.store.lookup import get_page
 from fumikura.core.store.tables import Status
 
 
@@ -67,7 +65,7 @@ def command(
     path = output or Path(f"{found.name}.png")
     if not path.parent.is_dir():
         raise UsageError(f"there is no folder {path.parent} to put the drawing in; make it first")
-    image = _image(found, settings.limits)
+    image = read_scan(found.sources, found.digest, limits=settings.limits)
     if path.exists() and path.read_bytes() == image:
         raise UsageError(f"{path} is the scan itself, which is never overwritten; name another file with -o")
 
@@ -81,19 +79,3 @@ def command(
         print_json({"page": found.name, "path": str(path), "characters": len(found.characters)})
     else:
         put(path)
-
-
-def _image(page: PageDetails, limits: Limits) -> bytes:
-    """Read the page's image from the first place that still holds it."""
-    for archive, member in page.sources:
-        try:
-            data = read_member(archive, member, limits=limits)
-        except PageError:
-            continue
-        if hashlib.sha256(data).hexdigest() == page.digest:
-            return data
-    places = ", ".join(f"{archive}/{member}" for archive, member in page.sources)
-    raise ArchiveError(
-        f"the image of page {page.name!r} is no longer at {places};"
-        " put it back, or run fumikura on the place where it is now"
-    )

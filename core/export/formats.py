@@ -21,8 +21,15 @@ EXTENTS: tuple[Extent, ...] = ("page", "book", "all")
 #: Names of the formats, in the order of the help, with the module that writes each and what it is.
 FORMATS = {
     "txt": ("plain_text", "plain text, a line a column"),
+    "koji": ("koji", "the notation of みんなで翻刻, notes in two halves included"),
     "jsonl": ("json_lines", "a JSON object a page, with all that is known of it"),
     "csv": ("character_table", "a row a character, for spreadsheets"),
+    "parquet": ("parquet", "a row a character, for pandas and DuckDB; pip install 'fumikura[parquet]'"),
+    "codh": ("codh", "coordinate CSV as CODH publishes it"),
+    "coco": ("coco", "COCO's JSON for object detection"),
+    "kaggle": ("kaggle", "a submission of the Kuzushiji Recognition contest"),
+    "masks": ("masks", "a black and white PNG a page"),
+    "crops": ("crops", "a folder of images a character, to train on"),
 }
 
 
