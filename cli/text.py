@@ -9,7 +9,7 @@ import click
 
 from fumikura.cli import options
 from fumikura.cli.export import export_with_progress
-from fumikura.cli.output import counted, print_json, printable, say
+from fumikura.cli.output import counted, print_json, printable, put, say
 from fumikura.cli.selection import or_newest_run, selected, told, unsure
 from fumikura.core.errors import UsageError
 from fumikura.core.export.plain_text import page_text
@@ -81,10 +81,10 @@ def _print(engine: Engine, selection: Selection, *, unsure_below: float | None, 
         text = page_text(page, unsure_below=unsure_below)
         if as_json:
             print_json({"page": page.name, "book": page.book, "text": text, "columns": text.splitlines()})
-        elif selection.page is not None:
-            click.echo(text, nl=False)
-        else:
-            click.echo(f"# {printable(page.name)}\n{text}")
+        elif selection.page is None:
+            put(f"# {printable(page.name)}\n{text}")
+        elif text:
+            put(text.removesuffix("\n"))
     if not n_pages:
         say(f"nothing was read of {told(selection)}; `fumikura status` tells how far it is")
     elif selection.page is None:
