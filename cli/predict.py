@@ -39,8 +39,8 @@ def command(
 ) -> None:
     """Name images of single characters.
 
-    IMAGE is a file, a folder, a pattern or a zip of JPEG, PNG or TIFF images, of any size and in
-    colour or grey. A square image is read as it is; any other is taken for a character cut out
+    IMAGE is a file, a folder, a pattern or a zip of images (JPEG, PNG, TIFF, WebP, BMP, GIF), of any
+    size and in colour or grey. A square image is read as it is; any other is taken for a character cut out
     closely, and read with a margin.
 
     \b

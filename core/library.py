@@ -93,7 +93,7 @@ def read_image(image: str | Path | bytes | Image, *, reader: Reader | None = Non
     """Read one page.
 
     Args:
-        image: the path or the bytes of a JPEG, PNG or TIFF image, or an image that Pillow opened.
+        image: the path or the bytes of an image file, or an image that Pillow opened.
         reader: None loads one, which takes seconds: who reads several images makes a reader first.
 
     Raises:

@@ -17,6 +17,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from tests.hostile_scans import scans
+
 N_CUTS = 20
 #: For the tests, to which more are too many.
 MAX_MEMBERS = 2000
@@ -80,6 +82,8 @@ def images() -> Iterator[tuple[str, bytes]]:
             yield f"cut_{cut:02}.{suffix}", data[: len(data) * cut // N_CUTS]
     yield from modes()
     yield from odd_images()
+    for name, data, _ in scans():
+        yield f"scan_{name}", data
 
 
 def modes() -> Iterator[tuple[str, bytes]]:

@@ -93,7 +93,7 @@ def test_every_hostile_image_is_read_or_has_its_reason(shelf: Shelf) -> None:
     assert found["largest_page.png"] == "done"
     told = {
         "cut_00.jpg": "is empty",
-        "animated_gif.png": "not a JPEG, PNG or TIFF",
+        "animated_gif.png": "an animation of 3 images",
         "many_pages.tif": "holds 3 pages",
         "text.jpg": "a text that begins '404 Not Found'",
         "pixel_bomb.png": "30000 × 30000 pixels, more than",
@@ -118,7 +118,7 @@ def test_every_hostile_image_is_read_or_has_its_reason(shelf: Shelf) -> None:
         ("four_gigabytes.zip", {"huge.png": "4,278,190,079 bytes"}),
         ("encrypted.zip", {"secret.png": "is encrypted"}),
         ("shift_jis.zip", {"源氏/表紙.png": "done"}),
-        ("nested.zip", {"named_as.png": "not a JPEG", "outer.png": "done"}),
+        ("nested.zip", {"named_as.png": "but zip or tar", "outer.png": "done"}),
         ("bomb.zip", {"bomb.png": "only a bomb", "page.png": "done"}),
         ("overlapping.zip", {"0049.png": "so small an archive", "page.png": "done"}),
         ("wrong_size.zip", {"liar.png": "cannot be read", "page.png": "done"}),

@@ -88,7 +88,7 @@ def test_pages_are_resized_as_pillow_does_but_for_rounding(mode: str, long_side:
     assert np.abs(pixels.astype(int) - wanted).max() <= 2  # each of the two passes rounds
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
 @pytest.mark.parametrize(
     ("orientation", "corner", "size"),
     [
@@ -213,7 +213,7 @@ def test_a_text_named_as_an_image_shows_how_it_begins() -> None:
 
 
 def test_bytes_that_are_neither_image_nor_text_are_named() -> None:
-    with pytest.raises(PageError, match="not a JPEG, PNG or TIFF image"):
+    with pytest.raises(PageError, match="not a JPEG, PNG, TIFF, WebP, BMP or GIF image"):
         read(bytes(range(128, 256)))
 
 
@@ -265,7 +265,7 @@ def test_a_tiff_with_a_thumbnail_is_one_page() -> None:
 
 
 def test_32_bit_pixels_say_what_to_do() -> None:
-    with pytest.raises(PageError, match="convert it to 8 or 16 bits"):
+    with pytest.raises(PageError, match=r"1 × 32 bits, floating-point.* convert it to 8 bits"):
         read(encode(Image.fromarray(np.zeros((40, 60), np.float32)), "TIFF"))
 
 

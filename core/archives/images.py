@@ -9,17 +9,24 @@ import zlib
 from contextlib import nullcontext
 
 import numpy as np
-from PIL import Image, TiffImagePlugin
+from PIL import Image, ImageChops
+from PIL.TiffImagePlugin import TiffImageFile
 
+from fumikura.core.archives import jpegs, tiffs
+from fumikura.core.archives.kinds import PAGE_FORMATS, other_kind
+from fumikura.core.archives.pngs import without_metadata
 from fumikura.core.errors import PageError
 from fumikura.core.page import PageImage
 
-FORMATS = ("JPEG", "PNG", "TIFF")
+FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF")
 MIN_SIDE = 16
 
 # Pillow's own limit is one for the whole process, and only warns up to twice its value.
 # `_check_size` is ours: from the header, before any pixel is decoded.
 Image.MAX_IMAGE_PIXELS = None
+
+_PNG = b"\x89PNG"
+_JPEGS = ("JPEG", "MPO")  # MPO: a JPEG with more than one image
 
 # What Pillow's decoders raise on damaged files; found by feeding it damaged files.
 _DAMAGES = (OSError, SyntaxError, ValueError, EOFError, LookupError, TypeError, struct.error, zlib.error)
@@ -29,7 +36,8 @@ _LARGE_PIXELS = 25_000_000
 _BAND_HEIGHT = 256
 
 _ORIENTATION_TAG = 0x0112
-_SUBFILE_TAG = 0x00FE
+_BITS_TAG = 0x0102
+_PHOTOMETRIC_TAG = 0x0106
 _UPRIGHT = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
@@ -50,47 +58,64 @@ def decode(
     A smaller page is enlarged, so that its characters have their usual size.
 
     Args:
-        data: a JPEG, PNG or TIFF file; or an image that is open, which stays as it is.
+        data: a file of one of FORMATS; or an image that is open, which stays as it is.
 
     Raises:
         PageError: the reason, in words for a librarian.
     """
     try:
-        image = _reopened(data) if isinstance(data, Image.Image) else _open(data)
+        file = _file_of(data) if isinstance(data, Image.Image) else data
+        image = data.copy() if file is None and isinstance(data, Image.Image) else _open(file or b"")
         _check_size(image, min_side, max_pixels)
-        return _read(image.copy() if image is data else image, long_side)
+        page = _read(image, long_side)
+        if file is not None and image.format in _JPEGS and jpegs.looks_cut(image):
+            jpegs.check_whole(file)
+        return page
     except _DAMAGES as error:
         raise PageError(_explain_damage(error)) from error
 
 
-def _reopened(image: Image.Image) -> Image.Image:
-    """Open the file of an image once more, if it is a scan's and none of its pixels was asked for yet."""
+def _file_of(image: Image.Image) -> bytes | None:
+    """Give the file of an image, if it is a scan's and none of its pixels was asked for yet."""
     file = getattr(image, "fp", None)
-    if file is None or image.format not in (*FORMATS, "MPO"):  # a JPEG with more than one image
-        return image
+    if file is None or image.format not in (*FORMATS, *_JPEGS):
+        return None
     place = file.tell()
     file.seek(0)
-    data = file.read()
+    data: bytes = file.read()
     file.seek(place)
-    return _open(data)
+    return data
 
 
 def _open(data: bytes) -> Image.Image:
     if not data:
         raise PageError("the file is empty; copy it again from its source")
+    if tiffs.is_tiff(data):
+        data = tiffs.with_page_first(data)
     try:
-        return Image.open(io.BytesIO(data), formats=FORMATS)
+        image = Image.open(io.BytesIO(without_metadata(jpegs.with_end(data))), formats=FORMATS)
     except _DAMAGES as error:
-        raise PageError(_explain_no_image(data)) from error
+        raise PageError(_explain_no_image(data, error)) from error
+    if image.format in ("GIF", "WEBP") and (n_frames := getattr(image, "n_frames", 1)) > 1:
+        raise PageError(f"an animation of {n_frames} images; save the page as one image")
+    return image
 
 
-def _explain_no_image(data: bytes) -> str:
+def _explain_no_image(data: bytes, error: Exception) -> str:
     """Say what is in a file that is no image: often the error page of a failed download."""
+    if tiffs.is_tiff(data):
+        return tiffs.unread_kind(data)
+    if data.startswith(_PNG) and "large" in str(error):
+        return f"its texts are too large to read ({error}); save the image without them"
+    if data.startswith(b"RIFF") and len(data) < (n_bytes := 8 + int.from_bytes(data[4:8], "little")):
+        return f"the image is cut off: {len(data):,} of its {n_bytes:,} bytes are there; copy it again"
+    if kind := other_kind("", data[:64]):
+        return f"not an image that is read, but {kind[0]}; save the page as PNG or TIFF"
     words = data[:200].decode(errors="replace").rstrip("\N{REPLACEMENT CHARACTER}").split()
     shown = " ".join(words)
     if shown.isprintable() and shown and "\N{REPLACEMENT CHARACTER}" not in shown:
         return f"not an image but a text that begins {shown[:40]!r}; copy the page again from its source"
-    return "not a JPEG, PNG or TIFF image, or damaged at its very beginning; copy it again or convert it"
+    return f"not a {PAGE_FORMATS} image, or damaged at its very beginning; copy it again or convert it"
 
 
 def _explain_damage(error: Exception) -> str:
@@ -111,7 +136,6 @@ def _check_size(image: Image.Image, min_side: int, max_pixels: int) -> None:
 
 
 def _read(image: Image.Image, long_side: int | None) -> PageImage:
-    _check_single(image)
     width, height = image.size
     size = scaled(width, height, long_side or max(width, height))
     image.draft(None, size)  # a JPEG decodes at 1/2, 1/4 or 1/8 when that is still large enough
@@ -151,42 +175,61 @@ def _resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     return Image.fromarray(resized[0].permute(1, 2, 0).squeeze(2).numpy())
 
 
-def _check_single(image: Image.Image) -> None:
-    """Refuse a TIFF of several pages, of which all but the first would be lost in silence."""
-    if not isinstance(image, TiffImagePlugin.TiffImageFile):
-        return
-    n_pages = 0
-    for number in range(image.n_frames):
-        image.seek(number)
-        # Reduced copies of the same page (thumbnails, pyramids) have this tag's first bit set.
-        n_pages += not image.tag_v2.get(_SUBFILE_TAG, 0) & 1
-    if n_pages > 1:
-        raise PageError(f"the TIFF file holds {n_pages} pages; split it into one file a page")
-    image.seek(0)
-
-
 def to_8_bits(image: Image.Image) -> Image.Image:
     """Convert an image to mode L or RGB, its transparent parts to white.
 
     Raises:
-        PageError: it has 32 bits a pixel.
+        PageError: it has 32 bits a pixel, or is transparent all over and of one colour.
     """
     if image.mode.startswith("I;16"):
-        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+        return _grey_of_16_bits(image)
     if image.mode in ("I", "F"):
         raise PageError("the image has 32 bits a pixel; convert it to 8 or 16 bits")
     if image.has_transparency_data:
         return _on_paper(image)
+    if image.mode == "CMYK" and image.format in _JPEGS and "adobe" not in image.info:
+        image = ImageChops.invert(image)  # Pillow takes for granted that such files are Adobe's, inverted
     mode = "L" if image.mode in ("1", "L") else "RGB"
     return image if image.mode == mode else image.convert(mode)
 
 
+def _grey_of_16_bits(image: Image.Image) -> Image.Image:
+    levels = np.asarray(image)
+    bits, photometric = 16, None
+    if isinstance(image, TiffImageFile):
+        bits, photometric = image.tag_v2[_BITS_TAG][0], image.tag_v2.get(_PHOTOMETRIC_TAG)
+    highest = int(levels.max())
+    # Nothing is as bright as a sixteenth of white: levels of fewer bits in a larger container.
+    if bits == 16 and highest < 1 << 12:
+        bits = next(fewer for fewer in (8, 10, 12) if highest < 1 << fewer)
+    grey = (levels >> (bits - 8)).astype(np.uint8)
+    if photometric == 0:
+        grey = 255 - grey  # Pillow turns black and white for fewer bits only
+    if (clear := image.info.get("transparency")) is not None:
+        grey[levels == clear] = 255
+    return Image.fromarray(grey)
+
+
 def _on_paper(image: Image.Image) -> Image.Image:
-    """Convert an image to RGB, its transparent parts to white."""
+    """Convert an image to RGB, its transparent parts to white; transparent all over, it shows its colours."""
+    if isinstance(image.info.get("transparency"), tuple) and max(image.info["transparency"]) > 255:
+        raise PageError("the image has a transparent colour of 16 bits; save it without transparency")
     whole = Image.new("RGB", image.size)
+    most_opaque = 0
     # In bands: four copies of a large image at once would take gigabytes.
     for top in range(0, image.height, _BAND_HEIGHT):
         band = image.crop((0, top, image.width, min(top + _BAND_HEIGHT, image.height))).convert("RGBA")
+        most_opaque = max(most_opaque, int(np.asarray(band.getchannel("A")).max()))
         paper = Image.new("RGBA", band.size, "white")
         whole.paste(Image.alpha_composite(paper, band).convert("RGB"), (0, top))
-    return whole
+    return whole if most_opaque else _without_transparency(image)
+
+
+def _without_transparency(image: Image.Image) -> Image.Image:
+    """Show the colours of an image that is transparent all over: some scanners leave that channel empty."""
+    opaque = image.copy()
+    opaque.info.pop("transparency", None)
+    shown = (opaque if opaque.mode != "La" else opaque.convert("LA")).convert("RGB")
+    if len(shown.getcolors(2) or ()) == 1:
+        raise PageError("the image is transparent all over; save it without transparency")
+    return shown

@@ -12,8 +12,9 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from fumikura.core.archives.containers import is_packed
+from fumikura.core.archives.kinds import is_page_name
 from fumikura.core.archives.member import DAMAGES, Member, shown_name
-from fumikura.core.archives.places import NO_PAGES, PAGE_SUFFIXES, explained, find_places, open_archive
+from fumikura.core.archives.places import NO_PAGES, explained, find_places, open_archive
 from fumikura.core.archives.remote import RemoteFolder
 from fumikura.core.archives.urls import Place, Url
 from fumikura.core.errors import ArchiveError, StorageError
@@ -130,7 +131,7 @@ def _fetched(
 def _reference(archive: Place, member: Member, *, book: str | None) -> PageReference | None:
     path = PurePosixPath(member.name)
     is_hidden = any((part.startswith(".") and part != "..") or part == "__MACOSX" for part in path.parts)
-    has_page_name = path.suffix.lower() in PAGE_SUFFIXES
+    has_page_name = is_page_name(path.name)
     if is_hidden or not (has_page_name or path.suffix == ""):
         return None
     size_bytes = member.size_bytes

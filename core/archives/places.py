@@ -17,15 +17,15 @@ from pathlib import Path
 from urllib.request import url2pathname
 
 from fumikura.core.archives.containers import Folder, is_packed, open_container
+from fumikura.core.archives.kinds import PAGE_FORMATS, is_page_name
 from fumikura.core.archives.member import DAMAGES, Member, is_lost_share
 from fumikura.core.archives.remote import matches, remote_image
 from fumikura.core.archives.urls import Place, Url, is_url, parse_url
 from fumikura.core.errors import ArchiveError, PageError, StorageError
 from fumikura.core.limits import DEFAULT_LIMITS, Limits
 
-PAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff"})
 #: The end of a sentence about an archive.
-NO_PAGES = "holds no JPEG, PNG or TIFF images; name what does, such as 'a/*.zip'"
+NO_PAGES = f"holds no {PAGE_FORMATS} images; name what does, such as 'a/*.zip'"
 
 
 def find_places(archive: str, limits: Limits) -> list[Place]:
@@ -56,7 +56,7 @@ def archive_name(archive: str) -> str:
 def open_archive(place: Place, limits: Limits) -> tuple[Place, Iterator[Member]]:
     """Give the archive that a place stands for, and its files; the archive of an image is its folder."""
     if isinstance(place, Url):
-        if place.suffix.lower() in PAGE_SUFFIXES:
+        if is_page_name(place.name):
             return place.parent, iter([remote_image(place, limits)])
     elif place.is_file() and not _may_be_container(place):
         return place.parent, iter([Folder(place.parent, limits).member(place.name)])
@@ -140,6 +140,6 @@ def _archive_problem(place: Place, limits: Limits) -> PageError:
 
 def _may_be_container(path: Path) -> bool:
     """Tell whether a file is a zip or tar file, or is called one."""
-    if path.suffix.lower() in PAGE_SUFFIXES:
+    if is_page_name(path.name):
         return False
     return is_packed(path) or zipfile.is_zipfile(path) or tarfile.is_tarfile(path)
