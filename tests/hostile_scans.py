@@ -72,7 +72,7 @@ def packed(page: Levels, bits: int, order: str = "<") -> bytes:
     """Levels as whole numbers of so many bits, each row from a new byte on."""
     numbers = np.round(page * (2**bits - 1)).astype(np.uint64).reshape(len(page), -1)
     if bits in (8, 16, 32):
-        return numbers.astype(f"{order}u{bits // 8}").tobytes()
+        return bytes(numbers.astype(f"{order}u{bits // 8}").tobytes())
     digits = (numbers[:, :, None] >> np.arange(bits - 1, -1, -1, dtype=np.uint64)) & np.uint64(1)
     return np.packbits(digits.astype(np.uint8).reshape(len(page), -1), axis=1).tobytes()
 
