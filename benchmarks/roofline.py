@@ -33,7 +33,7 @@ _SIDE = 4096
 
 def main(archive: str, device: str = "cpu") -> None:
     segmenter, classifier = load_networks(Settings(), device)
-    cut, characters = inputs_of(archive, segmenter, classifier, device)
+    cut, characters, shapes = inputs_of(archive, segmenter, classifier, device)
     dtype = torch.bfloat16 if is_bf16_fast(torch.device(device)) else torch.float32
     operations_s, bytes_s = _peaks(device, dtype)
     print(
@@ -44,7 +44,7 @@ def main(archive: str, device: str = "cpu") -> None:
     print(f"|{'---|' * 6}")
     for name, network, inputs, run in (
         ("segmenter", segmenter.batches, cut, lambda: segmenter.maps(cut)),
-        ("classifier", classifier.batches, characters, lambda: classifier.best(characters, 5)),
+        ("classifier", classifier.batches, characters, lambda: classifier.look(characters, shapes)),
     ):
         n_operations, n_bytes = _work(network, inputs, dtype)
         floor_s = max(n_operations / operations_s, n_bytes / bytes_s) / N_PAGES
@@ -57,8 +57,8 @@ def main(archive: str, device: str = "cpu") -> None:
 
 def inputs_of(
     archive: str, segmenter: Segmenter, classifier: Classifier, device: str
-) -> tuple[Tensor, Tensor]:
-    """Of an archive's first pages, padded to one shape: patches, and the crops of all characters."""
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Of an archive's first pages, padded to one shape: patches, and crops and shapes of all characters."""
     parameters, stride = Parameters(), segmenter.config.stride
     pages = [
         torch.from_numpy(
@@ -80,7 +80,8 @@ def inputs_of(
         crops.find_boxes(maps, peak_threshold=segmenter.config.peak_threshold) for maps in segmenter.maps(cut)
     ]
     on_device = [page.to(device) for page in padded]
-    return cut, crops.cut_crops(on_device, boxes, side=classifier.config.crop_side)
+    shapes = torch.cat([crops.box_shapes(page_boxes) for page_boxes in boxes])
+    return cut, crops.cut_crops(on_device, boxes, side=classifier.config.crop_side), shapes
 
 
 def _work(network: Batches, inputs: Tensor, dtype: torch.dtype) -> tuple[float, float]:

@@ -24,7 +24,6 @@ import torch
 
 from benchmarks.roofline import N_PAGES, inputs_of
 from fumikura.core.recognition.reader import load_networks
-from fumikura.core.recognition.recipe import Parameters
 from fumikura.core.settings import Settings
 from fumikura.worker.devices import child_environment
 
@@ -37,13 +36,13 @@ def bare(archive: str) -> float:
     """Pages/s of the two networks alone, in this process."""
     torch.set_num_threads(1)
     segmenter, classifier = load_networks(Settings(threads=1), "cpu")
-    cut, characters = inputs_of(archive, segmenter, classifier, "cpu")
+    cut, characters, shapes = inputs_of(archive, segmenter, classifier, "cpu")
     print("ready", flush=True)
     sys.stdin.readline()  # until all are ready
     started_s = time.perf_counter()
     for _ in range(REPEATS):
         segmenter.maps(cut)
-        classifier.best(characters, Parameters().n_labels)
+        classifier.look(characters, shapes)
     return REPEATS * N_PAGES / (time.perf_counter() - started_s)
 
 

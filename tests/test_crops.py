@@ -9,7 +9,14 @@ import pytest
 import torch
 
 from fumikura.core.recognition import crops
-from fumikura.core.recognition.crops import crop_corners, cut_crops, find_boxes
+from fumikura.core.recognition.crops import (
+    box_shapes,
+    crop_corners,
+    cut_crops,
+    find_boxes,
+    moved_boxes,
+    outlines,
+)
 
 
 def maps_with_peaks(*peaks: tuple[int, int, float, float, float]) -> torch.Tensor:
@@ -157,3 +164,22 @@ def test_overlaps_are_the_same_however_many_boxes_are_compared_at_once(
     assert torch.equal(crops._shared_with_surer(boxes), at_once)
     assert at_once[0] == 0
     assert crops._shared_with_surer(boxes[:0]).shape == (0,)
+
+
+def test_a_box_lies_in_its_crop_as_its_outline_says() -> None:
+    boxes = torch.tensor([[10.0, 20.0, 30.0, 40.0], [5.0, 5.0, 4.0, 40.0], [0.0, 0.0, 50.0, 10.0]])
+    half = outlines(box_shapes(boxes))
+
+    same = moved_boxes(boxes, torch.cat([-half, half], dim=1))
+
+    assert torch.allclose(same, boxes, atol=1e-4)
+
+
+def test_the_shape_of_a_box_is_told_against_the_others_of_its_page() -> None:
+    shapes = box_shapes(
+        torch.tensor([[0.0, 0.0, 20.0, 20.0], [0.0, 0.0, 20.0, 10.0], [0.0, 0.0, 20.0, 40.0]])
+    )
+
+    assert torch.allclose(shapes[:, 0].exp(), torch.tensor([1.0, 2.0, 0.5]))
+    assert torch.allclose(shapes[:, 1].exp(), torch.tensor([1.0, 0.5, 2.0]))
+    assert box_shapes(torch.empty(0, 4)).shape == (0, 2)

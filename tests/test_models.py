@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -273,25 +274,31 @@ def test_the_batch_shrinks_when_memory_is_short(tmp_path: Path, error: Exception
     assert seen == [8, 4, 2, 2, 2, 2]
 
 
-def test_the_best_labels_come_first_and_are_probabilities(tmp_path: Path) -> None:
-    save_classifier(
-        tmp_path / "c.safetensors", GlyphNet(SMALL_GLYPH_NET), SMALL_GLYPH_NET, ["の", "人", "〱"]
-    )
+@pytest.mark.parametrize(
+    "config", [SMALL_GLYPH_NET, replace(SMALL_GLYPH_NET, sees_shapes=True, finds_boxes=True)]
+)
+def test_a_classifier_says_how_likely_each_label_is(tmp_path: Path, config: GlyphNetConfig) -> None:
+    save_classifier(tmp_path / "c.safetensors", GlyphNet(config), config, ["の", "人", "〱"])
     classifier = Classifier(tmp_path / "c.safetensors", device="cpu", precision="fp32", crops_per_batch=2)
 
-    probabilities, numbers = classifier.best(torch.rand(5, 1, 64, 64), 3)
+    probabilities, corners = classifier.look(torch.rand(5, 1, 64, 64), torch.zeros(5, 2))
+    nothing, nowhere = classifier.look(torch.empty(0, 1, 64, 64), torch.empty(0, 2))
 
-    assert torch.all(probabilities[:, :-1] >= probabilities[:, 1:])
     assert probabilities.sum(dim=1).tolist() == pytest.approx([1.0] * 5, abs=1e-5)
-    assert {tuple(sorted(row)) for row in numbers.tolist()} == {(0, 1, 2)}
+    assert nothing.shape == (0, 3)
+    assert corners.shape == (5, 4 if config.finds_boxes else 0)
+    assert nowhere.shape == (0, corners.shape[1])
 
 
-def test_no_crops_give_no_labels(tmp_path: Path) -> None:
-    save_classifier(
-        tmp_path / "c.safetensors", GlyphNet(SMALL_GLYPH_NET), SMALL_GLYPH_NET, ["の", "人", "〱"]
-    )
-    classifier = Classifier(tmp_path / "c.safetensors", device="cpu", precision="fp32", crops_per_batch=2)
+def test_a_classifier_is_told_the_shape_of_a_box_or_that_nobody_knows_it() -> None:
+    torch.manual_seed(0)
+    model = GlyphNet(replace(SMALL_GLYPH_NET, sees_shapes=True)).eval()
+    crop = torch.rand(1, 1, 64, 64).expand(3, -1, -1, -1)
 
-    probabilities, numbers = classifier.best(torch.empty(0, 1, 64, 64), 5)
+    with torch.inference_mode():
+        tall, wide, unknown = model.look(crop, torch.tensor([[-1.0, 0.0], [1.0, 0.0], [torch.nan, 0.0]]))[0]
+        alone = model(crop[:1])[0]
 
-    assert probabilities.shape == numbers.shape == (0, 3)
+    assert not torch.allclose(tall, wide)
+    assert not torch.allclose(unknown, (tall + wide) / 2)
+    assert torch.isfinite(alone).all()

@@ -39,8 +39,9 @@ from fumikura.core.training.datasets.crop_bank import (
     CropBank,
     bank_of_characters,
     bank_of_crops,
+    character_bank,
 )
-from fumikura.core.training.datasets.crop_mixture import real_part
+from fumikura.core.training.datasets.crop_mixture import draw_batch, real_part, show
 from fumikura.core.training.datasets.loading import CharacterSet
 from fumikura.core.training.datasets.targets import draw_targets
 from fumikura.core.training.datasets.training_pages import (
@@ -54,9 +55,9 @@ from fumikura.core.training.datasets.training_pages import (
 from fumikura.core.training.drawing.fonts import load_fonts
 from fumikura.core.training.drawing.synthetic import render_many
 from fumikura.core.training.lessons import Lessons, Source
-from fumikura.core.training.loop import fit, train_network
+from fumikura.core.training.loop import fit, renew_statistics, train_network
 from fumikura.core.training.segmenter import boxed_pages, focal_loss
-from fumikura.core.training.starting_weights import keep_part
+from fumikura.core.training.starting_weights import begin_with, keep_part
 from fumikura.core.vocabulary import Vocabulary
 from tests.drawn_font import build_font, distinct_shapes
 
@@ -227,7 +228,7 @@ def test_distorted_ink_is_dark_on_light_and_stays_in_the_crop(strength: object) 
     darkness = torch.zeros(32, 1, BANK_SIDE, BANK_SIDE)
     darkness[..., 30:66, 30:66] = 1
 
-    crops = distort(darkness, strength, torch.Generator().manual_seed(1))  # type: ignore[arg-type]
+    crops, _ = distort(darkness, strength, torch.Generator().manual_seed(1))  # type: ignore[arg-type]
 
     assert crops.shape == (32, 1, CROP_SIDE, CROP_SIDE)
     assert crops.min() >= 0
@@ -236,8 +237,45 @@ def test_distorted_ink_is_dark_on_light_and_stays_in_the_crop(strength: object) 
     assert torch.all(middle + 0.1 < crops.amax(dim=(1, 2, 3)))
 
 
+@pytest.mark.parametrize(("width", "height"), [(40, 40), (12, 40), (40, 16)])
+def test_the_true_box_of_a_distorted_crop_surrounds_its_ink(width: int, height: int) -> None:
+    ink = torch.zeros(height, width, dtype=torch.uint8).numpy() + 255
+    bank = character_bank([ink] * 8, torch.zeros(8, dtype=torch.long))
+    part = replace(real_part(bank), strength=replace(FOR_CROPS, rotation=0.0, elastic=0.0, stroke=0.0))
+    drawn = draw_batch([part], 64, torch.Generator().manual_seed(3))
+
+    seen = show([part], drawn, torch.Generator().manual_seed(5))
+
+    side = (torch.arange(CROP_SIDE) + 0.5) / CROP_SIDE * 2 - 1
+    for crop, corners in zip(seen.crops[:, 0], seen.corners, strict=True):
+        is_ink = crop < 0.75 * crop.min() + 0.25 * crop.max()  # darker than any stain
+        found = side[is_ink.any(dim=0)], side[is_ink.any(dim=1)]
+        left, top, right, bottom = corners.clamp(-1, 1).tolist()
+        assert [float(found[0].min()), float(found[0].max())] == pytest.approx([left, right], abs=0.09)
+        assert [float(found[1].min()), float(found[1].max())] == pytest.approx([top, bottom], abs=0.09)
+
+
+def test_a_crop_tells_the_shape_of_the_box_by_which_it_was_cut() -> None:
+    bank = CropBank(
+        torch.zeros(1, 1, BANK_SIDE, BANK_SIDE, dtype=torch.uint8),
+        torch.tensor([0]),
+        torch.tensor([[0.5, -0.2]]),
+    )
+    still = replace(FOR_CROPS, rotation=0.0, scale=0.0, shift=0.0, elastic=0.0)
+    part = replace(real_part(bank), strength=still)
+    drawn = draw_batch([part], 200, torch.Generator().manual_seed(1))
+
+    shapes = show([part], drawn, torch.Generator().manual_seed(1)).shapes
+    hidden = show([replace(part, has_shapes=False)], drawn, torch.Generator().manual_seed(1)).shapes
+
+    told = shapes[~shapes.isnan().any(dim=1)]
+    assert 140 < len(told) < 180  # four of five
+    assert torch.allclose(told, torch.tensor([0.5, -0.2]), atol=1e-5)
+    assert hidden.isnan().all()
+
+
 def train_line(
-    folder: Path, *, stop_after: int | None = None, steps: int = 250
+    folder: Path, *, stop_after: int | None = None, steps: int = 250, averaged: float = 0.0
 ) -> tuple[Tensor, list[int], list[int]]:
     """Fit a line; the weights, the steps that were seen and those that were told."""
     torch.manual_seed(0)
@@ -259,7 +297,7 @@ def train_line(
         model,
         Source(batch_of, losses, steps, facts={}),
         folder,
-        lessons=Lessons(learning_rate=0.05),
+        lessons=Lessons(learning_rate=0.05, averaged=averaged),
         device="cpu",
         progress=lambda step, _steps, _means: told.append(step),
     )
@@ -293,13 +331,61 @@ def test_a_training_that_is_complete_is_shown_as_such(tmp_path: Path) -> None:
     assert (seen, told) == ([], [250])
 
 
+def test_the_running_mean_of_the_weights_is_what_a_training_ends_with(tmp_path: Path) -> None:
+    last, _, _ = train_line(tmp_path / "last", steps=120)
+    mean, _, _ = train_line(tmp_path / "mean", steps=120, averaged=0.9)
+    with pytest.raises(KeyboardInterrupt):
+        train_line(tmp_path / "cut", steps=120, averaged=0.9, stop_after=107)
+
+    resumed, _, _ = train_line(tmp_path / "cut", steps=120, averaged=0.9)
+
+    assert not torch.equal(mean, last)
+    assert torch.equal(resumed, mean)
+
+
+def test_statistics_are_renewed_where_weights_are_averaged() -> None:
+    model = nn.Sequential(nn.BatchNorm1d(1))
+    source = Source(
+        lambda step: [torch.full((4, 1), float(step % 2)) + torch.tensor([[0.0], [0.0], [2.0], [2.0]])],
+        lambda model, batch: {"none": model(batch[0]).sum()},
+        100,
+        facts={},
+    )
+
+    renew_statistics(model, source, device="cpu")
+
+    assert model[0].running_mean.tolist() == pytest.approx([1.5])  # type: ignore[union-attr]
+    assert model[0].momentum == 0.1
+    assert not model.training
+
+
+def test_a_larger_classifier_begins_with_what_a_smaller_one_knows(tmp_path: Path) -> None:
+    config = GlyphNetConfig(n_classes=2)
+    torch.manual_seed(0)
+    start = GlyphNet(config).eval()
+    save_classifier(tmp_path / "start.safetensors", start, config, ["人", "の"])
+    larger = GlyphNet(replace(config, sees_shapes=True, finds_boxes=True)).eval()
+
+    begin_with(larger, tmp_path / "start.safetensors", labels=["人", "の"])
+
+    crops = torch.rand(3, 1, CROP_SIDE, CROP_SIDE)
+    with torch.inference_mode():
+        assert torch.allclose(
+            larger.look(crops, torch.ones(3, 2))[0], start(crops), atol=2e-2
+        )  # kept in half
+    with pytest.raises(CheckpointError, match="another network"):
+        begin_with(nn.Linear(2, 2), tmp_path / "start.safetensors", labels=["人", "の"])
+
+
 def test_a_classifier_begins_with_what_another_knows_of_the_same_labels(tmp_path: Path) -> None:
     torch.manual_seed(0)
     config = GlyphNetConfig(n_classes=2)
     start = GlyphNet(config)
     save_classifier(tmp_path / "start.safetensors", start, config, ["人", "の"])
     nothing = Lessons(steps=1, batch_size=2, learning_rate=0.0)
-    bank = CropBank(torch.zeros(2, 1, BANK_SIDE, BANK_SIDE, dtype=torch.uint8), torch.tensor([0, 1]))
+    bank = CropBank(
+        torch.zeros(2, 1, BANK_SIDE, BANK_SIDE, dtype=torch.uint8), torch.tensor([0, 1]), torch.zeros(2, 2)
+    )
 
     path = train_network(
         partial(mixed_crops, [real_part(bank)], ["の", "心", "人"]),

@@ -119,3 +119,33 @@ def crop_corners(boxes: Tensor) -> Tensor:
     centre = boxes[:, :2] + boxes[:, 2:] / 2
     size = torch.maximum(boxes[:, 2:], MIN_ASPECT * boxes[:, 2:].flip(1)) * MARGIN
     return torch.cat([centre - size / 2, centre + size / 2], dim=1)
+
+
+def box_shapes(boxes: Tensor) -> Tensor:
+    """Describe the boxes (M, 4) of one page, which its square crops do not tell.
+
+    Returns:
+        (M, 2): log of width over height, and of the height over the median height of them all.
+    """
+    width, height = boxes[:, 2], boxes[:, 3]
+    return torch.stack([width / height, height / height.median() if len(boxes) else height], dim=1).log()
+
+
+def outlines(shapes: Tensor) -> Tensor:
+    """Say how much of its crop a box fills: (M, 2), its width and height in sides of the crop."""
+    aspect = shapes[:, :1].exp()
+    sides = torch.cat([aspect, torch.ones_like(aspect)], dim=1)
+    return sides / (torch.maximum(sides, MIN_ASPECT * sides.flip(1)) * MARGIN)
+
+
+def moved_boxes(boxes: Tensor, corners: Tensor) -> Tensor:
+    """Turn corners in [-1, 1] of the crops of some boxes (M, 4) into boxes of the page, likewise.
+
+    Args:
+        corners: (M, 4) as left, top, right, bottom.
+    """
+    cut = crop_corners(boxes)
+    centre, half = (cut[:, :2] + cut[:, 2:]) / 2, (cut[:, 2:] - cut[:, :2]) / 2
+    found = centre.repeat(1, 2) + corners * half.repeat(1, 2)
+    size = (found[:, 2:] - found[:, :2]).clamp(min=1.0)
+    return torch.cat([(found[:, :2] + found[:, 2:] - size) / 2, size], dim=1)

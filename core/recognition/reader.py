@@ -15,6 +15,7 @@ from fumikura.core.recognition import crops, patches
 from fumikura.core.recognition.context import ContextModel, in_context
 from fumikura.core.recognition.models.checkpoint import load_context
 from fumikura.core.recognition.models.inference import Classifier, Fill, Segmenter
+from fumikura.core.recognition.naming import name_boxes
 from fumikura.core.recognition.order import reading_order
 from fumikura.core.recognition.recipe import Recipe, find_context, find_weights, recipe_of
 from fumikura.core.settings import Settings
@@ -60,9 +61,9 @@ class PageReader:
         with clock.time("crop"):
             threshold = self._segmenter.config.peak_threshold
             boxes = [crops.find_boxes(page_maps, peak_threshold=threshold) for page_maps in maps]
-            cut = crops.cut_crops(pixels, boxes, side=self._classifier.config.crop_side)  # (M, 1, S, S)
         with clock.time("classify"):
-            labels = self._label(cut)
+            likely, boxes = name_boxes(self._classifier, pixels, boxes)
+            labels = self._label(torch.cat(likely))
         with clock.time("order"):
             characters = []
             on_host = torch.split(torch.cat(boxes).cpu(), [len(page_boxes) for page_boxes in boxes])
@@ -92,10 +93,10 @@ class PageReader:
             pixels = pixels.pin_memory()  # only such memory is copied while the program goes on
         return pixels.to(self._device, non_blocking=True).permute(2, 0, 1)
 
-    def _label(self, cut: Tensor) -> list[tuple[tuple[str, float], ...]]:
-        """Name the likeliest labels of each crop with their probabilities, best first."""
-        probabilities, numbers = self._classifier.best(cut, self.recipe.parameters.n_labels)
+    def _label(self, likely: Tensor) -> list[tuple[tuple[str, float], ...]]:
+        """Name the likeliest labels of each crop (M, C) with their probabilities, best first."""
         names = self._classifier.vocabulary.labels
+        probabilities, numbers = likely.topk(min(self.recipe.parameters.n_labels, len(names)), dim=1)
         return [
             tuple((names[number], probability) for number, probability in zip(row_numbers, row, strict=True))
             for row_numbers, row in zip(numbers.tolist(), probabilities.tolist(), strict=True)

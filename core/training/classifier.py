@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -17,7 +18,7 @@ from fumikura.core.recognition.models.checkpoint import load_any_classifier
 from fumikura.core.recognition.models.glyph_net import GlyphNet, GlyphNetConfig
 from fumikura.core.recognition.models.loaded import resized, with_channels
 from fumikura.core.training.datasets.augmentation import Augmentation, moved, sampling_grid, worn
-from fumikura.core.training.datasets.crop_mixture import Part, draw_batch
+from fumikura.core.training.datasets.crop_mixture import Part, draw_batch, show
 from fumikura.core.training.datasets.loading import CharacterSet, load_character_set
 from fumikura.core.training.lessons import (
     Batch,
@@ -32,7 +33,9 @@ from fumikura.core.training.run_folder import digest_of
 
 #: How what reads pages is trained, unless options say otherwise; drawn forms and real ones differ, so
 #: labels are smoothed.
-FOR_PAGES = Lessons(batch_size=192, learning_rate=2e-3, smoothing=0.05)
+FOR_PAGES = Lessons(batch_size=192, learning_rate=2e-3, smoothing=0.05, averaged=0.998)
+#: How much a box that is off counts against a label that is wrong.
+_BOX_WEIGHT = 2.0
 _AT_ONCE = 512
 
 
@@ -40,15 +43,30 @@ def mixed_crops(
     parts: Sequence[Part], labels: Sequence[str], lessons: Lessons, _start: Path | None
 ) -> tuple[Network, Source]:
     """Teach a GlyphNet to read pages, by crops that are drawn by lot from a mixture."""
-    config = GlyphNetConfig(n_classes=len(labels))
+    config = GlyphNetConfig(n_classes=len(labels), sees_shapes=True, finds_boxes=True)
     tensors = [tensor for part in parts for tensor in (part.bank.images, part.bank.numbers)]
     facts = {"labels": labels, "images": [digest_of(tensor.numpy().data) for tensor in tensors]}
 
     def batch_of(step: int) -> Sequence[Tensor]:
         return draw_batch(parts, lessons.batch_size, generator_of(lessons.seed, step))
 
-    source = Source(batch_of, _label_loss("label", lessons.smoothing), lessons.steps, facts)
+    def shown(step: int, drawn: Sequence[Tensor]) -> Sequence[Tensor]:
+        # Where the network learns: on a device that is faster than a processor it would starve else.
+        seen = show(parts, drawn, generator_of(lessons.seed, step, drawn[-1].device))
+        return seen.crops, seen.shapes, seen.corners, drawn[-1]
+
+    source = Source(batch_of, partial(_page_losses, lessons.smoothing), lessons.steps, facts, shown=shown)
     return Network(GlyphNet(config), config, labels), source
+
+
+def _page_losses(smoothing: float, model: nn.Module, batch: Sequence[Tensor]) -> dict[str, Tensor]:
+    crops, shapes, corners, classes = batch
+    logits, found = cast(GlyphNet, model).look(crops, shapes)
+    label = functional.cross_entropy(logits.float(), classes, label_smoothing=smoothing)
+    return {
+        "label": label,
+        "box": _BOX_WEIGHT * functional.smooth_l1_loss(found.float(), corners, beta=0.1),
+    }
 
 
 def character_images(

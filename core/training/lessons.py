@@ -38,6 +38,8 @@ class Lessons:
         smoothing: of labels (classifiers).
         pos_weight: how much a pixel of a character counts against one of paper (data sets of patches).
         kept: share of the weights that it began with in those that it ends with (classifiers).
+        averaged: decay, a step, of the running mean of the weights that a training ends with; 0 ends with
+            the weights of the last step.
         precision: with "bf16" torch computes in it where it thinks that safe (autocast).
         seed: of all that is drawn by lot.
     """
@@ -54,6 +56,7 @@ class Lessons:
     smoothing: float = 0.0
     pos_weight: float = 1.0
     kept: float = 0.0
+    averaged: float = 0.0
     precision: Precision = "fp32"
     seed: int = 1
 
@@ -84,6 +87,7 @@ class Source:
         facts: what `config.json` says of the data and the network, beside the lessons: a folder with
             other facts holds another training.
         epochs: None where batches are drawn by lot.
+        shown: what a batch of a step becomes once it lies on the device.
     """
 
     batch_of: Callable[[int], Sequence[Tensor]]
@@ -91,6 +95,11 @@ class Source:
     steps: int
     facts: Mapping[str, Any]
     epochs: Epochs | None = None
+    shown: Callable[[int, Sequence[Tensor]], Sequence[Tensor]] = lambda _step, batch: batch
+
+    def batch_on(self, device: str, step: int) -> Sequence[Tensor]:
+        """Give the batch of a step, counted from 0, on a device."""
+        return self.shown(step, [item.to(device, non_blocking=True) for item in self.batch_of(step)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,9 +144,9 @@ def seed_of(seed: int, step: int) -> int:
     return seed * 1_000_003 + step
 
 
-def generator_of(seed: int, step: int) -> torch.Generator:
-    """Make the generator that draws all that a step needs."""
-    return torch.Generator().manual_seed(seed_of(seed, step))
+def generator_of(seed: int, step: int, device: torch.device | str = "cpu") -> torch.Generator:
+    """Make the generator that draws all that a step needs on a device."""
+    return torch.Generator(device).manual_seed(seed_of(seed, step))
 
 
 def images_in_epochs(

@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from fumikura.core.training.lessons import Epochs, Lessons, Material, Source, seed_of
 from fumikura.core.training.run_folder import (
@@ -27,6 +28,8 @@ from fumikura.core.training.starting_weights import begin_with, keep_part
 Progress = Callable[[int, int, dict[str, float]], None]
 #: Steps between two saved states.
 SAVE_EVERY = 100
+#: Batches from which the statistics of normalisation are measured.
+_STATISTICS = 60
 #: Steps between two notes, where there are no epochs.
 NOTE_EVERY = 20
 
@@ -66,6 +69,8 @@ def train_network(
         draw_curves(folder)
     if start is not None and lessons.kept:
         keep_part(network.model, start, lessons.kept, labels=network.labels)
+    if lessons.kept or lessons.averaged:
+        renew_statistics(network.model, source, device=device)
     return network.save(folder)
 
 
@@ -88,6 +93,9 @@ def fit(
     state: dict[str, Stateful] = {"model": model, "optimizer": optimizer, "schedule": schedule}
     if source.epochs:
         state["course"] = course
+    mean = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(lessons.averaged))
+    if lessons.averaged:
+        state["mean"] = mean
     first = load_state(folder, state)
     progress(first, source.steps, {})
     autocast = torch.autocast(
@@ -98,12 +106,14 @@ def fit(
     for step in range(first + 1, source.steps + 1):
         if course.is_over:
             break
-        batch = [item.to(device, non_blocking=True) for item in source.batch_of(step - 1)]
+        batch = source.batch_on(device, step - 1)
         torch.manual_seed(seed_of(lessons.seed, step))  # a resumed training drops what it would have dropped
         with autocast:
             losses = source.losses(model, batch)
         _descend(model, losses, optimizer)
         schedule.step()
+        if lessons.averaged:
+            mean.update_parameters(model)
         course.add({name: loss.item() for name, loss in losses.items()})
         is_last = step == source.steps
         if step % NOTE_EVERY == 0 or is_last:
@@ -116,7 +126,28 @@ def fit(
             course.look(scores.get("validation_loss"))
         if step % SAVE_EVERY == 0 or is_last or course.is_over:
             save_state(folder, step, state)
+    if lessons.averaged:
+        model.load_state_dict(mean.module.state_dict())
     course.restore_best()
+    model.eval()
+
+
+def renew_statistics(model: nn.Module, source: Source, *, device: str) -> None:
+    """Measure anew, on training batches, what batch normalisation expects; in place.
+
+    Means of weights have other statistics than the weights had (Izmailov et al. 2018, arXiv:1803.05407).
+    """
+    layers = [layer for layer in model.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)]
+    usual = [layer.momentum for layer in layers]
+    for layer in layers:
+        layer.reset_running_stats()
+        layer.momentum = None  # the mean over all batches
+    model.to(device).train()
+    with torch.no_grad():
+        for step in range(_STATISTICS):
+            source.losses(model, source.batch_on(device, source.steps + step))
+    for layer, momentum in zip(layers, usual, strict=True):
+        layer.momentum = momentum
     model.eval()
 
 
@@ -131,7 +162,11 @@ def _optimizer(
     model: nn.Module, lessons: Lessons, steps: int
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
     rate, total = lessons.learning_rate, steps + 1
-    optimizer = torch.optim.AdamW(model.parameters(), lr=rate, weight_decay=lessons.weight_decay)
+    # Norms and biases are no weights that could grow too large.
+    vectors = [weights for weights in model.parameters() if weights.ndim <= 1]
+    matrices = [weights for weights in model.parameters() if weights.ndim > 1]
+    groups = [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}]
+    optimizer = torch.optim.AdamW(groups, lr=rate, weight_decay=lessons.weight_decay)
     if lessons.schedule == "constant":
         return optimizer, torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0, total_iters=0)
     # Where the rise is one step long torch divides by zero.

@@ -113,8 +113,7 @@ class Miner:
     def _log_probabilities(self, pixels: Tensor, boxes: Tensor, labels: str) -> Floats:
         """Return (N, T): the log-probability that box n shows character t of the text."""
         cut = crops.cut_crops([pixels], [boxes], side=self._classifier.config.crop_side)
-        best, numbers = self._classifier.best(cut, len(self._classifier.vocabulary))
-        by_class = torch.zeros(best.shape).scatter_(1, numbers, best)
+        by_class = self._classifier.look(cut, crops.box_shapes(boxes))[0].cpu()
         probabilities = {
             label: by_class[:, self._classes[label]].sum(dim=1).numpy() if label in self._classes else 0.0
             for label in set(labels)

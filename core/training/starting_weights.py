@@ -6,14 +6,19 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from torch import nn
+from torch.nn import functional
 
 from fumikura.core.errors import CheckpointError
 from fumikura.core.recognition.models.checkpoint import load_any_classifier, load_any_segmenter
 from fumikura.core.recognition.models.loaded import Inverted
 
+_OTHER = "{} is another network than the one that is trained; begin without it"
+
 
 def begin_with(model: nn.Module, path: Path, *, labels: Sequence[str] | None = None) -> None:
     """Copy all weights; a last layer of another size begins anew, but for the labels that both know.
+
+    What a larger network has beside those begins anew too.
 
     Args:
         labels: of a classifier, by class; None for a segmenter.
@@ -30,18 +35,21 @@ def begin_with(model: nn.Module, path: Path, *, labels: Sequence[str] | None = N
         known = {label: number for number, label in enumerate(loaded.labels)}
     old, new = other.state_dict(), model.state_dict()
     last = list(new)[-2:]  # weights and bias
-    if old.keys() != new.keys() or any(
-        old[name].shape != new[name].shape and name not in last for name in new
-    ):
-        raise CheckpointError(f"{path} is another network than the one that is trained; begin without it")
-    for name in last:
-        if labels is not None:
+    if not old.keys() <= new.keys():
+        raise CheckpointError(_OTHER.format(path))
+    for name, weights in old.items():
+        if name in last and labels is not None:
             for number, label in enumerate(labels):
                 if label in known:
-                    new[name][number] = old[name][known[label]]
-        elif old[name].shape == new[name].shape:
-            new[name] = old[name]
-    model.load_state_dict({name: new[name] if name in last else old[name] for name in new})
+                    new[name][number] = weights[known[label]]
+        elif weights.shape == new[name].shape:
+            new[name] = weights
+        elif weights.shape[0] == new[name].shape[0] and weights.ndim == new[name].ndim == 2:
+            # It had fewer inputs: the new ones say nothing at first.
+            new[name] = functional.pad(weights, (0, new[name].shape[1] - weights.shape[1]))
+        elif name not in last:
+            raise CheckpointError(_OTHER.format(path))
+    model.load_state_dict(new)
 
 
 def keep_part(model: nn.Module, path: Path, share: float, *, labels: Sequence[str] | None = None) -> None:

@@ -19,6 +19,8 @@ class GlyphNetConfig:
         widths: channels of each stage; each but the first halves the resolution.
         blocks: residual blocks of each stage.
         embedding: channels before the last layer.
+        sees_shapes: it is told the shape of the box too, which a square crop does not show.
+        finds_boxes: it also says where in the crop the character's box lies.
     """
 
     n_classes: int
@@ -28,6 +30,8 @@ class GlyphNetConfig:
     blocks: tuple[int, ...] = (1, 1, 2, 1)
     embedding: int = 256
     dropout: float = 0.3
+    sees_shapes: bool = False
+    finds_boxes: bool = False
 
     @property
     def channels(self) -> int:
@@ -40,17 +44,20 @@ class GlyphNet(nn.Module):
 
     def __init__(self, config: GlyphNetConfig) -> None:
         super().__init__()
+        self.config = config
         self.stem = nn.Sequential(*_convolution(1, config.stem, stride=2), nn.ReLU(inplace=True))
         stages: list[nn.Module] = []
         for number, (before, width) in enumerate(pairwise((config.stem, *config.widths))):
             stages.append(_Residual(before, width, stride=1 if number == 0 else 2))
             stages += [_Residual(width, width, stride=1) for _ in range(config.blocks[number] - 1)]
         self.stages = nn.Sequential(*stages)
+        # Before the head, whose layers are the last ones for all who look for these.
+        self.corners = nn.Linear(config.embedding, 4) if config.finds_boxes else None
         self.head = nn.Sequential(
             # 2 x 2 cells keep top from bottom and left from right, which a global mean forgets.
             nn.AdaptiveAvgPool2d(2),
             nn.Flatten(),
-            nn.Linear(4 * config.widths[-1], config.embedding),
+            nn.Linear(4 * config.widths[-1] + (4 if config.sees_shapes else 0), config.embedding),
             nn.BatchNorm1d(config.embedding),
             nn.ReLU(inplace=True),
             nn.Dropout(config.dropout),
@@ -58,12 +65,29 @@ class GlyphNet(nn.Module):
         )
 
     def forward(self, crops: Tensor) -> Tensor:
-        """Map (M, 1, S, S) of any brightness to (M, C) logits."""
+        """Map (M, 1, S, S) of any brightness, of boxes of unknown shape, to (M, C) logits."""
+        logits, _ = self.look(crops, crops.new_full((len(crops), 2), torch.nan, dtype=torch.float32))
+        return logits
+
+    def look(self, crops: Tensor, shapes: Tensor) -> tuple[Tensor, Tensor]:
+        """Map crops (M, 1, S, S) of any brightness to logits and to where their characters lie.
+
+        Args:
+            shapes: (M, 2), as `box_shapes` gives them; nan where unknown.
+
+        Returns:
+            (M, C) logits, and corners (M, 4) left, top, right, bottom in [-1, 1] of the crop, or
+            (M, 0) from a network that finds no boxes.
+        """
         spread, mean = torch.std_mean(crops, dim=(1, 2, 3), keepdim=True)
         x = (crops - mean) / (spread + 1e-3)
-        x = self.stages(self.stem(x))  # (M, widths[-1], S/16, S/16)
-        logits: Tensor = self.head(x)  # (M, C)
-        return logits
+        x = self.head[:2](self.stages(self.stem(x)))  # (M, 4 · widths[-1])
+        if self.config.sees_shapes:
+            x = torch.cat([x, shapes.nan_to_num(0.0).to(x.dtype), shapes.isnan().to(x.dtype)], dim=1)
+        embedding = self.head[2:5](x)
+        logits: Tensor = self.head[5:](embedding)  # (M, C)
+        corners = embedding.new_empty(len(crops), 0) if self.corners is None else self.corners(embedding)
+        return logits, corners
 
 
 class _Residual(nn.Module):

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from fumikura.core.recognition.models.checkpoint import load_classifier, load_segmenter
+from fumikura.core.recognition.models.glyph_net import GlyphNet
 from fumikura.core.recognition.models.loaded import LoadedClassifier
 from fumikura.core.recognition.out_of_memory import is_out_of_memory
 
@@ -57,19 +59,26 @@ class Classifier:
         end_in_single_precision(model)
         self.batches = Batches(model, device=device, precision=precision, batch_size=crops_per_batch)
 
-    def best(self, crops: Tensor, n_labels: int) -> tuple[Tensor, Tensor]:
-        """Find probabilities and class numbers of the likeliest labels, (M, K) each, best first.
+    def look(self, crops: Tensor, shapes: Tensor) -> tuple[Tensor, Tensor]:
+        """Say how likely each label is, and where in the crop its character lies, on the device.
 
         Args:
             crops: (M, 1, S, S).
-            n_labels: K.
+            shapes: (M, 2) of their boxes (`crops.box_shapes`).
+
+        Returns:
+            probabilities (M, C), and corners (M, 4) in [-1, 1] of the crop, or (M, 0) from weights that
+            find no boxes.
         """
-        n_labels = min(n_labels, len(self.vocabulary))
+        n_labels = len(self.vocabulary)
         if not len(crops):
-            return torch.empty(0, n_labels), torch.empty(0, n_labels, dtype=torch.long)
-        logits = self.batches(crops, lambda model, batch: model(batch / 255))
-        probabilities, numbers = logits.softmax(dim=1).topk(n_labels, dim=1)
-        return probabilities.cpu(), numbers.cpu()
+            return crops.new_empty(0, n_labels), crops.new_empty(0, 4 if self.config.finds_boxes else 0)
+        found = self.batches(crops, _look, shapes)
+        return found[:, :n_labels].softmax(dim=1), found[:, n_labels:]
+
+
+def _look(model: nn.Module, crops: Tensor, shapes: Tensor) -> Tensor:
+    return torch.cat(cast(GlyphNet, model).look(crops / 255, shapes), dim=1)
 
 
 def likeliest(
@@ -137,7 +146,12 @@ class Batches:
         """Return the type of number in which most layers compute."""
         return torch.bfloat16 if self._in_bf16 else torch.float32
 
-    def __call__(self, inputs: Tensor, run: Callable[[nn.Module, Tensor], Tensor]) -> Tensor:
+    def __call__(self, inputs: Tensor, run: Callable[..., Tensor], *beside: Tensor) -> Tensor:
+        """Feed all inputs to the model, and join what `run` makes of the model and of each batch.
+
+        Args:
+            beside: tensors as long as the inputs, of which `run` is given the same rows.
+        """
         outputs = []
         start = 0
         with (
@@ -147,9 +161,9 @@ class Batches:
             while start < len(inputs):
                 batch = inputs[start : start + self._batch_size]
                 try:
-                    outputs.append(
-                        run(self._model, batch.to(self._device, memory_format=torch.channels_last))
-                    )
+                    more = (rows[start : start + self._batch_size].to(self._device) for rows in beside)
+                    on_device = batch.to(self._device, memory_format=torch.channels_last)
+                    outputs.append(run(self._model, on_device, *more))
                 except (MemoryError, RuntimeError) as error:
                     if self._batch_size == 1 or not is_out_of_memory(error):
                         raise

@@ -7,6 +7,7 @@ Elastic distortion follows Simard et al. 2003 (doi:10.1109/ICDAR.2003.1227801).
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -18,6 +19,8 @@ from fumikura.core.training.datasets.crop_bank import BANK_SIDE, CROP_SIDE
 
 Augmentation = Literal["none", "rotation", "strong"]
 
+#: Side of a crop in sides of the image in a bank.
+ZOOM = CROP_SIDE / BANK_SIDE
 #: The second report's: as far as this to either side, evenly.
 ROTATION_DEGREES = 10.0
 #: Side of the square that a strongly changed image lacks, as a share of its side (cutout, DeVries and
@@ -48,7 +51,7 @@ class Strength:
 
 #: Crops of real pages bring their own variety and their own neighbours; people's boxes are exact, and
 #: those that the segmenter finds in an unseen book are off by as much as this.
-FOR_CROPS = Strength(rotation=0.10, scale=0.16, shift=0.14, elastic=0.05, stroke=0.7, neighbours=0.0)
+FOR_CROPS = Strength(rotation=0.05, scale=0.16, shift=0.14, elastic=0.025, stroke=0.7, neighbours=0.0)
 #: What others cut out came without its surroundings.
 FOR_CUT_OUT = replace(FOR_CROPS, neighbours=0.5)
 #: Glyphs are too regular: a font has one form where hands have thousands.
@@ -56,42 +59,34 @@ FOR_GLYPHS = Strength(rotation=0.14, scale=0.18, shift=0.12, elastic=0.07, strok
 _STRONG = Strength(rotation=0.13, scale=0.11, shift=0.10, elastic=0.06, stroke=0.5, neighbours=0.0)
 
 
-def distort(darkness: Tensor, strength: Strength, generator: torch.Generator) -> Tensor:
+def distort(darkness: Tensor, strength: Strength, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Distort crops, and show them as a camera would.
 
     Args:
-        darkness: (B, 1, 96, 96) in [0, 1].
+        darkness: (B, 1, 96, 96) in [0, 1], on the generator's device.
 
     Returns:
-        (B, 1, 64, 64) brightness in [0, 1].
+        (B, 1, 64, 64) brightness in [0, 1], and how each was cut anew: its `warps`.
     """
     ink = stroke_width(darkness, strength.stroke, generator)
-    grid = warp_grid(len(ink), strength, generator)
+    cut = warps(len(ink), strength, generator)
+    grid = _bent(cut, strength, generator, side=CROP_SIDE)
     drawn = functional.grid_sample(ink, grid, align_corners=False)  # (B, 1, 64, 64)
     if strength.neighbours:
-        others = ink[torch.randperm(len(ink), generator=generator)]
+        others = ink[torch.randperm(len(ink), generator=generator, device=ink.device)]
         for direction in (-1.0, 1.0):
             drawn = torch.maximum(drawn, _neighbour(others, grid, direction, strength.neighbours, generator))
-    return _on_paper(drawn, generator)
+    return _on_paper(drawn, generator), cut
 
 
-def warp_grid(
-    n: int,
-    strength: Strength,
-    generator: torch.Generator,
-    *,
-    side: int = CROP_SIDE,
-    zoom: float = CROP_SIDE / BANK_SIDE,
-) -> Tensor:
-    """Draw where each pixel of a crop comes from: (B, S, S, 2) in [-1, 1] of the image that it is cut from.
+def warps(n: int, strength: Strength, generator: torch.Generator, *, zoom: float = ZOOM) -> Tensor:
+    """Draw the affine maps (B, 2, 3) from each crop, in [-1, 1], to the image that it is cut from, likewise.
 
     Args:
-        side: S.
         zoom: side of the crop in sides of that image.
     """
-    angle = torch.randn(n, generator=generator) * strength.rotation
-    shear = torch.randn(n, generator=generator) * strength.rotation
-    scale = (torch.randn(n, 2, generator=generator) * strength.scale).exp() * zoom
+    angle, shear = _normal(n, generator) * strength.rotation, _normal(n, generator) * strength.rotation
+    scale = (_normal((n, 2), generator) * strength.scale).exp() * zoom
     cosine, sine = angle.cos(), angle.sin()
     affine = torch.stack(
         [
@@ -100,9 +95,13 @@ def warp_grid(
         ],
         dim=1,
     )
-    shift = torch.randn(n, 2, 1, generator=generator) * strength.shift * zoom
-    grid = functional.affine_grid(torch.cat([affine, shift], dim=2), [n, 1, side, side], align_corners=False)
-    bends = _smooth_noise(n, 2, cells=5, generator=generator, side=side) * strength.elastic
+    return torch.cat([affine, _normal((n, 2, 1), generator) * strength.shift * zoom], dim=2)
+
+
+def _bent(cut: Tensor, strength: Strength, generator: torch.Generator, *, side: int) -> Tensor:
+    """Say where each pixel of a crop comes from: (B, S, S, 2) in [-1, 1] of the image that it is cut from."""
+    grid = functional.affine_grid(cut, [len(cut), 1, side, side], align_corners=False)
+    bends = _smooth_noise(len(cut), 2, cells=5, generator=generator, side=side) * strength.elastic
     return grid + bends.permute(0, 2, 3, 1)
 
 
@@ -111,9 +110,9 @@ def sampling_grid(n: int, side: int, augmentation: Augmentation, generator: torc
     if augmentation == "none":
         return None
     if augmentation == "strong":
-        return warp_grid(n, _STRONG, generator, side=side, zoom=1.0)
-    angle = torch.empty(n).uniform_(-1, 1, generator=generator) * math.radians(ROTATION_DEGREES)
-    cosine, sine, still = angle.cos(), angle.sin(), torch.zeros(n)
+        return _bent(warps(n, _STRONG, generator, zoom=1.0), _STRONG, generator, side=side)
+    angle = _even(n, -1, 1, generator) * math.radians(ROTATION_DEGREES)
+    cosine, sine, still = angle.cos(), angle.sin(), torch.zeros_like(angle)
     rows = [torch.stack([cosine, -sine, still], dim=1), torch.stack([sine, cosine, still], dim=1)]
     return functional.affine_grid(torch.stack(rows, dim=1), [n, 1, side, side], align_corners=False)
 
@@ -133,8 +132,8 @@ def worn(crops: Tensor, generator: torch.Generator) -> Tensor:
     """Make crops (B, channels, S, S) of bright ink look worn: strokes change, a square of each is lost."""
     n, _, side, _ = crops.shape
     half = _HOLE * side / 2
-    centre = torch.rand(n, 2, 1, generator=generator) * side
-    is_near = (torch.arange(side) + 0.5 - centre).abs() < half  # (B, 2, S)
+    centre = _even((n, 2, 1), 0, side, generator)
+    is_near = (torch.arange(side, device=crops.device) + 0.5 - centre).abs() < half  # (B, 2, S)
     hole = is_near[:, 0, :, None] & is_near[:, 1, None, :]
     written = stroke_width(crops, _STRONG.stroke, generator)
     return torch.where(hole[:, None], crops.mean(dim=(1, 2, 3), keepdim=True), written)
@@ -145,10 +144,10 @@ def _neighbour(
 ) -> Tensor:
     """Let ink of other characters reach in from above (-1) or below (1)."""
     n = len(others)
-    away = torch.empty(n).uniform_(0.72, 1.1, generator=generator) * 2 * CROP_SIDE / BANK_SIDE
+    away = _even(n, 0.72, 1.1, generator) * 2 * ZOOM
     moved = grid.clone()
     moved[..., 1] -= direction * away[:, None, None]
-    is_there = (torch.rand(n, generator=generator) < chance).float()[:, None, None, None]
+    is_there = (_even(n, 0, 1, generator) < chance).float()[:, None, None, None]
     return functional.grid_sample(others, moved, align_corners=False) * is_there
 
 
@@ -156,7 +155,7 @@ def stroke_width(darkness: Tensor, stroke: float, generator: torch.Generator) ->
     """Thicken or thin strokes (B, 1, S, S) of bright ink."""
     thick = functional.max_pool2d(darkness, kernel_size=3, stride=1, padding=1)
     thin = -functional.max_pool2d(-darkness, kernel_size=3, stride=1, padding=1)
-    change = torch.empty(len(darkness), 1, 1, 1).uniform_(-stroke, stroke, generator=generator)
+    change = _even((len(darkness), 1, 1, 1), -stroke, stroke, generator)
     return torch.where(
         change > 0, torch.lerp(darkness, thick, change), torch.lerp(darkness, thin, -0.5 * change)
     )
@@ -166,14 +165,14 @@ def _on_paper(drawn: Tensor, generator: torch.Generator) -> Tensor:
     n = len(drawn)
     fading = 1 + 0.25 * _smooth_noise(n, 1, cells=4, generator=generator).clamp(-2, 2)
     stains = 0.06 * _smooth_noise(n, 1, cells=4, generator=generator)
-    contrast = torch.empty(n, 1, 1, 1).uniform_(0.35, 0.9, generator=generator)
-    noise = torch.empty(n, 1, 1, 1).uniform_(0, 0.04, generator=generator)
+    contrast = _even((n, 1, 1, 1), 0.35, 0.9, generator)
+    noise = _even((n, 1, 1, 1), 0, 0.04, generator)
     page = 0.9 + stains - contrast * (drawn * fading).clamp(0, 1)
-    page = page + noise * torch.randn(page.shape, generator=generator)
+    page = page + noise * _normal(page.shape, generator)
     blurred = functional.avg_pool2d(
         functional.pad(page, (1, 1, 1, 1), mode="replicate"), kernel_size=3, stride=1
     )
-    blur = torch.empty(n, 1, 1, 1).uniform_(-1, 1, generator=generator).clamp(min=0)
+    blur = _even((n, 1, 1, 1), -1, 1, generator).clamp(min=0)
     return torch.lerp(page, blurred, blur).clamp(0, 1)
 
 
@@ -181,5 +180,17 @@ def _smooth_noise(
     n: int, channels: int, *, cells: int, generator: torch.Generator, side: int = CROP_SIDE
 ) -> Tensor:
     """Draw (B, channels, S, S), normally distributed, varying over a few cells."""
-    noise = torch.randn(n, channels, cells, cells, generator=generator)
+    noise = _normal((n, channels, cells, cells), generator)
     return functional.interpolate(noise, size=(side, side), mode="bicubic", align_corners=True)
+
+
+def _normal(shape: int | Sequence[int], generator: torch.Generator) -> Tensor:
+    """Draw numbers of this shape on the generator's device, normally distributed around 0."""
+    shape = (shape,) if isinstance(shape, int) else tuple(shape)
+    return torch.randn(shape, generator=generator, device=generator.device)
+
+
+def _even(shape: int | Sequence[int], low: float, high: float, generator: torch.Generator) -> Tensor:
+    """Draw numbers of this shape on the generator's device, evenly between two."""
+    shape = (shape,) if isinstance(shape, int) else tuple(shape)
+    return torch.empty(shape, device=generator.device).uniform_(low, high, generator=generator)

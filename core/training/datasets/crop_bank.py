@@ -18,7 +18,7 @@ from torch import Tensor
 
 from fumikura.core.errors import DataSetError
 from fumikura.core.folding import fold
-from fumikura.core.recognition.crops import crop_corners, cut_crops
+from fumikura.core.recognition.crops import box_shapes, crop_corners, cut_crops
 from fumikura.core.recognition.models.loaded import with_channels
 from fumikura.core.training.datasets.loading import CharacterSet
 from fumikura.core.training.datasets.training_pages import TrainingPage
@@ -38,10 +38,13 @@ class CropBank:
     Attributes:
         images: uint8 (N, 1, 96, 96), darkness.
         numbers: (N,) class of each.
+        shapes: (N, 2) of each box: log of width over height, and of its height over the median height
+            of the page's boxes; nan where nobody knows.
     """
 
     images: Tensor
     numbers: Tensor
+    shapes: Tensor
 
     def __len__(self) -> int:
         return len(self.numbers)
@@ -50,6 +53,7 @@ class CropBank:
 def bank_of_crops(pages: Sequence[TrainingPage], vocabulary: Vocabulary) -> CropBank:
     """Cut out all boxes of some pages whose folded label is a class."""
     images, numbers = [torch.empty(0, 1, BANK_SIDE, BANK_SIDE, dtype=torch.uint8)], []
+    shapes = [torch.empty(0, 2)]
     for page in pages:
         labels = [fold(label) for label in page.labels]
         known = [index for index, label in enumerate(labels) if label in vocabulary]
@@ -58,8 +62,9 @@ def bank_of_crops(pages: Sequence[TrainingPage], vocabulary: Vocabulary) -> Crop
         boxes = torch.from_numpy(page.boxes[known])
         crops = cut_crops([page.pixels], [_with_surroundings(boxes)], side=BANK_SIDE)
         images.append(_darkness(crops))
+        shapes.append(box_shapes(torch.from_numpy(page.boxes))[known])
         numbers += [vocabulary.number(labels[index]) for index in known]
-    return CropBank(torch.cat(images), torch.tensor(numbers, dtype=torch.long))
+    return CropBank(torch.cat(images), torch.tensor(numbers, dtype=torch.long), torch.cat(shapes))
 
 
 def bank_of_characters(data: CharacterSet, vocabulary: Vocabulary) -> CropBank:
@@ -67,8 +72,7 @@ def bank_of_characters(data: CharacterSet, vocabulary: Vocabulary) -> CropBank:
     classes = np.array([vocabulary.number(fold(label)) for label in data.labels])
     pixels = with_channels(data.images, 1).float()
     darkness = _darkness(pixels if data.images.mean() > 127 else 255 - pixels)[:, 0].numpy()
-    images = np.stack([_as_cut(_trimmed(image)) for image in darkness])
-    return CropBank(torch.from_numpy(images)[:, None], torch.from_numpy(classes[data.targets]))
+    return character_bank([_trimmed(image) for image in darkness], torch.from_numpy(classes[data.targets]))
 
 
 def bank_of_glyphs(fonts: Sequence[GlyphFont], vocabulary: Vocabulary) -> CropBank:
@@ -77,20 +81,28 @@ def bank_of_glyphs(fonts: Sequence[GlyphFont], vocabulary: Vocabulary) -> CropBa
     Raises:
         DataSetError: there is none.
     """
-    images, numbers = [], []
+    glyphs, numbers = [], []
     for number, label in enumerate(vocabulary.labels):
         for font in fonts:
             for character in variants(font, label):
-                images.append(_as_cut(glyph_ink(font, character, CROP_SIDE)))
+                glyphs.append(glyph_ink(font, character, CROP_SIDE))
                 numbers.append(number)
-    if not images:
+    if not glyphs:
         raise DataSetError("these fonts draw no character of the texts; name other fonts, or other texts")
-    return CropBank(torch.from_numpy(np.stack(images))[:, None], torch.tensor(numbers, dtype=torch.long))
+    return character_bank(glyphs, torch.tensor(numbers, dtype=torch.long))
+
+
+def character_bank(inks: Sequence[NDArray[np.uint8]], numbers: Tensor) -> CropBank:
+    """Make a bank of ink (H, W) that stands alone; how large it would be on a page nobody knows."""
+    images = torch.from_numpy(np.stack([_as_cut(ink) for ink in inks]))[:, None]
+    aspects = torch.tensor([ink.shape[1] / ink.shape[0] for ink in inks]).log()
+    return CropBank(images, numbers, torch.stack([aspects, torch.full_like(aspects, torch.nan)], dim=1))
 
 
 def joined(banks: Sequence[CropBank]) -> CropBank:
     """Join some banks to one."""
-    return CropBank(torch.cat([bank.images for bank in banks]), torch.cat([bank.numbers for bank in banks]))
+    parts = zip(*((bank.images, bank.numbers, bank.shapes) for bank in banks), strict=True)
+    return CropBank(*(torch.cat(part) for part in parts))
 
 
 def drawable(fonts: Sequence[GlyphFont], labels: Iterable[str]) -> set[str]:

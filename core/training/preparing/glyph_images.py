@@ -116,7 +116,7 @@ def _draw_forms(bank: CropBank, n_images: int, generator: torch.Generator) -> Te
 
 def _distorted(bank: CropBank, forms: Tensor, size: int, generator: torch.Generator) -> NDArray[np.uint8]:
     """Show images (B, S, S) as a camera would."""
-    images = distort(bank.images[forms].float() / 255, FOR_GLYPHS, generator)
+    images, _ = distort(bank.images[forms].float() / 255, FOR_GLYPHS, generator)
     resized = v2.functional.resize(images, [size, size])
     pixels: NDArray[np.uint8] = (255 * resized).round().clamp(0, 255).to(torch.uint8).numpy()[:, 0]
     return pixels
