@@ -347,7 +347,7 @@ def test_the_running_mean_of_the_weights_is_what_a_training_ends_with(tmp_path: 
 
 
 def test_statistics_are_renewed_where_weights_are_averaged() -> None:
-    model = nn.Sequential(nn.BatchNorm1d(1))
+    model = nn.BatchNorm1d(1)
     source = Source(
         lambda step: [torch.full((4, 1), float(step % 2)) + torch.tensor([[0.0], [0.0], [2.0], [2.0]])],
         lambda model, batch: {"none": model(batch[0]).sum()},
@@ -357,8 +357,9 @@ def test_statistics_are_renewed_where_weights_are_averaged() -> None:
 
     renew_statistics(model, source, device="cpu")
 
-    assert model[0].running_mean.tolist() == pytest.approx([1.5])  # type: ignore[union-attr]
-    assert model[0].momentum == 0.1
+    assert model.running_mean is not None
+    assert model.running_mean.tolist() == pytest.approx([1.5])
+    assert model.momentum == 0.1
     assert not model.training
 
 

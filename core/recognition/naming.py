@@ -36,20 +36,20 @@ def name_boxes(
     side = classifier.config.crop_side
     likely, corners = classifier.look(cut_crops(pages, boxes, side=side), torch.cat(shapes))
     if not classifier.config.finds_boxes:
-        return list(likely.split(n_boxes)), list(boxes)
+        return list(torch.split(likely, n_boxes)), list(boxes)
     old = torch.cat(list(boxes))
     better = moved_boxes(old, corners.float().to(old.device))
     wrong = (corners - expected_corners(torch.cat(shapes)).to(corners.device)).abs().amax(dim=1)
     again = (likely.amax(dim=1) < SURE) | (wrong > OFF)
-    chosen = [rows.nonzero()[:, 0] for rows in again.split(n_boxes)]
-    moved = list(better.split(n_boxes))
+    chosen = [rows.nonzero()[:, 0] for rows in torch.split(again, n_boxes)]
+    moved = list(torch.split(better, n_boxes))
     # The sizes of all its boxes are what a page's shapes are measured against.
     told = [box_shapes(page_boxes)[rows] for page_boxes, rows in zip(moved, chosen, strict=True)]
     second = [page_boxes[rows] for page_boxes, rows in zip(moved, chosen, strict=True)]
     likely[again] = (
         likely[again] + classifier.look(cut_crops(pages, second, side=side), torch.cat(told))[0]
     ) / 2
-    return list(likely.split(n_boxes)), moved
+    return list(torch.split(likely, n_boxes)), moved
 
 
 def expected_corners(shapes: Tensor) -> Tensor:

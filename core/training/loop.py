@@ -93,7 +93,8 @@ def fit(
     state: dict[str, Stateful] = {"model": model, "optimizer": optimizer, "schedule": schedule}
     if source.epochs:
         state["course"] = course
-    mean = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(lessons.averaged))
+    multi_avg_fn = get_ema_multi_avg_fn(lessons.averaged)  # type: ignore[no-untyped-call]
+    mean = AveragedModel(model, multi_avg_fn=multi_avg_fn)
     if lessons.averaged:
         state["mean"] = mean
     first = load_state(folder, state)
@@ -165,7 +166,7 @@ def _optimizer(
     # Norms and biases are no weights that could grow too large.
     vectors = [weights for weights in model.parameters() if weights.ndim <= 1]
     matrices = [weights for weights in model.parameters() if weights.ndim > 1]
-    groups = [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}]
+    groups: list[dict[str, Any]] = [{"params": matrices}, {"params": vectors, "weight_decay": 0.0}]
     optimizer = torch.optim.AdamW(groups, lr=rate, weight_decay=lessons.weight_decay)
     if lessons.schedule == "constant":
         return optimizer, torch.optim.lr_scheduler.ConstantLR(optimizer, factor=1.0, total_iters=0)
