@@ -22,7 +22,8 @@ from sqlalchemy import Connection, Engine, func, select, text
 from fumikura.core.recognition.recipe import Recipe
 from fumikura.core.settings import Settings
 from fumikura.core.store import tables
-from fumikura.core.store.pages import add_run
+from fumikura.core.store.pages import add_run, finish_listing
+from fumikura.core.store.tallies import count_again
 from fumikura.core.store.upgrading import open_database, upgrade
 
 RECIPE = Recipe(segmenter_digest="5" * 64, classifier_digest="c" * 64)
@@ -55,7 +56,7 @@ class Plan:
 def fill(engine: Engine, plan: Plan) -> None:
     """Put all rows in; the tables must be there, and empty."""
     for _ in range(plan.n_runs):
-        add_run(engine, RECIPE, command="fumikura enqueue /scans")
+        finish_listing(engine, add_run(engine, RECIPE, command="fumikura enqueue /scans"))
     n_before = plan.n_readings // 10
     with _without_indexes(engine):
         if plan.statistics != "fresh":
@@ -64,6 +65,8 @@ def fill(engine: Engine, plan: Plan) -> None:
         first = 1 if plan.statistics == "fresh" else n_before + 1
         _fill_pages(engine, plan, first, plan.n_readings)
         _execute(engine, _CHARACTERS, n_pages=plan.n_characters // CHARACTERS_A_PAGE)
+    with engine.begin() as connection:
+        count_again(connection)
     _set_sequences(engine)
     if plan.statistics == "fresh":
         _analyze(engine)

@@ -10,12 +10,16 @@ from fumikura.core.settings import Settings
 from fumikura.core.store.existing_database import open_existing
 from fumikura.core.store.failures import failures
 
+#: Pages shown in a table; --json gives all.
+_SHOWN = 50
+
 
 @click.command()
 @options.run_id
+@options.limit(None, f"Pages shown.  [default: {_SHOWN}; with --json, all]")
 @options.settings("database")
 @options.as_json
-def command(settings: Settings, run_id: int | None, as_json: bool) -> None:
+def command(settings: Settings, run_id: int | None, limit: int | None, as_json: bool) -> None:
     """Show the pages that could not be read, and why.
 
     A `failed` page has something wrong with its image; mend it and run the archive again.
@@ -27,13 +31,17 @@ def command(settings: Settings, run_id: int | None, as_json: bool) -> None:
       fumikura failed
       fumikura failed --run 3 --json
     """
-    found = failures(open_existing(settings), run_id)
+    engine = open_existing(settings)
     if as_json:
-        for failure in found:
+        for failure in failures(engine, run_id, limit=limit):
             print_json(failure)
-    elif found:
-        rows = [(one.name, one.book, one.status, one.attempts, one.reason) for one in found]
-        print_tables(make_table("page", "book", "status", "attempts", "reason", rows=rows, numbers=[3]))
-        say(f"{counted(len(found), 'page')}; `fumikura retry` or the same `fumikura run` tries again")
-    else:
+        return
+    limit = limit or _SHOWN
+    found = list(failures(engine, run_id, limit=limit + 1))
+    rows = [(one.name, one.book, one.status, one.attempts, one.reason) for one in found[:limit]]
+    if not rows:
         say("no page failed")
+        return
+    print_tables(make_table("page", "book", "status", "attempts", "reason", rows=rows, numbers=[3]))
+    count = f"the first {limit:,}; --limit shows more" if len(found) > limit else counted(len(rows), "page")
+    say(f"{count}; `fumikura retry` or the same `fumikura run` tries again")

@@ -40,7 +40,7 @@ inverted = click.option(
 )
 
 
-def limit(default: int = 100, shown: str = "At most so many rows.") -> Callable[[Function], Function]:
+def limit(default: int | None = 100, shown: str = "At most so many rows.") -> Callable[[Function], Function]:
     """Return the option of how many to show, at least one."""
     return click.option("--limit", type=click.IntRange(min=1), default=default, metavar="N", help=shown)
 

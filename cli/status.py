@@ -45,6 +45,9 @@ def command(settings: Settings, run_id: int | None, watch: bool, limit: int, as_
     leased     a worker is reading it
     cancelled  taken out of the queue
 
+    Of pages with a + more are being added, or that was cut off: give that command again.
+    Reasons are those of the newest 1,000 failures; `fumikura failed` lists all.
+
     With --watch, rates are those of the last five minutes at most; with --json too, each
     look is one line.
 

@@ -9,7 +9,7 @@ from typing import Any
 from rich.table import Table
 
 from fumikura.cli.output import as_duration, counted, make_table
-from fumikura.core.store.failures import FailureReason
+from fumikura.core.store.failures import FAILURES_COUNTED, FailureReason
 from fumikura.core.store.queries import Overview, RunSummary
 from fumikura.core.store.tables import Status
 
@@ -88,7 +88,8 @@ def _run_table(runs: list[RunSummary]) -> Table:
         (
             run.run,
             f"{run.created_at.astimezone():%m-%d %H:%M}",
-            *(getattr(run, count) for count in counts),
+            run.pages if run.is_listed else f"{run.pages:,}+",
+            *(getattr(run, count) for count in counts[1:]),
             _in_one_line(run.command),
         )
         for run in runs
@@ -120,7 +121,9 @@ def _failure_table(failures: list[FailureReason]) -> Table:
     rows = [(one.n_pages, str(one.status), one.reason) for one in failures[:REASONS_SHOWN]]
     if n_more := sum(one.n_pages for one in failures[REASONS_SHOWN:]):
         rows.append((n_more, "–", "other reasons, see `fumikura failed`"))
-    return make_table("pages", "status", "reason", rows=rows, numbers=[0])
+    n_counted = sum(one.n_pages for one in failures)
+    title = f"why the newest {n_counted:,} failed" if n_counted == FAILURES_COUNTED else ""
+    return make_table("pages", "status", "reason", rows=rows, numbers=[0], title=title)
 
 
 def last_line(picture: Picture) -> str:

@@ -17,7 +17,7 @@ from fumikura.core.recognition.recipe import Recipe
 from fumikura.core.scoring.truth import load_truths, match_pages
 from fumikura.core.store.connecting import Engine
 from fumikura.core.store.lookup import get_page
-from fumikura.core.store.pages import Added, add_pages, add_run
+from fumikura.core.store.pages import Added, add_pages, add_run, finish_listing
 from fumikura.core.store.scores import save_scores, unscored
 
 
@@ -79,6 +79,7 @@ def submit(engine: Engine, found: Survey, *, recipe: Recipe, command: str) -> Su
     """
     run_id = add_run(engine, recipe, command=command)
     added = add_pages(engine, run_id, found.listing.pages, truths=found.truths)
+    finish_listing(engine, run_id)
     score_readings(engine, run_id)
     return Submitted(run_id, added, found.listing.n_ignored, len(found.truths))
 

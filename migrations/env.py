@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from fumikura.core.settings import read_settings
 from fumikura.core.store.connecting import connect
 from fumikura.core.store.tables import UtcDateTime, metadata
+from fumikura.core.store.upgrading import let_tables_be_rebuilt
 
 
 def _render(kind: str, item: Any, _context: object) -> str | Literal[False]:
@@ -40,8 +41,10 @@ def _main() -> None:
         with context.begin_transaction():
             context.run_migrations()
         return
-    with engine.begin() as opened:
-        _migrate(opened)
+    with engine.connect() as opened:
+        let_tables_be_rebuilt(opened)
+        with opened.begin():
+            _migrate(opened)
     engine.dispose()
 
 

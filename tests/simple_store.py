@@ -16,7 +16,7 @@ from fumikura.core.store import tables
 from fumikura.core.store.claiming import Claim, claim
 from fumikura.core.store.connecting import Engine
 from fumikura.core.store.feeding import announce
-from fumikura.core.store.pages import Added, add_pages, add_run
+from fumikura.core.store.pages import Added, add_pages, add_run, finish_listing
 from fumikura.core.store.rows import mask_to_png
 from fumikura.core.store.saving import save_failure, save_reading
 
@@ -62,7 +62,9 @@ def start_run(
 ) -> tuple[int, Added]:
     """A new run that asks for some pages."""
     run_id = add_run(engine, recipe, command="fumikura run tale.zip")
-    return run_id, add_pages(engine, run_id, pages)
+    added = add_pages(engine, run_id, pages)
+    finish_listing(engine, run_id)
+    return run_id, added
 
 
 def claim_all(engine: Engine, *, worker: str = WORKER, recipe: Recipe = RECIPE) -> list[Claim]:

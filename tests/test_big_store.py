@@ -19,7 +19,7 @@ def test_as_many_readings_stand_in_each_status_as_the_plan_says(engine: Engine, 
     counts = {status.value: n for status, n in overview(engine).readings.items() if n}
     assert counts == {"done": 600, "failed": 30, "leased": 256, "queued": 114}
     assert [run.pages for run in list_runs(engine)] == [250] * 4
-    assert len(failures(engine)) == 30
+    assert len(list(failures(engine))) == 30
 
 
 def test_the_store_goes_on_where_the_filling_ended(engine: Engine) -> None:

@@ -18,6 +18,7 @@ SUMMARY = RunSummary(
     command="run scans",
     created_at=datetime(2026, 1, 1, tzinfo=UTC),
     is_cancelled=False,
+    is_listed=True,
     pages=2,
     done=1,
     failed=1,

@@ -13,7 +13,7 @@ from fumikura.core.errors import FumikuraError
 from fumikura.core.page import Scores
 from fumikura.core.store.claiming import claim
 from fumikura.core.store.connecting import Engine
-from fumikura.core.store.failures import failures
+from fumikura.core.store.failures import FailureReason, failure_reasons, failures
 from fumikura.core.store.leases import hand_back, return_leases
 from fumikura.core.store.lookup import get_page
 from fumikura.core.store.pages import add_pages
@@ -116,8 +116,8 @@ def test_failures_say_which_page_where_and_why(engine: Engine) -> None:
     assert (failed.name, failed.member) == ("tale_003", "images/tale_003.jpg")
     assert (failed.status, failed.reason) == (Status.FAILED, "tale_003.jpg is empty")
     assert (quarantined.page_id, quarantined.status, quarantined.attempts) == (4, Status.QUARANTINED, 1)
-    assert failures(engine) == [failed, quarantined]
-    assert failures(engine, other) == []
+    assert list(failures(engine)) == [failed, quarantined]
+    assert list(failures(engine, other)) == []
 
 
 def test_an_overview_counts_readings_and_names_workers(engine: Engine) -> None:
@@ -177,7 +177,7 @@ def test_a_page_retried_has_all_its_attempts_again(engine: Engine) -> None:
 
     return_leases(engine, WORKER, max_attempts=2)
 
-    assert failures(engine) == []
+    assert list(failures(engine)) == []
 
 
 def test_cancel_takes_waiting_pages_out_of_the_queue(engine: Engine) -> None:
@@ -290,3 +290,26 @@ def test_the_store_starts_without_heavy_packages() -> None:
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
 
     assert heavy.isdisjoint(loaded.split())
+
+
+def test_failures_are_fetched_page_by_page(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fumikura.core.store.failures._ROWS_AT_ONCE", 2)
+    run_id, _ = start_run(engine, make_pages(5))
+    for claimed in claim_all(engine):
+        save_failure(engine, claimed.reading_id, f"{claimed.member} is empty", worker=WORKER)
+
+    names = [failure.name for failure in failures(engine, run_id)]
+
+    assert names == [f"tale_{number:03}" for number in range(1, 6)]
+    assert [failure.name for failure in failures(engine, limit=3)] == names[:3]
+
+
+def test_reasons_are_those_of_the_newest_failures(engine: Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fumikura.core.store.failures.FAILURES_COUNTED", 2)
+    run_id, _ = start_run(engine, make_pages(3))
+    other, _ = start_run(engine, [make_page(9)])
+    for number, claimed in enumerate(claim_all(engine)[:3]):
+        save_failure(engine, claimed.reading_id, "is old" if number == 0 else "is new", worker=WORKER)
+
+    assert failure_reasons(engine, run_id) == [FailureReason(Status.FAILED, "is new", 2)]
+    assert failure_reasons(engine, other) == []

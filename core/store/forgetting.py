@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, and_, delete, exists, 
 from fumikura.core.errors import FumikuraError
 from fumikura.core.store import tables
 from fumikura.core.store.reading_status import change_readings
-from fumikura.core.store.relations import asked_by, check_run, is_asked_for
+from fumikura.core.store.relations import asked_by, begins_with, check_run, is_asked_for
 from fumikura.core.store.tables import Status
 from fumikura.core.store.transactions import now, read_transaction, request_transaction
 
@@ -86,7 +86,7 @@ def doomed_by_recipe(engine: Engine, prefix: str) -> Doomed:
     """
     recipe = tables.recipe.c
     with read_transaction(engine) as connection:
-        wanted = select(recipe.id, recipe.digest).where(recipe.digest.startswith(prefix, autoescape=True))
+        wanted = select(recipe.id, recipe.digest).where(begins_with(recipe.digest, prefix))
         found = connection.execute(wanted.order_by(recipe.id)).all()
         if len(found) != 1:
             known = found or connection.execute(select(recipe.id, recipe.digest).order_by(recipe.id)).all()
@@ -203,7 +203,8 @@ def _drop_pages(connection: Connection, condition: ColumnElement[bool]) -> None:
 def _drop_the_rest(engine: Engine, doomed: Doomed, runs: set[int]) -> None:
     """Delete the run that was named, runs that lost all their pages, and places that were named."""
     run, run_page, source = tables.run.c, tables.run_page.c, tables.page_source.c
-    is_empty = not_(exists(select(run_page.run_id).where(run_page.run_id == run.id)))
+    # One to which pages are still being added will have some.
+    is_empty = and_(run.listed_at.is_not(None), not_(exists().where(run_page.run_id == run.id)))
     with request_transaction(engine) as connection:
         connection.execute(delete(tables.run).where(run.id.in_(runs), or_(is_empty, run.id == doomed.run_id)))
         if doomed.archive is not None:

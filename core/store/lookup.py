@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, Float, Select, cast, f
 from fumikura.core.errors import FumikuraError
 from fumikura.core.page import Character, Reading, Scores, Truth
 from fumikura.core.store import tables
-from fumikura.core.store.relations import check_run, newest_source, shown_reading
+from fumikura.core.store.relations import begins_with, check_run, newest_source, shown_reading
 from fumikura.core.store.rows import png_to_mask, row_to_character, row_to_scores, row_to_truth
 from fumikura.core.store.search import match_phrase
 from fumikura.core.store.tables import Status
@@ -190,7 +190,7 @@ def _ways_to_call(page: str) -> Iterator[ColumnElement[bool]]:
     if page.isdecimal() and len(page) < 10:
         yield column.id == int(page)
     if len(page) >= _SHORTEST_PREFIX:
-        yield column.digest.startswith(page.lower(), autoescape=True)
+        yield begins_with(column.digest, page.lower())
     yield column.id.in_(_once_called(page))
 
 

@@ -17,7 +17,7 @@ from fumikura.core.store import tables
 from fumikura.core.store.reading_status import lock_readings, queue_again
 from fumikura.core.store.rows import storable, truth_row
 from fumikura.core.store.tables import Status
-from fumikura.core.store.transactions import now, request_transaction, upsert
+from fumikura.core.store.transactions import now, request_transaction, upsert, write_transaction
 
 #: Pages in one transaction: few enough that workers can write in between.
 PAGES_PER_TRANSACTION = 1000
@@ -89,6 +89,14 @@ def add_pages(
     n_stand = sum(counts[status] for status in _STANDS)
     n_pages = sum(counts.values())
     return Added(n_pages, n_pages - n_stand, counts[Status.DONE], counts[Status.QUARANTINED])
+
+
+def finish_listing(engine: Engine, run_id: int) -> None:
+    """Note that all pages of a run were added."""
+    run = tables.run.c
+    with write_transaction(engine) as connection:
+        listed = update(tables.run).where(run.id == run_id, run.listed_at.is_(None))
+        connection.execute(listed.values(listed_at=now(connection)))
 
 
 def _recipe_of_open_run(connection: Connection, run_id: int) -> int:

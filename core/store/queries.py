@@ -7,16 +7,23 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, fields
 from datetime import datetime
 
-from sqlalchemy import ColumnElement, Connection, Engine, and_, case, func, not_, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, and_, func, not_, or_, select, update
 
 from fumikura.core.page import Scores
 from fumikura.core.store import tables
 from fumikura.core.store.failures import FAILED
 from fumikura.core.store.lookup import find_page_id
 from fumikura.core.store.reading_status import MOST_LOCKED, change_readings, lock_readings, queue_again
-from fumikura.core.store.relations import asked_by, check_run, is_asked_for, no_run, readings_of_runs
+from fumikura.core.store.relations import (
+    asked_by,
+    check_run,
+    is_asked_by,
+    is_asked_for,
+    readings_of_runs,
+)
 from fumikura.core.store.rows import row_to_scores
 from fumikura.core.store.tables import Status
+from fumikura.core.store.tallies import count_pages, count_readings, tallies_of_runs, total
 from fumikura.core.store.transactions import now, read_transaction, request_transaction
 
 
@@ -30,6 +37,7 @@ class RunSummary:
         failed: quarantined ones included.
         skipped: done before.
         characters: on all pages that are done, skipped ones included.
+        is_listed: whether all its pages were added; while that goes on, or if it was cut off, they were not.
     """
 
     run: int
@@ -37,6 +45,7 @@ class RunSummary:
     command: str
     created_at: datetime
     is_cancelled: bool
+    is_listed: bool
     pages: int
     done: int
     failed: int
@@ -80,16 +89,15 @@ def list_runs(engine: Engine, *, limit: int | None = None) -> list[RunSummary]:
 
 
 def run_summary(engine: Engine, run_id: int) -> RunSummary:
-    """Count where the pages of a run stand.
+    """Tell where the pages of a run stand, at the same small cost for any number of them.
 
     Raises:
         FumikuraError: there is no such run.
     """
     with read_transaction(engine) as connection:
-        found = _summaries(connection, tables.run.c.id == run_id)
-    if not found:
-        raise no_run(run_id)
-    return found[0]
+        check_run(connection, run_id)
+        (summary,) = _summaries(connection, tables.run.c.id == run_id)
+        return summary
 
 
 def run_scores_by_book(engine: Engine, run_id: int) -> list[tuple[str, Scores]]:
@@ -97,14 +105,15 @@ def run_scores_by_book(engine: Engine, run_id: int) -> list[tuple[str, Scores]]:
     counts = [tables.score.c[count.name] for count in fields(Scores)]
     statement = (
         select(tables.page.c.book, *counts)
-        .select_from(readings_of_runs)
-        .join(tables.page, tables.page.c.id == tables.reading.c.page_id)
-        .join(tables.score, tables.score.c.reading_id == tables.reading.c.id)
-        .where(tables.run.c.id == run_id, tables.reading.c.status == Status.DONE)
-        .order_by(tables.page.c.book, tables.reading.c.id)
+        .join_from(tables.score, tables.reading)
+        .join(tables.page)
+        # Not `asked_by`: with few scores beside many pages, SQLite would begin with the pages.
+        .where(is_asked_by(run_id), tables.reading.c.status == Status.DONE)
+        .order_by(tables.reading.c.id)
     )
     with read_transaction(engine) as connection:
-        return [(row.book, row_to_scores(row)) for row in connection.execute(statement)]
+        rows = [(row.book, row_to_scores(row)) for row in connection.execute(statement)]
+    return sorted(rows, key=lambda row: row[0])  # each database would sort by another language
 
 
 def overview(engine: Engine) -> Overview:
@@ -119,12 +128,10 @@ def overview(engine: Engine) -> Overview:
         .order_by(reading.worker)
     )
     with read_transaction(engine) as connection:
-        by_status = select(reading.status, func.count()).group_by(reading.status)
-        counted: dict[Status, int] = dict(connection.execute(by_status).all())
         return Overview(
-            n_pages=connection.execute(select(func.count()).select_from(tables.page)).scalar_one(),
+            n_pages=count_pages(connection),
             n_runs=connection.execute(select(func.count()).select_from(tables.run)).scalar_one(),
-            readings={status: counted.get(status, 0) for status in Status},
+            readings=count_readings(connection),
             workers=tuple(Workload(**row) for row in connection.execute(holders).mappings()),
         )
 
@@ -235,10 +242,10 @@ def _summaries(connection: Connection, wanted: ColumnElement[bool]) -> list[RunS
             run.command,
             run.created_at,
             run.cancelled_at.is_not(None).label("is_cancelled"),
-            *_counts(),
-            func.coalesce(func.sum(tables.reading.c.n_characters), 0).label("characters"),
+            run.listed_at.is_not(None).label("is_listed"),
+            *(count.label(name) for name, count in _counts().items()),
         )
-        .select_from(readings_of_runs)
+        .select_from(tallies_of_runs)
         .join(tables.recipe, tables.recipe.c.id == run.recipe_id)
         .where(wanted)
         .group_by(run.id, tables.recipe.c.id)
@@ -247,17 +254,14 @@ def _summaries(connection: Connection, wanted: ColumnElement[bool]) -> list[RunS
     return [RunSummary(**row) for row in rows.mappings()]
 
 
-def _counts() -> Iterator[ColumnElement[int]]:
-    status, was_done = tables.reading.c.status, tables.run_page.c.was_done
-    counted = {
-        "pages": status.is_not(None),
-        "done": and_(status == Status.DONE, not_(was_done)),
-        "failed": status.in_(FAILED),
-        "quarantined": status == Status.QUARANTINED,
-        "skipped": was_done,
-        "queued": status == Status.QUEUED,
-        "leased": status == Status.LEASED,
-        "cancelled": status == Status.CANCELLED,
+def _counts() -> dict[str, ColumnElement[int]]:
+    """Make the counts of a run from its tally, where what was done before counts as done too."""
+    tally = tables.run_tally.c
+    statuses: list[ColumnElement[int]] = [tally[status] for status in Status]
+    return {
+        "pages": total(sum(statuses[1:], start=statuses[0])),
+        "done": total(tally.done - tally.skipped),
+        "failed": total(tally.failed + tally.quarantined),
+        **{name: total(tally[name]) for name in ("quarantined", "skipped", "queued", "leased", "cancelled")},
+        "characters": total(tally.characters),
     }
-    for name, condition in counted.items():
-        yield func.count(case((condition, 1))).label(name)

@@ -30,13 +30,14 @@ from sqlalchemy import (
     Text,
     TypeDecorator,
     UniqueConstraint,
+    text,
 )
 
 from fumikura.core.page import Scores
 
 #: The newest revision in migrations/versions. Alembic knows it too, but takes half a
 #: second to ask.
-SCHEMA_REVISION = "0001"
+SCHEMA_REVISION = "0003"
 
 
 class Status(StrEnum):
@@ -90,29 +91,50 @@ def _reference(target: str, **options: Any) -> Column[Any]:
     return Column(f"{target}_id", ForeignKey(f"{target}.id", ondelete="CASCADE"), nullable=False, **options)
 
 
+def _bytewise(kind: type[String], length: int | None = None) -> Any:
+    """Make a type of text that sorts by its bytes, whose index finds a beginning; on SQLite all text does.
+
+    PostgreSQL would otherwise sort as the server's language does, and distrust its indexes after an upgrade
+    of the operating system.
+    """
+    return kind(length, collation="C").with_variant(kind(length), "sqlite")
+
+
+#: So that the tables that grow to billions of rows are looked after before a fifth of them has changed.
+_OFTEN_CLEANED = {
+    "autovacuum_vacuum_scale_factor": "0.02",
+    "autovacuum_vacuum_insert_scale_factor": "0.02",
+    "autovacuum_analyze_scale_factor": "0.02",
+}
+
 page = Table(
     "page",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("digest", String(64), nullable=False, unique=True),
+    Column("digest", _bytewise(String, 64), nullable=False, unique=True),
     Column("name", Text, nullable=False, index=True),
     Column("book", Text, nullable=False, index=True),
     Column("size_bytes", BigInteger, nullable=False),
     Column("width", Integer),
     Column("height", Integer),
     Column("added_at", UtcDateTime, nullable=False),
+    # People type the numbers of pages and runs: one that was forgotten is nobody else's.
+    sqlite_autoincrement=True,
 )
 
 page_source = Table(
     "page_source",
     metadata,
-    Column("id", Integer, primary_key=True),
+    Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
     _reference("page"),
     Column("archive", Text, nullable=False),
     Column("member", Text, nullable=False),
     # Of two places that held the same image, the one seen last is the one still there.
     Column("seen_at", UtcDateTime, nullable=False),
+    # While the file there has the same stamp, it need not be hashed again.
+    Column("stamp", Text),
     UniqueConstraint("page_id", "archive", "member"),
+    Index(None, "archive", "member"),
 )
 
 truth = Table(
@@ -145,6 +167,9 @@ run = Table(
     Column("command", Text, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("cancelled_at", UtcDateTime),
+    # When all its pages had been added; NULL while that goes on, or if it was cut off.
+    Column("listed_at", UtcDateTime),
+    sqlite_autoincrement=True,
 )
 
 run_page = Table(
@@ -155,6 +180,10 @@ run_page = Table(
     # Done before this run asked for it: the run skips it.
     Column("was_done", Boolean, nullable=False),
 )
+
+#: As the index of these rows says it: of a status that comes as a value, no database knows that it fits.
+IS_FAILED = text("reading.status IN ('failed', 'quarantined')")
+_FAILED_ROWS = text("status IN ('failed', 'quarantined')")
 
 reading = Table(
     "reading",
@@ -185,6 +214,8 @@ reading = Table(
     # The feeder counts the few that are announced among the many that wait, twice a second.
     Index(None, "recipe_id", "status", "announced_at"),
     Index(None, "status", "worker"),
+    Index("ix_reading_failed", "id", sqlite_where=_FAILED_ROWS, postgresql_where=_FAILED_ROWS),
+    postgresql_with=_OFTEN_CLEANED,
 )
 
 character = Table(
@@ -194,16 +225,17 @@ character = Table(
     Column("position", Integer, primary_key=True, autoincrement=False),
     Column("column_number", Integer, nullable=False),
     *(Column(name, Integer, nullable=False) for name in ("x", "y", "width", "height")),
-    Column("label", Text, nullable=False),
+    Column("label", _bytewise(Text), nullable=False),
     Column("confidence", Float, nullable=False),
     Column("alternatives", JSON, nullable=False),
     # Of the character at the next position; NULL at the end of a page.
-    Column("next_label", Text),
+    Column("next_label", _bytewise(Text)),
     # Searches go along these, a phrase by its first two labels: however common each of them is,
     # only the places where both stand are looked at.
     Index(None, "label", "reading_id", "position"),
     Index(None, "label", "next_label", "reading_id", "position"),
     sqlite_with_rowid=False,
+    postgresql_with=_OFTEN_CLEANED,
 )
 
 score = Table(
@@ -214,6 +246,23 @@ score = Table(
     Column("truth_digest", String(64), nullable=False),
     *(Column(count.name, Integer) for count in fields(Scores)),
 )
+
+
+def _tally(name: str, owner: str | None, *counts: str) -> Table:
+    """Make a table of counts that triggers keep (migrations), so that nobody counts millions of rows.
+
+    Each connection of PostgreSQL adds to a row of its own, its slot, lest all workers wait for one row.
+    """
+    reference = [] if owner is None else [_reference(owner, primary_key=True)]
+    slot = Column("slot", Integer, primary_key=True, autoincrement=False)
+    columns = [Column(count, BigInteger, nullable=False) for count in counts]
+    return Table(name, metadata, *reference, slot, *columns, postgresql_with={"fillfactor": "50"})
+
+
+_N_READINGS = tuple(status.value for status in Status)
+run_tally = _tally("run_tally", "run", *_N_READINGS, "skipped", "characters")
+recipe_tally = _tally("recipe_tally", "recipe", *_N_READINGS)
+page_tally = _tally("page_tally", None, "pages")
 
 gate = Table(
     "gate",

@@ -30,8 +30,11 @@ _MAY_NOT = "42501"
 
 @contextmanager
 def read_transaction(engine: Engine) -> Iterator[Connection]:
-    """Open a connection that only reads, and on SQLite waits for no writer."""
-    with reporting(engine), engine.connect().execution_options(only_reads=True) as connection:
+    """Open a connection that only reads, sees all as at one time, and on SQLite waits for no writer."""
+    options: dict[str, Any] = {"only_reads": True}
+    if engine.dialect.name == "postgresql":
+        options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+    with reporting(engine), engine.connect().execution_options(**options) as connection:
         yield connection
 
 

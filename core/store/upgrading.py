@@ -61,7 +61,7 @@ def upgrade(url: str) -> None:
         _revision(engine)
         with reporting(engine), engine.connect() as connection:
             _check_encoding(connection)
-            _let_tables_be_rebuilt(connection)
+            let_tables_be_rebuilt(connection)
             with connection.begin():
                 serialize_writers(connection, "upgrade")
                 config.attributes["connection"] = connection
@@ -109,7 +109,7 @@ def _revision(engine: Engine, *, may_be_empty: bool = True) -> str | None:
     ) from cause
 
 
-def _let_tables_be_rebuilt(connection: Connection) -> None:
+def let_tables_be_rebuilt(connection: Connection) -> None:
     """Let a migration make a SQLite table anew, though rows and views point to it."""
     driver = connection.connection.driver_connection
     if connection.dialect.name == "sqlite" and driver is not None:
