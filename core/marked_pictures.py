@@ -65,7 +65,7 @@ def save_picture(picture: Image.Image, path: Path, *, title: str = "", quality: 
 
 def add_pdf_page(picture: Image.Image, path: Path) -> None:
     """Add a page to a PDF that `save_picture` began."""
-    picture.save(path, "PDF", append=True, **_mark("PDF"))
+    picture.save(path, "PDF", append=True, **_mark("PDF"), **_density("PDF", 90))
 
 
 def is_our_picture(path: Path) -> bool:
@@ -99,7 +99,11 @@ def _mark(kind: str, *, title: str = "") -> dict[str, Any]:
 
 
 def _density(kind: str, quality: int) -> dict[str, Any]:
-    if kind == "TIFF":
-        return {"compression": "tiff_lzw"}
-    # A page of a PDF is then about as large as a leaf of paper.
-    return {"quality": quality} if kind != "PDF" else {"quality": quality, "resolution": 200.0}
+    options: dict[str, dict[str, Any]] = {
+        "TIFF": {"compression": "tiff_lzw"},
+        # A scan's grain cannot be compressed further, however long one tries.
+        "PNG": {"compress_level": 1},
+        # A page is then about as large as a leaf of paper.
+        "PDF": {"quality": quality, "resolution": 200.0},
+    }
+    return options.get(kind, {"quality": quality})

@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from PIL import Image, ImageDraw, ImageFont
 
 from fumikura.cli.main import main
-from fumikura.core.overlay import font_path
+from fumikura.core.lettering import font_path
 from fumikura.core.recognition.models.checkpoint import save_classifier
 from fumikura.core.recognition.models.simple_cnn import SimpleCNN, SimpleCNNConfig
 from fumikura.core.recognition.single_characters import with_surroundings

@@ -18,8 +18,8 @@ from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from fumikura.core.lettering import drawable, font_path
 from fumikura.core.marked_pictures import is_our_picture, png_mark
-from fumikura.core.overlay import drawable, font_path
 from fumikura.core.own_files import IsOurs, in_our_folder, replacing
 from fumikura.core.scoring.calibration import Bin
 from fumikura.core.training.grid_search import Trial, best_first
