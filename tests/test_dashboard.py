@@ -99,8 +99,10 @@ def test_prometheus_asks_the_workers_of_the_compose_file_where_they_serve() -> N
     (job,) = config["scrape_configs"]
     (found,) = job["dns_sd_configs"]
 
-    assert compose.keys() >= set(found["names"])
-    assert str(found["port"]) == compose["worker"]["environment"]["FUMIKURA_METRICS_PORT"]
+    for name in ("worker", "worker-cpu"):
+        assert compose[name]["networks"]["default"]["aliases"] == found["names"]
+        assert compose[name]["environment"]["FUMIKURA_METRICS_PORT"] == str(found["port"])
+        assert compose[name]["environment"]["FUMIKURA_METRICS_HOST"] == "0.0.0.0"
 
 
 def test_every_alert_has_its_paragraph_for_the_person_on_call() -> None:
