@@ -29,6 +29,7 @@ from fumikura.core.archives.member import (
 from fumikura.core.archives.remote import RemoteFolder, remote_file
 from fumikura.core.archives.tars import open_tar
 from fumikura.core.archives.urls import Place, Url
+from fumikura.core.archives.zip_directory import check_directory
 from fumikura.core.errors import ArchiveError, PageError
 from fumikura.core.limits import Limits
 
@@ -162,13 +163,12 @@ class Zip:
     def __init__(self, file: Packed, limits: Limits) -> None:
         self._opened = file.open()
         try:
+            check_directory(self._opened, str(file), limits)
             self._zip = _open_zip(self._opened)
         except BaseException:
             self._opened.close()  # the error's frames may keep `self`, and nobody knows for how long
             raise
         infos = self._zip.infolist()
-        if len(infos) > limits.max_members:
-            raise ArchiveError(f"{file} {limits.too_many()}")
         self._infos = {packed_name(info.filename.replace("\\", "/")): info for info in infos}
         self._problems: dict[str, str] = {}
         left = most = limits.most_bytes(file.size_bytes)

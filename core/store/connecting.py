@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, event, exc, make_url
+from sqlalchemy import URL, Connection, Dialect, Engine, NullPool, create_engine, event, exc, make_url
 
 from fumikura.core.errors import DatabaseError
 from fumikura.core.store.bulk import send_copies, to_json
@@ -18,6 +19,10 @@ __all__ = ["Engine", "connect", "describe"]
 #: How long a SQLite writer waits for another before it gives up.
 LOCK_TIMEOUT_S = 30
 CONNECT_TIMEOUT_S = 10
+#: Connections that one process keeps, and how many more it may have for a moment: a worker claims, saves
+#: and renews its leases at the same time.
+KEPT_CONNECTIONS = 2
+MORE_CONNECTIONS = 1
 #: A PostgreSQL session that does nothing for so long inside a transaction is ended: a machine that freezes
 #: there would keep its locks.
 IDLE_TRANSACTION_S = 15
@@ -48,14 +53,21 @@ def connect(url: str, *, only_reads: bool = False) -> Engine:
         "connect_timeout": CONNECT_TIMEOUT_S,
         "client_encoding": "utf8",
         "options": f"-c idle_in_transaction_session_timeout={IDLE_TRANSACTION_S}s",
+        # What was prepared in one session of the server is unknown in the next one that a pooler gives; and a
+        # plan that is kept for all values uses no index of the few rows in one status.
+        "prepare_threshold": None,
     }
     arguments = {name: value for name, value in arguments.items() if name not in parsed.query}
+    pool = {"pool_size": KEPT_CONNECTIONS, "max_overflow": MORE_CONNECTIONS, "pool_use_lifo": True}
     try:
-        engine = create_engine(parsed, json_serializer=to_json, connect_args=arguments, pool_pre_ping=True)
+        engine = create_engine(
+            parsed, json_serializer=to_json, connect_args=arguments, pool_pre_ping=True, **pool
+        )
     except ImportError as error:
         raise DatabaseError(
             "PostgreSQL needs its driver; install it with `pip install 'fumikura[postgres]'`"
         ) from error
+    event.listen(engine, "do_connect", _connect_through_poolers)
     send_copies(engine)
     return engine
 
@@ -77,6 +89,19 @@ def _reading(url: URL) -> Engine:
 def describe(url: str | URL) -> str:
     """Write the URL as people may see it: without password and options."""
     return make_url(url).set(query={}).render_as_string(hide_password=True)
+
+
+def _connect_through_poolers(
+    dialect: Dialect, _record: object, positional: Sequence[Any], arguments: dict[str, Any]
+) -> Any:
+    """Connect without options where a pooler (pgbouncer) refuses them: it ends idle transactions itself."""
+    try:
+        return dialect.connect(*positional, **arguments)
+    except dialect.loaded_dbapi.OperationalError as error:
+        if "unsupported startup parameter" not in str(error):
+            raise
+        del arguments["options"]
+        return dialect.connect(*positional, **arguments)
 
 
 def _parse(url: str) -> URL:
