@@ -8,7 +8,7 @@ from fumikura.cli import options
 from fumikura.cli.output import counted, print_json, say
 from fumikura.core.settings import Settings
 from fumikura.core.store.existing_database import open_existing
-from fumikura.core.store.queries import cancel
+from fumikura.core.store.queries import cancel, run_summary
 
 
 @click.command()
@@ -25,7 +25,14 @@ def command(settings: Settings, run: int, as_json: bool) -> None:
     Example:
       fumikura cancel 3
     """
-    n_pages = cancel(open_existing(settings, only_reads=False), run)
+    engine = open_existing(settings, only_reads=False)
+    before = run_summary(engine, run)
+    n_pages = cancel(engine, run)
     if as_json:
         print_json({"run": run, "cancelled": n_pages})
-    say(f"run {run}: {counted(n_pages, 'waiting page')} cancelled")
+    if n_pages:
+        say(f"run {run}: {counted(n_pages, 'waiting page')} cancelled")
+    elif before.is_cancelled:
+        say(f"run {run} was cancelled already; no page of it waits")
+    else:
+        say(f"run {run}: no page of it waits, so none was cancelled")

@@ -24,9 +24,10 @@ from fumikura.core.store.queries import retry
 def command(
     settings: Settings, page: str | None, run_id: int | None, reason: str | None, as_json: bool
 ) -> None:
-    """Queue failed and quarantined pages again: all, by run or by reason, or one PAGE.
+    """Queue failed and quarantined pages again.
 
-    The pages wait in the database: workers of a cluster take them from there; on one
+    All of them, those of a run or with a reason, or one PAGE. They wait in the database:
+    workers of a cluster take them from there; on one
     machine, give the same `fumikura run` command again. A failed page is tried again by
     `run` in any case, a quarantined one only after this command. Pages whose worker was
     lost are queued too, once their lease has run out: live workers do so by themselves.

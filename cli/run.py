@@ -11,7 +11,7 @@ import click
 
 from fumikura.cli import options, run_results
 from fumikura.cli.output import print_json, print_tables, put, say
-from fumikura.cli.progress import shown_progress
+from fumikura.cli.progress import Start, shown_progress
 from fumikura.cli.rates import Pace
 from fumikura.cli.stop_signals import stopped_by_signals
 from fumikura.cli.submission import submit_archives
@@ -88,7 +88,8 @@ def _read(
         return state
     from fumikura.worker.launcher import run_locally  # a run that only skips pages needs no queue
 
-    with shown_progress(pace) as show, stopped_by_signals(stop):
-        run_locally(settings, engine, run_id, recipe, on_progress=show, stop=stop)
+    start = Start()
+    with shown_progress(pace, start) as show, stopped_by_signals(stop):
+        run_locally(settings, engine, run_id, recipe, on_progress=show, on_stage=start.note, stop=stop)
     score_readings(engine, run_id)  # pages that were being read when their truth came
     return run_summary(engine, run_id)

@@ -35,7 +35,7 @@ WATCH_S = 2.0
 @options.settings("database")
 @options.as_json
 def command(settings: Settings, run_id: int | None, watch: bool, limit: int, as_json: bool) -> None:
-    """Show the runs, how far they are, which workers are reading, and why pages failed.
+    """Show how far the runs are, who is reading, and why pages failed.
 
     \b
     done       read for this run

@@ -128,7 +128,10 @@ def _failure_table(failures: list[FailureReason]) -> Table:
 
 def last_line(picture: Picture) -> str:
     counts = ", ".join(f"{count:,} {status}" for status, count in picture.state.readings.items() if count)
-    line = f"{counted(picture.state.n_pages, 'page')}: {counts or 'nothing asked for yet'}"
+    n_pages, n_readings = picture.state.n_pages, sum(picture.state.readings.values())
+    # A page that several recipes read has several readings, and one whose readings were forgotten has none.
+    readings = "" if n_readings in (0, n_pages) else f", {counted(n_readings, 'reading')}"
+    line = f"{counted(n_pages, 'page')}{readings}: {counts or 'nothing asked for yet'}"
     if picture.pages_per_second is None:
         return line
     left = "" if picture.seconds_left is None else f", {as_duration(picture.seconds_left)} left"

@@ -6,6 +6,7 @@ program can import them at no cost.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -30,6 +31,11 @@ class Box:
     def centre(self) -> tuple[float, float]:
         """Give the middle as (y, x)."""
         return self.y + self.height / 2, self.x + self.width / 2
+
+
+def stand_in_digest(archive: str, member: str) -> str:
+    """Make a digest for a page whose bytes cannot be read: it is listed, and fails when its turn comes."""
+    return hashlib.sha256(f"{archive}\0{member}".encode()).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

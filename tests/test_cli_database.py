@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from fumikura.core.store.pages import add_pages, add_run
 from fumikura.core.store.saving import save_failure, save_reading
 from fumikura.core.store.upgrading import open_database
 from tests.handmade import page_png, write_weights, write_zip
+from tests.simple_store import OTHER_RECIPE, make_page, start_run
 
 RECIPE = Recipe("a" * 64, "b" * 64)
 
@@ -406,3 +408,25 @@ def test_enqueue_asks_for_pages_and_returns(tmp_path: Path) -> None:
 
     assert added == {"run": 2, "n_pages": 3, "n_queued": 3, "n_done": 0, "n_quarantined": 0}
     assert state["runs"][0]["queued"] == 3
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_second_cancel_says_that_it_was_cancelled_already() -> None:
+    first, second = invoke("cancel", "1"), invoke("cancel", "1")
+
+    assert (first.exit_code, second.exit_code) == (0, 0)
+    assert "1 waiting page cancelled" in first.stderr
+    assert "was cancelled already" in second.stderr
+
+
+@pytest.mark.usefixtures("folder")
+def test_the_counts_of_two_recipes_add_up() -> None:
+    database = open_database("sqlite:///fumikura.db")
+    start_run(database, [make_page(1)], recipe=OTHER_RECIPE)
+    start_run(database, [make_page(1)])  # the same page by a second recipe
+    database.dispose()
+
+    last = invoke("status").stdout.splitlines()[-1]
+
+    n_pages, n_readings, *counts = (int(number) for number in re.findall(r"\d+", last))
+    assert n_readings == n_pages + 1 == sum(counts)

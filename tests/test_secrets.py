@@ -36,6 +36,10 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
         ("fumikura.db", "amqp://reader:sesame@127.0.0.1:1/books"),
         ("fumikura.db", "amqp://reader:sesame@127.0.0.1:1//;amqps://reader:sesame@127.0.0.2:1//"),
         ("fumikura.db", "amqp://reader:sesame/;#?@127.0.0.1:1/books"),
+        ("postgresql://reader:open@sesame@127.0.0.1:1/books", "redis://:open@sesame@127.0.0.1:1/0"),
+        ("postgresql://reader:open@/sesame@127.0.0.1:1/books", "amqp://reader:open@sesame@127.0.0.1:1//"),
+        ("postgresql://reader:open?sesame@127.0.0.1:1/books", "redis://:open@/sesame@127.0.0.1:1/0"),
+        ("postgresql://reader:open#sesame@127.0.0.1:1/books", "redis://:open?sesame@127.0.0.1:1/0"),
     ],
 )
 @pytest.mark.parametrize(

@@ -25,6 +25,10 @@ READ_CHUNK = "fumikura.read_chunk"
 ANSWER_S = 4.0
 
 
+#: What kombu raises for a URL that it cannot understand.
+_NO_URL = (LookupError, ValueError, TypeError, ImportError)
+
+
 def queue_name(recipe: Recipe) -> str:
     """Name the queue of a recipe, so that a worker gets only what its weights can read."""
     return f"fumikura.{recipe.digest[:12]}"
@@ -90,14 +94,16 @@ def reached(app: Celery) -> Iterator[Connection]:
             *connection.connection_errors,
             *connection.channel_errors,
         )
-    except (LookupError, ValueError, TypeError, ImportError):
-        # Without its cause, whose message may quote a piece of the password.
-        raise BrokerError(f"{shown} is no queue; set --broker, such as redis://host/0") from None
+    except _NO_URL:
+        raise _no_queue(shown) from None
     try:
         with connection:
-            connection.ensure_connection(  # type: ignore[no-untyped-call]
-                max_retries=1, interval_start=0.1, timeout=ANSWER_S
-            )
+            try:
+                connection.ensure_connection(  # type: ignore[no-untyped-call]
+                    max_retries=1, interval_start=0.1, timeout=ANSWER_S
+                )
+            except _NO_URL:  # of some parts of it kombu notices late
+                raise _no_queue(shown) from None
             if is_rabbit:
                 answer_within(connection, ANSWER_S)
             yield connection
@@ -105,6 +111,11 @@ def reached(app: Celery) -> Iterator[Connection]:
         raise BrokerError(
             f"the queue {shown} does not answer ({first_line(error)}); start its server, or correct --broker"
         ) from error
+
+
+def _no_queue(shown: str) -> BrokerError:
+    """Make an error to be raised without its cause, whose message may quote a piece of the password."""
+    return BrokerError(f"{shown} is no queue; set --broker, such as redis://host/0")
 
 
 def n_waiting(app: Celery, connection: Connection) -> int:

@@ -18,7 +18,7 @@ from fumikura.core.archives.places import read_member
 from fumikura.core.archives.urls import is_url
 from fumikura.core.errors import PageError
 from fumikura.core.limits import Limits
-from fumikura.core.page import PageImage
+from fumikura.core.page import PageImage, stand_in_digest
 from fumikura.core.store.claiming import Claim
 
 #: Of a page's time limit, so that a server that is too slow fails the page before the limit ends the worker.
@@ -46,6 +46,11 @@ def decode_page(claimed: Claim, *, long_side: int, max_pixels: int, limits: Limi
     with _LARGE if claimed.size_bytes > _LARGE_BYTES else nullcontext():
         with ends_within(FETCH_SHARE * limits.patience_s):
             data = read_member(claimed.archive, claimed.member, limits=limits)
+        if claimed.digest == stand_in_digest(claimed.archive, claimed.member):
+            raise PageError(
+                f"{claimed.member} in {claimed.archive} can be read by now;"
+                " give the same `fumikura run` or `enqueue` again, which takes it in"
+            )
         if hashlib.sha256(data).hexdigest() != claimed.digest:
             raise PageError(
                 f"{claimed.member} in {claimed.archive} is no longer the image that was added; add it again",

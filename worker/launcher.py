@@ -39,6 +39,7 @@ def run_locally(
     recipe: Recipe,
     *,
     on_progress: Callable[[RunSummary], None],
+    on_stage: Callable[[str], None] = lambda _stage: None,
     stop: threading.Event,
     command: Sequence[str] = COMMAND,
 ) -> None:
@@ -47,6 +48,7 @@ def run_locally(
     Without a broker it brings its own queue, in a folder that is gone afterwards.
 
     Args:
+        on_stage: called as often as `on_progress`, with the state of the workers (`worker/reports.py`).
         command: what starts a worker process.
 
     Raises:
@@ -73,6 +75,7 @@ def run_locally(
                 summary = retry_until_stopped(lambda: run_summary(engine, run_id), stop)
             except Stopped:
                 return
+            on_stage(children.stage)
             on_progress(summary)
             if summary.is_finished:
                 if is_private:  # Celery would look two seconds more for messages that nobody sends

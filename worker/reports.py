@@ -23,8 +23,9 @@ log = logging.getLogger(__name__)
 
 STANDARD_OUTPUT = 1
 
-#: States of a worker process: its weights are loaded; it has read a page of its own; it waits for others'.
-LOADED, TRIED, READY = "loaded", "tried", "ready"
+#: States of a worker process: it runs; its weights are loaded; it has read a page of its own; it waits for
+#: others'.
+RUNS, LOADED, TRIED, READY = "runs", "loaded", "tried", "ready"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class Reports:
     file: int | None = None
 
     def state(self, name: str) -> None:
-        """Report that a state is reached: LOADED, TRIED or READY."""
+        """Report that a state is reached: RUNS, LOADED, TRIED or READY."""
         self._send({"state": name})
 
     def page(self, outcome: str, timings_s: Mapping[str, float] | None = None) -> None:

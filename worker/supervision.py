@@ -25,7 +25,7 @@ from fumikura.worker.devices import child_environment, device_within, worker_dev
 from fumikura.worker.emergency_exit import TOOK_TOO_LONG
 from fumikura.worker.identity import worker_name
 from fumikura.worker.prometheus import Metrics
-from fumikura.worker.reports import LOADED, READY, TRIED, listen
+from fumikura.worker.reports import LOADED, READY, RUNS, TRIED, listen
 from fumikura.worker.worker_process import AWAY, UNFIT
 
 log = logging.getLogger(__name__)
@@ -106,6 +106,12 @@ class Children:
     def names(self) -> list[str]:
         """Return the names under which the processes that live now lease pages."""
         return [child.name for child in self._children if child.process is not None]
+
+    @property
+    def stage(self) -> str:
+        """Tell the state that the foremost process has reached; empty if none runs yet."""
+        said = {state for child in self._children if child.process is not None for state in child.said}
+        return next((state for state in (READY, TRIED, LOADED, RUNS) if state in said), "")
 
     def look_after(self) -> None:
         """Clear away what ended and start what is missing; to be called a few times a second.

@@ -22,7 +22,7 @@ from fumikura.core.errors import BrokerError, CheckpointError, DatabaseError, Fu
 from fumikura.core.settings import Settings, read_settings
 from fumikura.worker.identity import worker_name
 from fumikura.worker.logs import is_json, use_format
-from fumikura.worker.reports import LOADED, READY, TRIED, Reports, take_standard_output
+from fumikura.worker.reports import LOADED, READY, RUNS, TRIED, Reports, take_standard_output
 
 if TYPE_CHECKING:
     from celery import Celery
@@ -98,6 +98,7 @@ def _serve(
     from fumikura.worker.trial_page import read_trial_page
 
     engine = open_database(settings.database_url)
+    reports.state(RUNS)
     reader = (load_reader or _load_reader)(settings, device)
     if reader.recipe.digest != recipe_digest:
         raise CheckpointError("the weights files have changed since the program started; start it again")

@@ -19,7 +19,7 @@ from fumikura.core.archives.remote import RemoteFolder
 from fumikura.core.archives.urls import Place, Url
 from fumikura.core.errors import ArchiveError, StorageError
 from fumikura.core.limits import DEFAULT_LIMITS, Limits
-from fumikura.core.page import PageReference
+from fumikura.core.page import PageReference, stand_in_digest
 
 _FIRST_BYTES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\0", b"MM\0*")
 #: Pages of a remote folder that are fetched at once.
@@ -139,9 +139,9 @@ def _reference(archive: Place, member: Member, *, book: str | None) -> PageRefer
         try:
             digest, size_bytes = _digest(member.open, is_page=has_page_name)
         except (ArchiveError, *DAMAGES):
-            digest = _stand_in(archive, member.name) if has_page_name else None
+            digest = stand_in_digest(str(archive), member.name) if has_page_name else None
     else:
-        digest = _stand_in(archive, member.name) if has_page_name and member.problem else None
+        digest = stand_in_digest(str(archive), member.name) if has_page_name and member.problem else None
     if digest is None:
         return None
     return PageReference(
@@ -167,15 +167,12 @@ def _digest(open_member: Callable[[], IO[bytes]], *, is_page: bool) -> tuple[str
     return sha.hexdigest(), size_bytes
 
 
-def _stand_in(archive: Place, member: str) -> str:
-    """Make a digest for a page whose bytes cannot be read: it is listed, and fails when its turn comes."""
-    return hashlib.sha256(f"{archive}\0{member}".encode()).hexdigest()
-
-
 def _stand_in_page(place: Place, book: str | None) -> PageReference:
     """Make a page that stands for all that cannot be read of an archive; its member's name is empty."""
     archive = place if isinstance(place, Url) else Path(shown_name(str(place)))
-    return PageReference(str(archive), "", _stand_in(archive, ""), 0, book or _book(archive, PurePosixPath()))
+    return PageReference(
+        str(archive), "", stand_in_digest(str(archive), ""), 0, book or _book(archive, PurePosixPath())
+    )
 
 
 def _book(archive: Place, member: PurePosixPath) -> str:

@@ -105,6 +105,11 @@ def _connect_through_poolers(
 
 
 def _parse(url: str) -> URL:
+    if url.partition("://")[2].count("@") > 1:
+        # Of such a password SQLAlchemy takes the end for the name of the host, which is shown.
+        raise DatabaseError(
+            "the database URL holds an @ in its user name or password; write it as %40 (: as %3A, / as %2F)"
+        )
     try:
         parsed = make_url(url)
         backend = parsed.get_backend_name()

@@ -16,6 +16,7 @@ from fumikura.core.recognition.recipe import Recipe
 from fumikura.core.store import tables
 from fumikura.core.store.reading_status import lock_readings, queue_again
 from fumikura.core.store.rows import storable, truth_row
+from fumikura.core.store.stand_ins import take_up
 from fumikura.core.store.tables import Status
 from fumikura.core.store.transactions import now, request_transaction, upsert, write_transaction
 
@@ -81,6 +82,7 @@ def add_pages(
     while batch := list(islice(waiting, PAGES_PER_TRANSACTION)):
         with request_transaction(engine) as connection:
             recipe_id = _recipe_of_open_run(connection, run_id)
+            take_up(connection, batch)
             page_ids = _add_pages(connection, batch)
             _add_truths(connection, page_ids, truths or {})
             stood = _add_readings(connection, recipe_id, list(page_ids.values()))
