@@ -10,8 +10,10 @@ import click
 from fumikura.cli import options
 from fumikura.cli.output import print_json, say
 from fumikura.cli.submission import submit_archives
+from fumikura.cli.worker_tables import unread_lines
 from fumikura.core.recognition.recipe import recipe_of
 from fumikura.core.settings import Settings
+from fumikura.core.store.workers import unread_recipes
 
 
 @click.command()
@@ -47,6 +49,8 @@ def command(
     if as_json:
         print_json({"run": submitted.run_id, **asdict(submitted.added)})
     announce_now(settings, engine, recipe)
+    for line in unread_lines(unread_recipes(engine, recipe_digest=recipe.digest)):
+        say(line)
     if settings.broker_url is None:
         say("no --broker is set; pages wait in the database until a `fumikura worker` with one asks for them")
     say(f"see how far it is with `fumikura status --run {submitted.run_id}`")

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
+
+from fumikura.core.store.workers import Worker
 
 #: Pages that finish within this time of the very first were read in the same batch.
 FIRST_BATCH_S = 2.0
+#: In less time, a page more or less is half the rate.
+SHORTEST_S = 20.0
 
 
 @dataclass(slots=True)
@@ -38,24 +43,38 @@ class Pace:
 
 @dataclass(slots=True)
 class RecentPace:
-    """A recent pace is each worker's pages a second over the last minutes."""
+    """A recent pace is each worker's pages a second over the last minutes, by what it said and when."""
 
     window_s: float = 300.0
-    seen: deque[tuple[float, Mapping[str, int]]] = field(default_factory=deque)
+    _told: dict[str, deque[tuple[datetime, int]]] = field(default_factory=dict)
+    _since_start: dict[str, float | None] = field(default_factory=dict)
 
-    def note(self, now_s: float, n_done: Mapping[str, int]) -> None:
-        self.seen.append((now_s, n_done))
-        while now_s - self.seen[0][0] > self.window_s:
-            self.seen.popleft()
+    def note(self, workers: Sequence[Worker]) -> None:
+        """Note a look at the workers; those that are not there any more are forgotten."""
+        self._told = {
+            worker.name: self._told.get(worker.name, deque())
+            for worker in workers
+            if worker.seen_at is not None
+        }
+        for worker in workers:
+            if worker.seen_at is None or worker.started_at is None:
+                continue
+            told = self._told[worker.name]
+            if not told or told[-1][0] != worker.seen_at:
+                told.append((worker.seen_at, worker.n_done))
+            while (told[-1][0] - told[0][0]).total_seconds() > self.window_s:
+                told.popleft()
+            life_s = (worker.seen_at - worker.started_at).total_seconds()
+            self._since_start[worker.name] = worker.n_done / life_s if worker.n_done and life_s else None
 
     @property
-    def by_worker(self) -> dict[str, float]:
-        """Return the rates of those that finished a page meanwhile; none before the second look."""
-        (first_s, before), (last_s, now) = self.seen[0], self.seen[-1]
-        grown = {worker: n_pages - before.get(worker, 0) for worker, n_pages in now.items()}
-        return {worker: n_pages / (last_s - first_s) for worker, n_pages in grown.items() if n_pages > 0}
+    def by_worker(self) -> dict[str, float | None]:
+        """Return the rates by unique name: first those since the start, None where nothing was read yet."""
+        rates = {name: _rate(told) for name, told in self._told.items()}
+        return {name: self._since_start[name] if rate is None else rate for name, rate in rates.items()}
 
-    @property
-    def pages_per_second(self) -> float | None:
-        """Return the rate of all together; None before the second look."""
-        return sum(self.by_worker.values()) if len(self.seen) > 1 else None
+
+def _rate(told: Sequence[tuple[datetime, int]]) -> float | None:
+    (first, before), (last, now) = told[0], told[-1]
+    seconds = (last - first).total_seconds()
+    return (now - before) / seconds if seconds >= SHORTEST_S else None

@@ -13,13 +13,14 @@ from rich.console import Group
 from fumikura.cli import options
 from fumikura.cli.output import console_for, print_json, print_tables, put, say
 from fumikura.cli.rates import RecentPace
-from fumikura.cli.status_tables import Picture, as_object, last_line, tables
+from fumikura.cli.status_tables import Picture, as_object, last_lines, tables
 from fumikura.core.errors import DatabaseError
 from fumikura.core.settings import Settings
 from fumikura.core.store.connecting import Engine
 from fumikura.core.store.existing_database import open_existing
 from fumikura.core.store.failures import failure_reasons
-from fumikura.core.store.queries import done_by_worker, list_runs, overview, run_summary
+from fumikura.core.store.queries import list_runs, overview, run_summary
+from fumikura.core.store.workers import list_workers, unread_recipes
 
 WATCH_S = 2.0
 
@@ -48,8 +49,9 @@ def command(settings: Settings, run_id: int | None, watch: bool, limit: int, as_
     Of pages with a + more are being added, or that was cut off: give that command again.
     Reasons are those of the newest 1,000 failures; `fumikura failed` lists all.
 
-    With --watch, rates are those of the last five minutes at most; with --json too, each
-    look is one line.
+    A worker is starting, idle, reading, paused (and says why), or gone: not heard of for a
+    minute. With --watch, rates are those of the last five minutes at most, at first those
+    since the worker started; with --json too, each look is one line.
 
     \b
     Example:
@@ -75,11 +77,17 @@ def command(settings: Settings, run_id: int | None, watch: bool, limit: int, as_
 
 def _look(engine: Engine, run_id: int | None, *, limit: int, pace: RecentPace | None) -> Picture:
     runs = [run_summary(engine, run_id)] if run_id is not None else list_runs(engine, limit=limit)
-    state, rates = overview(engine), None
+    workers = list_workers(engine)
     if pace is not None:
-        pace.note(time.monotonic(), done_by_worker(engine))
-        rates = None if pace.pages_per_second is None else pace.by_worker
-    return Picture(state, runs, failure_reasons(engine, run_id), rates)
+        pace.note(workers)
+    return Picture(
+        overview(engine),
+        runs,
+        workers,
+        unread_recipes(engine),
+        failure_reasons(engine, run_id),
+        None if pace is None else pace.by_worker,
+    )
 
 
 @contextmanager
@@ -98,9 +106,9 @@ def _shown(*, as_json: bool, watch: bool) -> Iterator[Callable[[Picture], None]]
 
 def _print(picture: Picture) -> None:
     print_tables(*tables(picture))
-    put(last_line(picture))
+    put(last_lines(picture))
 
 
 def _as_group(picture: Picture) -> Group:
     spaced = [part for table in tables(picture) for part in (table, "")]
-    return Group(*spaced, last_line(picture))
+    return Group(*spaced, last_lines(picture))

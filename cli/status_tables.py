@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 from rich.table import Table
 
 from fumikura.cli.output import as_duration, counted, make_table
+from fumikura.cli.worker_tables import unread_lines, worker_table
 from fumikura.core.store.failures import FAILURES_COUNTED, FailureReason
 from fumikura.core.store.queries import Overview, RunSummary
 from fumikura.core.store.tables import Status
+from fumikura.core.store.workers import Unread, Worker
 
 #: Reasons shown to people; --json gives all.
 REASONS_SHOWN = 8
@@ -24,17 +26,22 @@ class Picture:
     """A picture holds all that is shown at one time.
 
     Attributes:
-        rates: pages a second of each worker; None where there was but one look.
+        unread: what waits in vain.
+        rates: pages a second of each worker, None for one that nothing is known of yet; None where there was
+            but one look.
     """
 
     state: Overview
     runs: list[RunSummary]
+    workers: list[Worker]
+    unread: list[Unread]
     failures: list[FailureReason]
-    rates: dict[str, float] | None
+    rates: Mapping[str, float | None] | None
 
     @property
     def pages_per_second(self) -> float | None:
-        return None if self.rates is None else sum(self.rates.values())
+        known = [rate for rate in (self.rates or {}).values() if rate is not None]
+        return sum(known) if known else None
 
     @property
     def seconds_left(self) -> float | None:
@@ -43,12 +50,13 @@ class Picture:
 
 
 def as_object(picture: Picture) -> dict[str, Any]:
+    rates = picture.rates or {}
     return {
         **asdict(picture.state),
         "workers": [
-            {"worker": worker, "n_pages": n_pages, "lease_until": lease_until, "pages_per_second": rate}
-            for worker, n_pages, lease_until, rate in _workers(picture)
+            {**asdict(worker), "pages_per_second": rates.get(worker.name)} for worker in picture.workers
         ],
+        "unread": picture.unread,
         "runs": picture.runs,
         "failures": picture.failures,
         "pages_per_second": picture.pages_per_second,
@@ -56,25 +64,10 @@ def as_object(picture: Picture) -> dict[str, Any]:
     }
 
 
-def _workers(picture: Picture) -> list[tuple[str, int, datetime | None, float | None]]:
-    """List workers that hold pages or finished some lately: name, pages held, end of lease, pages/s."""
-    loads = {load.worker: load for load in picture.state.workers}
-    rates = picture.rates or {}
-    return [
-        (
-            worker,
-            loads[worker].n_pages if worker in loads else 0,
-            loads[worker].lease_until if worker in loads else None,
-            None if picture.rates is None else rates.get(worker, 0.0),
-        )
-        for worker in sorted(loads.keys() | rates.keys())
-    ]
-
-
 def tables(picture: Picture) -> list[Table]:
     shown = [_run_table(picture.runs)]
-    if workers := _workers(picture):
-        shown.append(_worker_table(workers))
+    if picture.workers:
+        shown.append(worker_table(picture.workers, picture.rates))
     if picture.failures:
         shown.append(_failure_table(picture.failures))
     return shown
@@ -103,20 +96,6 @@ def _in_one_line(command: str) -> str:
     return command if len(command) <= _COMMAND else f"{command[: _COMMAND - 1]}…"
 
 
-def _worker_table(workers: list[tuple[str, int, datetime | None, float | None]]) -> Table:
-    now = datetime.now(UTC)
-    rows = [
-        (
-            worker,
-            n_pages,
-            None if until is None else as_duration(max(0.0, (until - now).total_seconds())),
-            None if rate is None else f"{rate:.2f}",
-        )
-        for worker, n_pages, until, rate in workers
-    ]
-    return make_table("worker", "pages in hand", "lease ends in", "pages/s", rows=rows, numbers=[1, 2, 3])
-
-
 def _failure_table(failures: list[FailureReason]) -> Table:
     rows = [(one.n_pages, str(one.status), one.reason) for one in failures[:REASONS_SHOWN]]
     if n_more := sum(one.n_pages for one in failures[REASONS_SHOWN:]):
@@ -126,13 +105,14 @@ def _failure_table(failures: list[FailureReason]) -> Table:
     return make_table("pages", "status", "reason", rows=rows, numbers=[0], title=title)
 
 
-def last_line(picture: Picture) -> str:
+def last_lines(picture: Picture) -> str:
+    """Sum it all up in a line, and say in one each what waits in vain."""
     counts = ", ".join(f"{count:,} {status}" for status, count in picture.state.readings.items() if count)
     n_pages, n_readings = picture.state.n_pages, sum(picture.state.readings.values())
     # A page that several recipes read has several readings, and one whose readings were forgotten has none.
     readings = "" if n_readings in (0, n_pages) else f", {counted(n_readings, 'reading')}"
     line = f"{counted(n_pages, 'page')}{readings}: {counts or 'nothing asked for yet'}"
-    if picture.pages_per_second is None:
-        return line
-    left = "" if picture.seconds_left is None else f", {as_duration(picture.seconds_left)} left"
-    return f"{line}; {picture.pages_per_second:.2f} pages/s{left}"
+    if picture.pages_per_second is not None:
+        left = "" if picture.seconds_left is None else f", {as_duration(picture.seconds_left)} left"
+        line = f"{line}; {picture.pages_per_second:.2f} pages/s{left}"
+    return "\n".join([line, *unread_lines(picture.unread)])

@@ -38,13 +38,13 @@ def command(ctx: click.Context, settings: Settings, until_empty: bool) -> None:
     Exit code: 0 told to stop, or with --until-empty nothing is left to be read; 130 told to stop while
     --until-empty saw something left, which other workers go on with; 1 it cannot work here.
     """
-    from fumikura.worker.identity import worker_name
+    from fumikura.worker.identity import host_name
     from fumikura.worker.launcher import work  # loads Celery, which --help does not need
     from fumikura.worker.logs import use_format
 
     # An operator reads the log of a worker; a person at `run` has a progress bar.
     logging.getLogger().setLevel(logging.INFO)
-    use_format(settings.log_format, worker=worker_name())
+    use_format(settings.log_format, worker=host_name(settings))
     stop = threading.Event()
     with stopped_by_signals(stop):
         is_empty = work(settings, recipe_of(settings), stop=stop, until_empty=until_empty)

@@ -64,6 +64,8 @@ class Settings:
         metrics_host: the address it listens at: this machine alone unless told otherwise.
         stall_limit_s: work that stands still for so long turns /healthz red; 0 is a little longer than
             a page's time limit lets a batch take.
+        host_name: of this machine, in `status` and in reasons; None means what the system says. In containers
+            whose names change with each start, that of the machine they run on.
         log_format: "text", or "json" for an object a line.
     """
 
@@ -95,6 +97,7 @@ class Settings:
     metrics_port: int = 0
     metrics_host: str = "127.0.0.1"
     stall_limit_s: float = 0.0
+    host_name: str | None = None
     log_format: str = "text"
 
     @property

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,10 @@ from fumikura.cli.rates import RecentPace
 from fumikura.core.store.claiming import claim
 from fumikura.core.store.connecting import Engine
 from fumikura.core.store.failures import failure_reasons
-from fumikura.core.store.queries import done_by_worker
-from fumikura.core.store.saving import save_failure, save_reading
+from fumikura.core.store.saving import save_failure
 from fumikura.core.store.upgrading import open_database
-from tests.simple_store import RECIPE, make_pages, make_reading, start_run
+from fumikura.core.store.workers import Card, State, Worker, note_worker
+from tests.simple_store import RECIPE, make_pages, start_run
 
 COMMAND = (sys.executable, "-c", "from fumikura.cli.main import main; main()")
 ROOT = Path(__file__).parents[1]
@@ -45,31 +46,59 @@ def engine(sqlite_url: str) -> Iterator[Engine]:
     engine.dispose()
 
 
-def test_the_recent_pace_counts_what_was_done_between_the_first_look_and_the_last() -> None:
-    pace = RecentPace(window_s=10)
+def told(name: str, *, after_s: float, n_done: int) -> Worker:
+    """A worker that started at noon, as it was heard so many seconds later."""
+    noon = datetime(2026, 1, 1, 12, tzinfo=UTC)
+    nothing = ("recipe_digest", "run_id", "reason", "lease_ends_s")
+    return Worker(
+        worker=name,
+        name=name,
+        host="vm",
+        device="cpu",
+        state=State.READING,
+        state_s=0.0,
+        seen_s=0.0,
+        seen_at=noon + timedelta(seconds=after_s),
+        started_at=noon,
+        n_done=n_done,
+        n_pages=0,
+        **dict.fromkeys(nothing),
+    )
 
-    for now_s, here, there in ((100.0, 50, 7), (105.0, 60, 7), (110.0, 70, 7)):
-        pace.note(now_s, {"here": here, "there": there})
 
-    assert pace.by_worker == {"here": 2.0}
-    assert pace.pages_per_second == 2.0
+def test_the_recent_pace_counts_what_was_done_between_two_words() -> None:
+    pace = RecentPace()
+
+    for after_s, n_done in ((100.0, 50), (100.0, 50), (110.0, 70), (120.0, 90)):
+        pace.note([told("here", after_s=after_s, n_done=n_done), told("there", after_s=after_s, n_done=7)])
+
+    assert pace.by_worker == {"here": 2.0, "there": 0.0}
 
 
 def test_what_was_done_before_the_window_does_not_count() -> None:
-    pace = RecentPace(window_s=10)
+    pace = RecentPace(window_s=30)
 
-    for now_s, here in ((100.0, 0), (105.0, 100), (112.0, 107)):
-        pace.note(now_s, {"here": here})
+    for after_s, n_done in ((100.0, 0), (110.0, 100), (140.0, 115)):
+        pace.note([told("here", after_s=after_s, n_done=n_done)])
 
-    assert pace.pages_per_second == 1.0  # (107 - 100) / (112 - 105)
+    assert pace.by_worker == {"here": 0.5}  # (115 - 100) / (140 - 110)
 
 
-def test_one_look_tells_no_pace() -> None:
+def test_in_the_first_seconds_the_pace_is_that_since_the_start() -> None:
     pace = RecentPace()
 
-    pace.note(100.0, {"here": 50})
+    for after_s in (50.0, 60.0):
+        pace.note([told("here", after_s=after_s, n_done=100), told("new", after_s=after_s, n_done=0)])
 
-    assert pace.pages_per_second is None
+    assert pace.by_worker == {"here": pytest.approx(100 / 60), "new": None}
+
+
+def test_a_worker_that_ended_has_no_pace() -> None:
+    pace = RecentPace()
+    pace.note([told("here", after_s=50.0, n_done=100)])
+
+    pace.note([])
+
     assert pace.by_worker == {}
 
 
@@ -82,13 +111,6 @@ def test_failures_that_differ_in_names_and_numbers_alone_have_one_reason(engine:
     ]
 
 
-def test_readings_are_counted_for_the_worker_that_made_them(engine: Engine) -> None:
-    for number in (1, 2):
-        save_reading(engine, number, make_reading("人"), worker="here")
-
-    assert done_by_worker(engine) == {"here": 2}
-
-
 @pytest.mark.usefixtures("engine")
 def test_status_names_the_reasons_of_failures(sqlite_url: str) -> None:
     shown = CliRunner().invoke(main, ["status", "--db", sqlite_url]).stdout
@@ -99,24 +121,60 @@ def test_status_names_the_reasons_of_failures(sqlite_url: str) -> None:
     assert state["pages_per_second"] is None
 
 
+@pytest.mark.usefixtures("engine")
+def test_status_shows_idle_and_paused_workers_by_names_for_people(engine: Engine, sqlite_url: str) -> None:
+    resting = Card("vm:b652e83d:4026531836/29543/3147.54", "vm/cpu#1", "vm", "cpu#1", RECIPE.digest)
+    paused = Card("vm:b652e83d:4026531836/29544/3147.60", "vm/cpu#2", "vm", "cpu#2", RECIPE.digest)
+    note_worker(engine, resting, State.IDLE, reason=None, n_done=7)
+    note_worker(engine, paused, State.PAUSED, reason="/scans is not there", n_done=0)
+
+    shown = CliRunner().invoke(main, ["status", "--db", sqlite_url]).stdout
+    state = json.loads(CliRunner().invoke(main, ["status", "--json", "--db", sqlite_url]).stdout)
+
+    assert [line.split()[:3] for line in shown.splitlines() if line.startswith("vm/")] == [
+        ["vm/cpu#1", "idle", "0:00"],
+        ["vm/cpu#2", "paused", "0:00"],
+    ]
+    assert "/scans is not there" in shown
+    assert "b652e83d" not in shown
+    assert [(one["worker"], one["state"], one["n_done"]) for one in state["workers"]] == [
+        ("vm/cpu#1", "idle", 7),
+        ("vm/cpu#2", "paused", 0),
+        ("here", None, 0),
+    ]
+    assert state["unread"] == []
+
+
+@pytest.mark.usefixtures("engine")
+def test_status_says_what_would_read_the_pages_that_nobody_reads(sqlite_url: str) -> None:
+    shown = CliRunner().invoke(main, ["status", "--db", sqlite_url]).stdout
+
+    assert (
+        f"no worker reads recipe {RECIPE.digest[:12]}, in which 1 page waits; start one with the same"
+        " weights (55555555 and cccccccc) and --context-weight 0" in shown
+    )
+
+
 @pytest.mark.slow
 def test_watching_as_json_gives_a_line_a_look_with_rates(engine: Engine, sqlite_url: str) -> None:
+    card = Card("here", "vm/cpu", "vm", "cpu", RECIPE.digest)
+    note_worker(engine, card, State.READING, reason=None, n_done=0)
     command = [*COMMAND, "status", "--watch", "--json", "--db", sqlite_url]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         first: dict[str, Any] = json.loads(process.stdout.readline())
-        save_reading(engine, 1, make_reading("人"), worker="here")
+        note_worker(engine, card, State.READING, reason=None, n_done=10)
         second: dict[str, Any] = json.loads(process.stdout.readline())
         process.send_signal(signal.SIGINT)
         exit_code = process.wait(10)
 
     assert first["pages_per_second"] is None
-    # One page within the two seconds and more between the looks, and two still to be read.
-    assert 0.1 < second["pages_per_second"] <= 0.5
-    assert second["seconds_left"] == pytest.approx(2 / second["pages_per_second"])
     (worker,) = second["workers"]
-    assert (worker["worker"], worker["n_pages"]) == ("here", 1)
-    assert worker["pages_per_second"] == second["pages_per_second"]
+    assert (worker["worker"], worker["n_pages"]) == ("vm/cpu", 2)
+    started, seen = (datetime.fromisoformat(worker[name]) for name in ("started_at", "seen_at"))
+    assert worker["pages_per_second"] == pytest.approx(10 / (seen - started).total_seconds())
+    assert second["pages_per_second"] == worker["pages_per_second"]
+    assert second["seconds_left"] == pytest.approx(3 / second["pages_per_second"])
     assert exit_code == 130
 
 

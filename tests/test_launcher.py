@@ -24,6 +24,7 @@ from fumikura.core.store.failures import failures
 from fumikura.core.store.pages import add_pages, add_run
 from fumikura.core.store.queries import RunSummary, run_summary
 from fumikura.core.store.upgrading import open_database
+from fumikura.core.store.workers import list_workers, worker_names
 from fumikura.worker.folder_broker import folder_url
 from fumikura.worker.launcher import run_locally, work
 from fumikura.worker.supervision import _describe
@@ -92,12 +93,19 @@ def make_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., R
 def test_a_run_ends_when_all_is_read_and_leaves_nothing_behind(
     tmp_path: Path, make_run: Callable[..., Run]
 ) -> None:
-    run = make_run(draw_pages(tmp_path / "book", 10))
+    run = make_run(draw_pages(tmp_path / "book", 10), page_s=0.1, host_name="here")
     seen: list[RunSummary] = []
+    workers: set[str] = set()
 
-    run.read(on_progress=seen.append)
+    def look(summary: RunSummary) -> None:
+        seen.append(summary)
+        workers.update(worker.worker for worker in list_workers(run.engine))
+
+    run.read(on_progress=look)
 
     assert seen[-1] == run.summary
+    assert "here/cpu" in workers
+    assert worker_names(run.engine) == []
     assert (run.summary.done, run.summary.characters) == (10, 20)
     assert set(run.times_read.values()) == {1}
     assert children() == []

@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 
 from fumikura.core.errors import BrokerError, DatabaseError
 from fumikura.core.settings import Settings
 from fumikura.core.store.feeding import count_readings
 from fumikura.core.store.leases import leaseholders
 from fumikura.core.store.tables import Status
+from fumikura.core.store.workers import unread_recipes
 from fumikura.worker.broker import n_waiting, reached
 from fumikura.worker.feeder import Feed
 from fumikura.worker.prometheus import Metrics
@@ -41,12 +42,14 @@ class Pulse:
 
     Attributes:
         since_s: when the work began to stand still; None while there is none.
+        pauses: why workers take no pages for now, by device.
     """
 
     limit_s: float
     since_s: float | None = None
     n_steps: int = 0
     what: str = "idle"
+    pauses: Mapping[str, str] = field(default_factory=dict)
 
     def note(self, now_s: float, *, n_steps: int, work: str | None) -> None:
         """Note what is seen now.
@@ -67,10 +70,11 @@ class Pulse:
 
     def line(self, now_s: float) -> str:
         """Return the line that answers /healthz."""
-        if self.since_s is None:
-            return self.what
-        still_s = now_s - self.since_s
-        return f"{self.what}; no step for {still_s:.0f} s, which may be {self.limit_s:.0f}"
+        line = self.what
+        if self.since_s is not None:
+            still_s = now_s - self.since_s
+            line += f"; no step for {still_s:.0f} s, which may be {self.limit_s:.0f}"
+        return line + "".join(f"; {device} is paused: {reason}" for device, reason in self.pauses.items())
 
 
 def watch_health(
@@ -96,6 +100,7 @@ def watch_health(
             log.exception("the state of the work could not be looked at")
             work = "its state cannot be told"
         pulse.note(time.monotonic(), n_steps=metrics.n_steps, work=work)
+        pulse.pauses = metrics.pauses
         metrics.healthy.set(not pulse.is_red(time.monotonic()))
         took_s = time.monotonic() - started_s
 
@@ -106,10 +111,12 @@ def _work(feed: Feed, metrics: Metrics, names: Collection[str]) -> str | None:
         counts = count_readings(feed.engine, feed.recipe.digest, COUNTED)
         n_queued = counts[Status.QUEUED]
         holds = not set(names).isdisjoint(leaseholders(feed.engine))
+        unread = unread_recipes(feed.engine)
     except DatabaseError:
         metrics.server_up.labels("database").set(0)
         return "the database does not answer"
     metrics.server_up.labels("database").set(1)
+    metrics.note_unread({one.recipe_digest[:12]: one.n_pages for one in unread})
     for status, count in counts.items():
         metrics.readings.labels(feed.recipe.digest[:12], status.value).set(count)
     if n_queued:

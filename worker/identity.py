@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 
 from fumikura.core.host import boot
+from fumikura.core.settings import Settings
 
 #: Names of an older version may differ by so much: they were counted from a time of boot in whole seconds.
 SAME_START_S = 2.0
@@ -39,6 +40,11 @@ def is_dead(name: str) -> bool | None:
         return None if _is_hidden(int(pid)) else True
     except ValueError:
         return None
+
+
+def host_name(settings: Settings) -> str:
+    """Name this machine for people."""
+    return settings.host_name or socket.gethostname()
 
 
 def _host() -> str:

@@ -64,7 +64,15 @@ def run_locally(
         logs = None if log.isEnabledFor(logging.INFO) else folder
         # More workers than messages would only start and end.
         n_messages = math.ceil(run_summary(engine, run_id).queued / settings.chunk_size)
-        children = Children(engine, settings, recipe, most=max(1, n_messages), logs=logs, command=command)
+        children = Children(
+            engine,
+            settings,
+            recipe,
+            most=max(1, n_messages),
+            run_id=run_id,
+            logs=logs,
+            command=command,
+        )
         feed = Feed(engine, make_app(settings, recipe), recipe, settings, run_id=run_id)
         stack.callback(children.stop)
         stack.enter_context(feeding(feed))

@@ -49,11 +49,17 @@ class Metrics:
             "Readings of a recipe in the database, whoever makes them.",
             ["recipe", "status"],
         )
+        self.unread = gauge(
+            "fumikura_unread_pages", "Pages that wait in a recipe which no live worker reads.", ["recipe"]
+        )
+        self.paused = gauge("fumikura_paused", "1 while a device's worker takes no pages.", ["device"])
         self.messages = gauge(
             "fumikura_queue_messages", "Messages for a recipe that wait at the broker.", ["recipe"]
         )
         self.server_up = gauge("fumikura_server_up", "1 while a server answers this host.", ["server"])
         self.healthy = gauge("fumikura_healthy", "1 while /healthz is green.")
+        self._pauses: dict[str, str] = {}
+        self._unread: set[str] = set()
         self._lock = threading.Lock()
         self._n_steps = 0
 
@@ -66,27 +72,56 @@ class Metrics:
         with self._lock:
             self._n_steps += 1
 
+    @property
+    def pauses(self) -> dict[str, str]:
+        """Return why workers of this host take no pages for now, by device."""
+        with self._lock:
+            return dict(self._pauses)
+
     def begin(self, device: str) -> None:
         """Let a device's counts stand at 0 before anything happened, as Prometheus wants it."""
         for outcome in ("done", "failed"):
             self.pages.labels(device, outcome)
         self.worker_ends.labels(device)
+        self.paused.labels(device).set(0)
         self.batch_fill.labels(device)
 
     def note_end(self, device: str, *, was_ready: bool) -> None:
         """Count a worker process that ended, before or after it was ready for pages."""
+        self._note_pause(device, None)
         self.worker_ends.labels(device).inc()
         if was_ready:
             # Nearer to its end: the page that is to blame will soon stand alone.
             self.note_step()
+
+    def note_unread(self, n_pages: Mapping[str, int]) -> None:
+        """Note in which recipes pages wait that no live worker reads, and how many."""
+        for recipe in self._unread - n_pages.keys():
+            self.unread.remove(recipe)
+            self.readings.remove(recipe, "queued")
+        for recipe, count in n_pages.items():
+            self.unread.labels(recipe).set(count)
+            # Of other recipes than ours nobody else counts them, and an alert looks for pages that wait.
+            self.readings.labels(recipe, "queued").set(count)
+        self._unread = set(n_pages)
 
     def take(self, device: str, event: Mapping[str, Any]) -> None:
         """Count an event that a worker process reported (`worker/reports.py`)."""
         if "batch_fill" in event:
             self.batch_fill.labels(device).observe(event["batch_fill"])
             return
+        if "paused" in event:
+            self._note_pause(device, event["paused"])
+            return
         self.pages.labels(device, event["page"]).inc()
         self.last_finished.labels(device).set(event["at"])
         for stage, seconds in event["seconds"].items():
             self.stage_seconds.labels(device, stage).observe(seconds)
         self.note_step()
+
+    def _note_pause(self, device: str, reason: str | None) -> None:
+        with self._lock:
+            self._pauses.pop(device, None)
+            if reason is not None:
+                self._pauses[device] = reason
+            self.paused.labels(device).set(reason is not None)

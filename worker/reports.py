@@ -28,15 +28,19 @@ STANDARD_OUTPUT = 1
 RUNS, LOADED, TRIED, READY = "runs", "loaded", "tried", "ready"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Reports:
-    """A worker process sends its reports through this.
+    """A worker process sends its reports through this, and remembers of them what `status` shows.
 
     Attributes:
         file: descriptor of a pipe; None means that nobody listens.
+        n_done: pages read so far.
+        paused: why the worker takes no pages for now; None while it does.
     """
 
     file: int | None = None
+    n_done: int = 0
+    paused: str | None = None
 
     def state(self, name: str) -> None:
         """Report that a state is reached: RUNS, LOADED, TRIED or READY."""
@@ -44,11 +48,17 @@ class Reports:
 
     def page(self, outcome: str, timings_s: Mapping[str, float] | None = None) -> None:
         """Report that a page is "done" or "failed", with the seconds of each stage."""
+        self.n_done += outcome == "done"
         self._send({"page": outcome, "at": time.time(), "seconds": dict(timings_s or {})})
 
     def batch(self, n_pages: int, capacity: int) -> None:
         """Report that so many pages are read together where there was room for `capacity`."""
         self._send({"batch_fill": n_pages / capacity})
+
+    def pause(self, reason: str | None) -> None:
+        """Report that the worker takes no pages for now, and why; None: it does again."""
+        self.paused = reason
+        self._send({"paused": reason})
 
     def _send(self, event: Mapping[str, Any]) -> None:
         if self.file is None:

@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
+from itertools import count
 from pathlib import Path
 from typing import IO, Any
 
@@ -21,9 +22,10 @@ from fumikura.core.recognition.recipe import Recipe
 from fumikura.core.settings import Settings
 from fumikura.core.store.connecting import Engine
 from fumikura.core.store.leases import hand_back, return_leases
+from fumikura.core.store.workers import remove_worker, worker_names
 from fumikura.worker.devices import child_environment, device_within, worker_devices
 from fumikura.worker.emergency_exit import TOOK_TOO_LONG
-from fumikura.worker.identity import worker_name
+from fumikura.worker.identity import host_name, is_dead, worker_name
 from fumikura.worker.prometheus import Metrics
 from fumikura.worker.reports import LOADED, READY, RUNS, TRIED, listen
 from fumikura.worker.worker_process import AWAY, UNFIT
@@ -46,6 +48,7 @@ class Child:
     """A child is a place for one worker process, with the process that fills it now, if any.
 
     Attributes:
+        place: the device, numbered where several children share it.
         name: under which its pages are leased.
         start_at_s: monotonic time before which no process is started.
         n_failures: ends in a row before the process was ready for pages, so that none can be blamed.
@@ -56,6 +59,7 @@ class Child:
 
     number: int
     device: str
+    place: str
     process: subprocess.Popen[bytes] | None = None
     name: str = ""
     start_at_s: float = 0.0
@@ -74,6 +78,7 @@ class Children:
 
     Args:
         most: so many at most; None means as many as the settings want.
+        run_id: the one run whose pages they read; None means all that waits for the recipe.
         logs: folder for what the children write to standard error; None passes it on to ours.
         command: what starts a child.
         metrics: where the children's reports are counted; None means that nobody listens to them.
@@ -86,6 +91,7 @@ class Children:
         recipe: Recipe,
         *,
         most: int | None = None,
+        run_id: int | None = None,
         logs: Path | None = None,
         command: Sequence[str] = COMMAND,
         metrics: Metrics | None = None,
@@ -97,7 +103,9 @@ class Children:
         self._command = command
         self._metrics = metrics
         devices = worker_devices(settings)[:most]
-        self._children = [Child(number, device) for number, device in enumerate(devices)]
+        self._run_id = run_id
+        self._children = [Child(*places) for places in zip(count(), devices, _places(devices), strict=False)]
+        self._forget_the_dead()
         if metrics is not None:
             for child in self._children:
                 metrics.begin(child.device)
@@ -112,6 +120,11 @@ class Children:
         """Tell the state that the foremost process has reached; empty if none runs yet."""
         said = {state for child in self._children if child.process is not None for state in child.said}
         return next((state for state in (READY, TRIED, LOADED, RUNS) if state in said), "")
+
+    def _forget_the_dead(self) -> None:
+        """Remove the rows that workers of this host left which were killed with their launcher."""
+        for name in filter(is_dead, worker_names(self._engine)):
+            remove_worker(self._engine, name)
 
     def look_after(self) -> None:
         """Clear away what ended and start what is missing; to be called a few times a second.
@@ -146,9 +159,13 @@ class Children:
                 _close(child)
                 with suppress(DatabaseError):  # leases run out by themselves
                     hand_back(self._engine, child.name)
+                    remove_worker(self._engine, child.name)
 
     def _start(self, child: Child) -> None:
-        arguments = ("--device", device_within(child.device), "--recipe", self._recipe.digest)
+        arguments = ["--device", device_within(child.device), "--recipe", self._recipe.digest]
+        arguments += ["--place", child.place]
+        if self._run_id is not None:
+            arguments += ["--run", str(self._run_id)]
         level = logging.getLevelName(log.getEffectiveLevel())
         settings = self._settings
         if self._logs is not None:
@@ -172,7 +189,7 @@ class Children:
             child.number,
             child.device,
             child.process.pid,
-            extra={"worker": child.name},
+            extra={"worker": f"{host_name(self._settings)}/{child.place}"},
         )
 
     def _take(self, device: str, said: set[str], event: Mapping[str, Any]) -> None:
@@ -199,11 +216,12 @@ class Children:
             child.device,
             _describe(code),
             n_returned,
-            extra={"worker": child.name},
+            extra={"worker": f"{host_name(self._settings)}/{child.place}"},
         )
 
     def _return_leases(self, child: Child) -> int:
         try:
+            remove_worker(self._engine, child.name)
             if child.exit_code == AWAY:
                 return hand_back(self._engine, child.name)  # no page is to blame for a server
             how = f"with {_describe(child.exit_code)}"
@@ -231,6 +249,12 @@ class Children:
             return last
         ending = f"{what}; the last one ended with {_describe(child.exit_code)}"
         return f"{ending}: {last}" if last else f"{ending}; `fumikura doctor` may tell more"
+
+
+def _places(devices: Sequence[str]) -> list[str]:
+    """Name devices, with a number where several are the same: cuda:0, cpu#1, cpu#2."""
+    numbers = {device: count(1) for device in devices}
+    return [f"{one}#{next(numbers[one])}" if devices.count(one) > 1 else one for one in devices]
 
 
 def _close(child: Child) -> None:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 
 from fumikura.core.errors import BrokerError, CheckpointError, DatabaseError, FumikuraError
 from fumikura.core.settings import Settings, read_settings
-from fumikura.worker.identity import worker_name
+from fumikura.worker.identity import host_name, worker_name
 from fumikura.worker.logs import is_json, use_format
 from fumikura.worker.reports import LOADED, READY, RUNS, TRIED, Reports, take_standard_output
 
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from celery import Celery
 
     from fumikura.core.store.connecting import Engine
+    from fumikura.core.store.workers import Card
+    from fumikura.worker.heartbeat import Heartbeat
     from fumikura.worker.stream import RecipeReader
 
 log = logging.getLogger(__name__)
@@ -56,19 +58,16 @@ def main(load_reader: Callable[[Settings, str], RecipeReader] | None = None) -> 
     parser = argparse.ArgumentParser()
     parser.add_argument("--device", required=True)
     parser.add_argument("--recipe", required=True, help="digest of the recipe that the launcher serves")
+    parser.add_argument("--place", help="what the launcher calls the device, other than --device")
+    parser.add_argument("--run", type=int, help="the one run whose pages are read")
     parser.add_argument("--log-level", default="WARNING")
     arguments = parser.parse_args()
     logging.basicConfig(level=arguments.log_level)
     try:
         settings = read_settings()
-        use_format(settings.log_format, worker=worker_name())
-        return _serve(
-            settings,
-            arguments.device,
-            recipe_digest=arguments.recipe,
-            reports=reports,
-            load_reader=load_reader,
-        )
+        card = _card(settings, arguments)
+        use_format(settings.log_format, worker=card.label)
+        return _serve(settings, arguments.device, card=card, reports=reports, load_reader=load_reader)
     except FumikuraError as error:
         if is_json():
             log.error("%s", error)
@@ -82,35 +81,49 @@ def main(load_reader: Callable[[Settings, str], RecipeReader] | None = None) -> 
         return BROKEN
 
 
+def _card(settings: Settings, arguments: argparse.Namespace) -> Card:
+    from fumikura.core.store.workers import Card
+
+    host, device = host_name(settings), arguments.place or arguments.device
+    return Card(worker_name(), f"{host}/{device}", host, device, arguments.recipe, arguments.run)
+
+
 def _serve(
     settings: Settings,
     device: str,
     *,
-    recipe_digest: str,
+    card: Card,
     reports: Reports,
     load_reader: Callable[[Settings, str], RecipeReader] | None,
 ) -> int:
     from fumikura.core.store.upgrading import open_database
     from fumikura.worker.broker import make_app
+    from fumikura.worker.heartbeat import Heartbeat, start_beating
     from fumikura.worker.lease_keeping import start_watching
     from fumikura.worker.stream import Stream
     from fumikura.worker.tasks import add_tasks
     from fumikura.worker.trial_page import read_trial_page
 
-    engine = open_database(settings.database_url)
+    engine, stop = open_database(settings.database_url), threading.Event()
     reports.state(RUNS)
-    reader = (load_reader or _load_reader)(settings, device)
-    if reader.recipe.digest != recipe_digest:
-        raise CheckpointError("the weights files have changed since the program started; start it again")
-    reports.state(LOADED)
-    read_trial_page(reader, limit_s=settings.page_time_limit_s)
-    reports.state(TRIED)
-    name, stop = worker_name(), threading.Event()
-    app = make_app(settings, reader.recipe)
-    stream = Stream(engine, reader, settings=settings, worker=name, stop=stop, reports=reports)
-    add_tasks(app, stream)
-    start_watching(engine, app, stream, settings=settings, stop=stop)
-    return _work(app, stop, reports=reports, leave=lambda: _leave(engine, name))
+    heart = Heartbeat(engine, card, reports)
+    start_beating(heart, stop)
+    try:
+        reader = (load_reader or _load_reader)(settings, device)
+        if reader.recipe.digest != card.recipe_digest:
+            raise CheckpointError("the weights files have changed since the program started; start it again")
+        reports.state(LOADED)
+        read_trial_page(reader, limit_s=settings.page_time_limit_s)
+        reports.state(TRIED)
+        app = make_app(settings, reader.recipe)
+        stream = Stream(engine, reader, settings=settings, worker=card.name, stop=stop, reports=reports)
+        heart.stream = stream
+        add_tasks(app, stream)
+        start_watching(engine, app, stream, settings=settings, stop=stop)
+        return _work(app, stop, reports=reports, leave=lambda: _leave(engine, heart))
+    finally:
+        stop.set()
+        heart.end()
 
 
 def _load_reader(settings: Settings, device: str) -> RecipeReader:
@@ -157,12 +170,13 @@ def _work(app: Celery, stop: threading.Event, *, reports: Reports, leave: Callab
     return AWAY if worker.exitcode and not stop.is_set() else 0
 
 
-def _leave(engine: Engine, name: str) -> None:
+def _leave(engine: Engine, heart: Heartbeat) -> None:
     """End although pages are in hand: these go back to the queue."""
     from fumikura.core.store.leases import hand_back
 
     try:
-        hand_back(engine, name)
+        hand_back(engine, heart.card.name)
+        heart.end()
     finally:
         os._exit(0)
 

@@ -63,22 +63,12 @@ class RunSummary:
 
 
 @dataclass(frozen=True, slots=True)
-class Workload:
-    """This is a worker with the number of pages that it holds."""
-
-    worker: str
-    n_pages: int
-    lease_until: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class Overview:
     """This tells in numbers what the database holds."""
 
     n_pages: int
     n_runs: int
     readings: Mapping[Status, int]
-    workers: tuple[Workload, ...]
 
 
 def list_runs(engine: Engine, *, limit: int | None = None) -> list[RunSummary]:
@@ -117,33 +107,13 @@ def run_scores_by_book(engine: Engine, run_id: int) -> list[tuple[str, Scores]]:
 
 
 def overview(engine: Engine) -> Overview:
-    """Count pages, runs and readings, and list the workers that hold some."""
-    reading = tables.reading.c
-    holders = (
-        select(
-            reading.worker, func.count().label("n_pages"), func.max(reading.lease_until).label("lease_until")
-        )
-        .where(reading.status == Status.LEASED)
-        .group_by(reading.worker)
-        .order_by(reading.worker)
-    )
+    """Count pages, runs and readings."""
     with read_transaction(engine) as connection:
         return Overview(
             n_pages=count_pages(connection),
             n_runs=connection.execute(select(func.count()).select_from(tables.run)).scalar_one(),
             readings=count_readings(connection),
-            workers=tuple(Workload(**row) for row in connection.execute(holders).mappings()),
         )
-
-
-def done_by_worker(engine: Engine) -> dict[str, int]:
-    """Count the readings that each worker has made, over all runs."""
-    reading = tables.reading.c
-    counted = (
-        select(reading.worker, func.count()).where(reading.status == Status.DONE).group_by(reading.worker)
-    )
-    with read_transaction(engine) as connection:
-        return {worker: n_pages for worker, n_pages in connection.execute(counted) if worker is not None}
 
 
 def retry(

@@ -37,7 +37,7 @@ from fumikura.core.page import Scores
 
 #: The newest revision in migrations/versions. Alembic knows it too, but takes half a
 #: second to ask.
-SCHEMA_REVISION = "0003"
+SCHEMA_REVISION = "0004"
 
 
 class Status(StrEnum):
@@ -263,6 +263,25 @@ _N_READINGS = tuple(status.value for status in Status)
 run_tally = _tally("run_tally", "run", *_N_READINGS, "skipped", "characters")
 recipe_tally = _tally("recipe_tally", "recipe", *_N_READINGS)
 page_tally = _tally("page_tally", None, "pages")
+
+worker = Table(
+    "worker",
+    metadata,
+    # By which it leases pages; `label` is for people.
+    Column("name", Text, primary_key=True),
+    Column("label", Text, nullable=False),
+    Column("host", Text, nullable=False),
+    Column("device", Text, nullable=False),
+    # Not a reference: a worker may wait for pages of a recipe that nobody has asked for yet.
+    Column("recipe_digest", String(64), nullable=False),
+    Column("run_id", BigInteger),
+    Column("state", String(16), nullable=False),
+    Column("reason", Text),
+    Column("since", UtcDateTime, nullable=False),
+    Column("started_at", UtcDateTime, nullable=False),
+    Column("seen_at", UtcDateTime, nullable=False),
+    Column("n_done", Integer, nullable=False),
+)
 
 gate = Table(
     "gate",
