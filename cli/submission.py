@@ -8,12 +8,17 @@ from pathlib import Path
 
 from fumikura.cli.language import translated
 from fumikura.cli.output import counted, say, waiting
+from fumikura.core.archives.listing import LeftOut
 from fumikura.core.intake import Submitted, submit, survey
 from fumikura.core.recognition.recipe import Recipe
 from fumikura.core.settings import Settings
 from fumikura.core.store.connecting import Engine
 from fumikura.core.store.existing_database import missing_file
 from fumikura.core.store.upgrading import open_database
+
+#: Of ignored files, so many kinds are named, and so many files of each.
+_N_KINDS = 8
+_N_NAMES = 3
 
 
 def submit_archives(
@@ -52,9 +57,9 @@ def _findings(submitted: Submitted, *, is_truth_given: bool) -> list[str]:
         found += " read before"
     elif added.n_done:
         found += f", {added.n_done:,} of them read before"
-    if submitted.n_ignored:
-        found += f"; {counted(submitted.n_ignored, 'other file')} ignored"
-    lines = [found]
+    if submitted.left_out:
+        found += f"; {counted(len(submitted.left_out), 'other file')} ignored"
+    lines = [found, *_ignored(submitted.left_out)]
     if added.n_quarantined:
         left = counted(added.n_quarantined, "page")
         lines.append(f"{left} quarantined and left alone; `fumikura retry` queues such pages again")
@@ -64,4 +69,17 @@ def _findings(submitted: Submitted, *, is_truth_given: bool) -> list[str]:
         lines.append(
             "no page has a name that the truth names: compare the file names with those in the truth"
         )
+    return lines
+
+
+def _ignored(files: Sequence[LeftOut]) -> list[str]:
+    """Name the files that are no pages, kind by kind, first those that could become pages."""
+    kinds: dict[tuple[str, str], list[str]] = {}
+    for file in files:
+        kinds.setdefault((file.kind, file.remedy), []).append(file.member or file.archive)
+    lines = []
+    for (kind, remedy), names in sorted(kinds.items(), key=lambda item: (not item[0][1], item[0]))[:_N_KINDS]:
+        shown = ", ".join(names[:_N_NAMES])
+        more = f" and {len(names) - _N_NAMES:,} more" if len(names) > _N_NAMES else ""
+        lines.append(f"ignored: {len(names):,} × {kind} ({shown}{more})" + (f"; {remedy}" if remedy else ""))
     return lines

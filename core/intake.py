@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from fumikura.core.archives.listing import Listing, list_pages
+from fumikura.core.archives.listing import LeftOut, Listing, list_pages
 from fumikura.core.limits import DEFAULT_LIMITS, Limits
 from fumikura.core.page import Truth
 from fumikura.core.recognition.recipe import Recipe
@@ -26,13 +26,13 @@ class Submitted:
     """This is a run that stands in the store.
 
     Attributes:
-        n_ignored: files of the archives that are no page images.
+        left_out: files of the archives that are no pages.
         n_with_truth: distinct pages for which truth was given.
     """
 
     run_id: int
     added: Added
-    n_ignored: int
+    left_out: tuple[LeftOut, ...]
     n_with_truth: int
 
 
@@ -81,7 +81,7 @@ def submit(engine: Engine, found: Survey, *, recipe: Recipe, command: str) -> Su
     added = add_pages(engine, run_id, found.listing.pages, truths=found.truths)
     finish_listing(engine, run_id)
     score_readings(engine, run_id)
-    return Submitted(run_id, added, found.listing.n_ignored, len(found.truths))
+    return Submitted(run_id, added, found.listing.left_out, len(found.truths))
 
 
 def score_readings(engine: Engine, run_id: int) -> int:

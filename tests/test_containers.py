@@ -11,6 +11,7 @@ import socket
 import stat
 import tarfile
 import tracemalloc
+import warnings
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -415,8 +416,8 @@ def test_a_compressed_tar_read_about_in_order_is_decompressed_once(
     monkeypatch.setattr(archive, "_begun", lambda: pytest.fail("read from its start again"))
 
     for first, second in zip(names[::2], names[1::2], strict=True):
-        assert archive.read(second) == second.encode()
-        assert archive.read(first) == first.encode()
+        assert archive.read(second, hashlib.sha256(second.encode()).hexdigest()) == second.encode()
+        assert archive.read(first, hashlib.sha256(first.encode()).hexdigest()) == first.encode()
 
 
 def test_a_compressed_tar_keeps_little_of_what_passed_by(
@@ -466,18 +467,112 @@ def test_a_compressed_tar_is_read_on_when_its_server_is_back(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("kind", ["w", "w:gz"])
-def test_of_two_members_of_one_name_the_first_is_listed_and_read(tmp_path: Path, kind: str) -> None:
+def test_of_two_versions_in_a_tar_the_newer_counts_and_the_older_is_named(tmp_path: Path, kind: str) -> None:
     with tarfile.open(tmp_path / "twice.tar", kind) as archive:  # type: ignore[call-overload]
-        for content in (b"first", b"then", b"last"):
-            info = tarfile.TarInfo("p2.jpg" if content == b"last" else "p1.jpg")
-            info.size = len(content)
-            archive.addfile(info, io.BytesIO(content))
+        for name, content in (
+            ("p1.jpg", b"old"),
+            ("./p1.jpg", b"older"),
+            ("p2.jpg", b"p2"),
+            ("p1.jpg", b"new"),
+        ):
+            archive.addfile(_sized(name, content), io.BytesIO(content))
 
-    first, last = list_pages([str(tmp_path / "twice.tar")]).pages
+    listing = list_pages([str(tmp_path / "twice.tar")])
 
-    assert read_member(last.archive, last.member) == b"last"  # it passes by the second one
-    assert read_member(first.archive, first.member) == b"first"
-    assert first.digest == hashlib.sha256(b"first").hexdigest()
+    first, second = listing.pages
+    assert (first.member, first.digest) == ("p1.jpg", hashlib.sha256(b"new").hexdigest())
+    assert read_member(second.archive, second.member) == b"p2"  # it passes by the older ones
+    assert read_member(first.archive, first.member) == b"new"
+    assert read_member(first.archive, first.member, digest=first.digest) == b"new"
+    assert [(one.member, one.kind[:13]) for one in listing.left_out] == [("p1.jpg", "older version")] * 2
+
+
+def test_a_compressed_tar_is_searched_to_its_end_for_a_newer_version(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "twice.tar.gz", "w:gz") as archive:
+        for content in (b"old", b"new"):
+            archive.addfile(_sized("p.jpg", content), io.BytesIO(content))
+    fresh = CompressedTar(local_file(tmp_path / "twice.tar.gz"), Limits(), gzip.open)
+
+    assert fresh.read("p.jpg") == b"new"
+    assert fresh.read("p.jpg", hashlib.sha256(b"old").hexdigest()) == b"old"
+    with pytest.raises(KeyError):
+        fresh.read("q.jpg")
+
+
+def _sized(name: str, content: bytes) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.size = len(content)
+    return info
+
+
+def test_of_two_members_of_one_name_in_a_zip_each_is_a_page(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "twice.zip", "w") as archive, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Python says that a name comes twice
+        for content in (b"one", b"two", b"three"):
+            archive.writestr("a/p.jpg", content)
+
+    listing = list_pages([str(tmp_path / "twice.zip")])
+
+    found = {page.member: read_member(page.archive, page.member) for page in listing.pages}
+    assert found == {"a/p.jpg": b"three", "a/p (2).jpg": b"two", "a/p (3).jpg": b"one"}
+    assert listing.n_ignored == 0
+
+
+NAMES = ["桐壺", "帚木", "空蝉", "夕顔", "若紫", "ことば"]
+
+
+@pytest.mark.parametrize("encoding", ["euc_jp", "cp932", "utf-8"])
+@pytest.mark.parametrize("kind", ["w", "w:gz"])
+def test_names_in_a_tar_are_shown_whatever_their_encoding(tmp_path: Path, kind: str, encoding: str) -> None:
+    path = tmp_path / "named.tar"
+    with tarfile.open(path, kind, format=tarfile.GNU_FORMAT, encoding=encoding) as archive:  # type: ignore[call-overload]
+        for name in NAMES:
+            archive.addfile(_sized(f"源氏/{name}.jpg", name.encode()), io.BytesIO(name.encode()))
+
+    found = {page.member: read_member(page.archive, page.member) for page in list_pages([str(path)]).pages}
+
+    assert found == {f"源氏/{name}.jpg": name.encode() for name in NAMES}
+
+
+@pytest.mark.parametrize("encoding", ["euc_jp", "cp932", "utf-8"])
+@pytest.mark.parametrize("is_marked", [False, True], ids=["not marked", "marked as UTF-8"])
+def test_names_in_a_zip_are_shown_whatever_their_encoding(
+    tmp_path: Path, encoding: str, *, is_marked: bool
+) -> None:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w") as archive:
+        for number, name in enumerate(NAMES):
+            raw = f"表/{name}.jpg".encode(encoding)
+            archive.writestr(chr(ord("A") + number) * len(raw), name.encode())
+    data = bytearray(out.getvalue())
+    for number, name in enumerate(NAMES):
+        raw = f"表/{name}.jpg".encode(encoding)
+        standing_in = chr(ord("A") + number).encode() * len(raw)
+        for header in (b"PK\3\4", b"PK\1\2"):
+            at = data.index(standing_in, data.index(header))
+            start = data.rindex(header, 0, at)
+            data[start + (7 if header == b"PK\3\4" else 9)] |= 8 * is_marked
+            data[at : at + len(raw)] = raw
+    (tmp_path / "named.zip").write_bytes(data)
+
+    pages = list_pages([str(tmp_path / "named.zip")]).pages
+
+    found = {page.member: read_member(page.archive, page.member) for page in pages}
+    assert found == {f"表/{name}.jpg": name.encode() for name in NAMES}
+
+
+@pytest.mark.parametrize("kind", ["w", "w:gz"])
+def test_names_that_look_the_same_are_told_apart(tmp_path: Path, kind: str) -> None:
+    names = [b"\xff\xfe.jpg", b"\xfe\xff.jpg", "が.jpg".encode(), "か\u3099.jpg".encode()]
+    with tarfile.open(tmp_path / "odd.tar", kind, format=tarfile.GNU_FORMAT) as archive:  # type: ignore[call-overload]
+        for name in names:
+            archive.addfile(_sized(os.fsdecode(name), name), io.BytesIO(name))
+
+    pages = list_pages([str(tmp_path / "odd.tar")]).pages
+
+    assert len({page.member for page in pages}) == 4
+    assert {read_member(page.archive, page.member, digest=page.digest) for page in pages} == set(names)
+    assert {read_member(page.archive, page.member) for page in pages} == set(names)
 
 
 @pytest.mark.parametrize("make", [make_zip, make_tar, make_tar_gz])

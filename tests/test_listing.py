@@ -64,6 +64,15 @@ def test_hidden_files_and_those_of_macos_and_windows_are_ignored_and_counted(
 
 
 @every_kind
+def test_full_width_digits_and_case_do_not_change_the_order(tmp_path: Path, make: Make) -> None:
+    names = ["Page1.jpg", "page２.jpg", "PAGE3.jpg", "page１０.jpg", "page١١.jpg", "巻1.jpg", "巻１１.jpg"]
+
+    listing = list_pages([make(tmp_path, {name: name.encode() for name in reversed(names)})])
+
+    assert [page.member for page in listing.pages] == names
+
+
+@every_kind
 def test_a_file_without_ending_is_a_page_by_its_first_bytes(tmp_path: Path, make: Make) -> None:
     archive = make(
         tmp_path,

@@ -166,7 +166,7 @@ def _write_pages(
 def _page_file(page: PageReference, *, long_side: int | None, settings: Settings) -> bytes:
     """Return the bytes of a page's file, resized if so asked."""
     try:
-        data = read_member(page.archive, page.member, limits=settings.limits)
+        data = read_member(page.archive, page.member, digest=page.digest, limits=settings.limits)
         if long_side is None:
             return data
         image = decode(data, long_side=long_side, max_pixels=settings.max_pixels)

@@ -45,7 +45,7 @@ def decode_page(claimed: Claim, *, long_side: int, max_pixels: int, limits: Limi
     # Several large files at once could fill the memory.
     with _LARGE if claimed.size_bytes > _LARGE_BYTES else nullcontext():
         with ends_within(FETCH_SHARE * limits.patience_s):
-            data = read_member(claimed.archive, claimed.member, limits=limits)
+            data = read_member(claimed.archive, claimed.member, digest=claimed.digest, limits=limits)
         if claimed.digest == stand_in_digest(claimed.archive, claimed.member):
             raise PageError(
                 f"{claimed.member} in {claimed.archive} can be read by now;"

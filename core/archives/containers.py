@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import os
 import stat
+import struct
 import tarfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from pathlib import Path
-from typing import IO
+from pathlib import Path, PurePosixPath
+from typing import IO, Any, cast
 
 from fumikura.core.archives.member import (
     DAMAGES,
@@ -23,9 +24,8 @@ from fumikura.core.archives.member import (
     Member,
     Packed,
     is_lost_share,
-    packed_name,
-    shown_name,
 )
+from fumikura.core.archives.names import UniqueNames, forms, legacy_encoding, shown_name
 from fumikura.core.archives.remote import RemoteFolder, remote_file
 from fumikura.core.archives.tars import open_tar
 from fumikura.core.archives.urls import Place, Url
@@ -34,6 +34,8 @@ from fumikura.core.errors import ArchiveError, PageError
 from fumikura.core.limits import Limits
 
 _CHUNK_BYTES = 1 << 20
+#: Of a zip file: a bit of each header, and how long headers are before a file and in the directory.
+_UTF_8_MARK, _HEADER_BYTES, _ENTRY_BYTES = 1 << 11, 30, 46
 
 
 #: What a zip or tar is called.
@@ -108,21 +110,27 @@ class Folder:
     def members(self) -> Iterator[Member]:
         seen: set[tuple[int, int]] = set()
         errors: list[OSError] = []
+        shown = {str(self._path): PurePosixPath()}
         for folder, subfolders, names in os.walk(self._path, onerror=errors.append, followlinks=True):
             status = Path(folder).stat()
             if (status.st_dev, status.st_ino) in seen:
                 subfolders.clear()
                 continue
             seen.add((status.st_dev, status.st_ino))
-            prefix = Path(folder).relative_to(self._path)
-            yield from (self.member((prefix / name).as_posix()) for name in names)
+            unique = _unique([*subfolders, *names])
+            shown |= {os.path.join(folder, name): shown[folder] / unique[name] for name in subfolders}  # noqa: PTH118
+            yield from (
+                self._member(Path(folder) / name, (shown[folder] / unique[name]).as_posix()) for name in names
+            )
         for error in errors:
             reason = f"{error.filename} cannot be read ({error.strerror}); correct its permissions"
             raise ArchiveError(reason) from error
 
     def member(self, name: str) -> Member:
         """Give a file by its real name."""
-        path, shown = self._path / name, shown_name(name)
+        return self._member(self._path / name, shown_name(name))
+
+    def _member(self, path: Path, shown: str) -> Member:
         try:
             status = path.stat()
         except OSError as error:
@@ -133,28 +141,46 @@ class Folder:
             return Member(shown, status.st_size, None, problem)
         return Member(shown, status.st_size, lambda: path.open("rb"))
 
-    def read(self, name: str) -> bytes:
-        real = name if os.path.lexists(self._path / name) else self._real_name(name)
-        member = self.member(real)
+    def read(self, name: str, digest: str | None = None) -> bytes:  # noqa: ARG002
+        path = self._path / name if os.path.lexists(self._path / name) else self._real(name)
+        member = self._member(path, name)
         if member.open is None:
-            is_gone = not os.path.exists(self._path / real)  # noqa: PTH110  # `Path.exists` may raise
+            is_gone = not os.path.exists(path)  # noqa: PTH110  # `Path.exists` may raise
             raise PageError(f"{name} {member.problem}", is_only_here=is_gone)
         with member.open() as file:
             return file.read(self._limits.max_file_bytes)
 
-    def _real_name(self, name: str) -> str:
-        """Find the real name of a file that is shown under another, because it is no UTF-8."""
-        real = Path()
-        for part in name.split("/"):
+    def _real(self, name: str) -> Path:
+        """Find a file that is shown under another name than its own."""
+        path = real_path(self._path, PurePosixPath(name).parts)
+        if path is None:
+            raise KeyError(name)
+        return path
+
+
+def real_path(folder: Path, shown: Iterable[str]) -> Path | None:
+    """Find what is shown under these names, one below the other; None if there is nothing."""
+    for name in shown:
+        # As a Mac writes it: a look at the whole folder for each page would take long.
+        likely = next((form for form in forms(name) if os.path.lexists(folder / form)), None)
+        if likely is None:
             try:
-                entries = list((self._path / real).iterdir())
-            except NotADirectoryError as error:
-                raise KeyError(name) from error
-            found = [entry.name for entry in entries if shown_name(entry.name) == part]
-            if not found:
-                raise KeyError(name)
-            real /= found[0]
-        return real.as_posix()
+                names = {text: real for real, text in _unique(os.listdir(folder)).items()}  # noqa: PTH208
+            except OSError:
+                return None
+            likely = names.get(name)
+        if likely is None:
+            return None
+        folder /= likely
+    return folder
+
+
+def _unique(names: Iterable[str]) -> dict[str, str]:
+    """Give for each name in a folder the one under which it is shown; most are shown under their own."""
+    unique = UniqueNames()
+    return {
+        name: unique.shown(name) for name in sorted(names, key=lambda name: (shown_name(name) != name, name))
+    }
 
 
 class Zip:
@@ -169,7 +195,7 @@ class Zip:
             self._opened.close()  # the error's frames may keep `self`, and nobody knows for how long
             raise
         infos = self._zip.infolist()
-        self._infos = {packed_name(info.filename.replace("\\", "/")): info for info in infos}
+        self._infos = _named(infos)
         self._problems: dict[str, str] = {}
         left = most = limits.most_bytes(file.size_bytes)
         for name, info in self._infos.items():
@@ -188,12 +214,10 @@ class Zip:
 
     def members(self) -> Iterator[Member]:
         for name, info in self._infos.items():
-            if name.endswith("/"):
-                continue
             problem = self._problems.get(name)
             yield Member(name, info.file_size, None if problem else partial(self._zip.open, info), problem)
 
-    def read(self, name: str) -> bytes:
+    def read(self, name: str, digest: str | None = None) -> bytes:  # noqa: ARG002
         info = self._infos[name]
         if problem := self._problems.get(name):
             raise PageError(f"{name} {problem}")
@@ -215,8 +239,49 @@ def _zip_problem(info: zipfile.ZipInfo, limits: Limits) -> str | None:
 
 
 def _open_zip(file: IO[bytes]) -> zipfile.ZipFile:
-    """Open a zip file and decode its names: macOS writes UTF-8 without saying so, Windows in Japan cp932."""
-    for encoding in ("utf-8", "cp932"):
-        with suppress(UnicodeDecodeError):
-            return zipfile.ZipFile(file, metadata_encoding=encoding)
-    return zipfile.ZipFile(file)
+    try:
+        return zipfile.ZipFile(file)
+    except UnicodeDecodeError:  # names are marked as UTF-8 that are something else
+        return zipfile.ZipFile(cast("IO[bytes]", _Unmarked(file)))
+
+
+class _Unmarked:
+    """This is a zip file in whose headers no name is marked as UTF-8, so that none is decoded."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+    def read(self, size: int = -1) -> bytes:
+        data = bytearray(self._file.read(size))
+        place = 0
+        if len(data) == _HEADER_BYTES and data.startswith(b"PK\3\4"):
+            data[7] &= ~(_UTF_8_MARK >> 8)
+        while place + _ENTRY_BYTES <= len(data) and data.startswith(b"PK\1\2", place):
+            data[place + 9] &= ~(_UTF_8_MARK >> 8)
+            place += _ENTRY_BYTES + sum(struct.unpack_from("<3H", data, place + 28))
+        return bytes(data)
+
+
+def _named(infos: Sequence[zipfile.ZipInfo]) -> dict[str, zipfile.ZipInfo]:
+    """Name the files of a zip, no folders; of several with one name, what unpacks last has it as it is."""
+    raw = {id(info): _raw_name(info) for info in infos}
+    encoding = legacy_encoding(name.encode("utf-8", "surrogateescape") for name in raw.values())
+    unique = UniqueNames(encoding=encoding)
+    named = []
+    for info in reversed(infos):
+        # Decoded before `\\` becomes `/`: Shift JIS has that byte in the middle of kanji.
+        name = shown_name(raw[id(info)], encoding=encoding).replace("\\", "/")
+        if not name.endswith("/"):
+            named.append((unique.another(name), info))
+    return dict(reversed(named))
+
+
+def _raw_name(info: zipfile.ZipInfo) -> str:
+    """Give a name as file systems do: UTF-8, with lone surrogates for what is none."""
+    if not info.flag_bits & _UTF_8_MARK:
+        with suppress(UnicodeEncodeError):  # the true name stood beside it, and was taken
+            return info.filename.encode("cp437").decode("utf-8", "surrogateescape")
+    return info.filename

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -12,8 +13,9 @@ from pathlib import Path, PurePosixPath
 from typing import IO
 
 from fumikura.core.archives.containers import is_packed
-from fumikura.core.archives.kinds import is_page_name
-from fumikura.core.archives.member import DAMAGES, Member, shown_name
+from fumikura.core.archives.kinds import ending, is_page_name, is_page_start, is_system_file, other_kind
+from fumikura.core.archives.member import DAMAGES, Member
+from fumikura.core.archives.names import shown_name
 from fumikura.core.archives.places import NO_PAGES, explained, find_places, open_archive
 from fumikura.core.archives.remote import RemoteFolder
 from fumikura.core.archives.urls import Place, Url
@@ -21,7 +23,7 @@ from fumikura.core.errors import ArchiveError, StorageError
 from fumikura.core.limits import DEFAULT_LIMITS, Limits
 from fumikura.core.page import PageReference, stand_in_digest
 
-_FIRST_BYTES = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\0", b"MM\0*")
+_OLDER_VERSION = "older version of a page, of which the newer counts"
 #: Pages of a remote folder that are fetched at once.
 _N_FETCHED = 4
 #: That a database takes; a header may claim more.
@@ -35,17 +37,37 @@ _KINDS_OF_FILE = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
+class LeftOut:
+    """This is a file of an archive that is no page.
+
+    Attributes:
+        kind: what it is.
+        remedy: what to do so that it is read; empty for what nobody wants to read.
+    """
+
+    archive: str
+    member: str
+    kind: str
+    remedy: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Listing:
     """A listing holds the pages of some archives.
 
     Attributes:
         pages: archive by archive, in the order of their names, 2 before 10. A page that lies
             twice in the archives is here twice, with the same digest.
-        n_ignored: files that are no page images.
+        left_out: all other files, in the order in which they were found.
     """
 
     pages: tuple[PageReference, ...]
-    n_ignored: int
+    left_out: tuple[LeftOut, ...]
+
+    @property
+    def n_ignored(self) -> int:
+        """Count the files that are no pages."""
+        return len(self.left_out)
 
 
 def list_pages(
@@ -70,35 +92,44 @@ def list_pages(
     """
     book = shown_name(book) if book is not None else None
     pages: list[PageReference] = []
+    left_out: list[LeftOut] = []
     failed: list[tuple[Place, ArchiveError]] = []
-    n_ignored = 0
     for archive in archives:
-        places, found = find_places(archive, limits), list[PageReference]()
+        places, found = find_places(archive, limits), dict[tuple[str, str], PageReference]()
         n_failed = len(failed)
         for place in places:
             try:
-                for reference in _references(place, book, limits):
-                    if reference is None:
-                        n_ignored += 1
+                for file in _files(place, book, limits):
+                    if isinstance(file, LeftOut):
+                        left_out.append(file)
                         continue
-                    found.append(reference)
+                    older = found.get((file.archive, file.member))
+                    if older is not None and older.digest != file.digest:
+                        left_out.append(LeftOut(file.archive, file.member, _OLDER_VERSION))
+                    found[file.archive, file.member] = file
                     if progress is not None:
                         progress(len(pages) + len(found))
             except ArchiveError as error:
                 failed.append((place, error))
         if not found and len(failed) == n_failed:
-            failed.append((places[0], ArchiveError(f"{archive} {NO_PAGES}")))
-        pages += sorted(found, key=lambda page: (_natural(page.archive), _natural(page.member)))
+            failed.append((places[0], ArchiveError(f"{archive} {NO_PAGES}{_others(left_out)}")))
+        pages += sorted(found.values(), key=lambda page: (_natural(page.archive), _natural(page.member)))
     if not pages and failed:
         raise failed[0][1]
-    return Listing((*pages, *(_stand_in_page(place, book) for place, _ in failed)), n_ignored)
+    return Listing((*pages, *(_stand_in_page(place, book) for place, _ in failed)), tuple(left_out))
 
 
-def _references(place: Place, book: str | None, limits: Limits) -> Iterator[PageReference | None]:
-    """Yield for each file of an archive its page, or None if the file is ignored."""
+def _others(left_out: Sequence[LeftOut]) -> str:
+    """Go on in a sentence about an archive without pages, if it holds what could become pages."""
+    kinds = [f"{file.kind}: {file.remedy}" for file in left_out if file.remedy]
+    return f" (it holds {', '.join(dict.fromkeys(kinds))})" if kinds else ""
+
+
+def _files(place: Place, book: str | None, limits: Limits) -> Iterator[PageReference | LeftOut]:
+    """Yield for each file of an archive its page, or that it is left out."""
     with explained(place):
         archive, members = open_archive(place, limits)
-        if shown_name(str(archive)) != str(archive):
+        if not _is_utf_8(str(archive)):
             raise ArchiveError(f"{str(archive)!r} is not named in UTF-8; rename it")
         if isinstance(archive, Url) and not is_packed(archive):
             yield from _fetched(archive, members, book, limits)
@@ -108,8 +139,8 @@ def _references(place: Place, book: str | None, limits: Limits) -> Iterator[Page
 
 def _fetched(
     folder: Url, members: Iterator[Member], book: str | None, limits: Limits
-) -> Iterator[PageReference | None]:
-    """Yield what `_references` does for the files of a remote folder, and fetch several at the same time."""
+) -> Iterator[PageReference | LeftOut]:
+    """Yield what `_files` does for the files of a remote folder, and fetch several at the same time."""
     reference = partial(_reference, folder, book=book)
     # A thread does not wait for a server that is away: Ctrl-C would not reach it.
     hasty = RemoteFolder(folder, replace(limits, patience_s=0))
@@ -128,43 +159,64 @@ def _fetched(
         threads.shutdown(cancel_futures=True)
 
 
-def _reference(archive: Place, member: Member, *, book: str | None) -> PageReference | None:
-    path = PurePosixPath(member.name)
-    is_hidden = any((part.startswith(".") and part != "..") or part == "__MACOSX" for part in path.parts)
-    has_page_name = is_page_name(path.name)
-    if is_hidden or not (has_page_name or path.suffix == ""):
-        return None
-    size_bytes = member.size_bytes
-    if member.open is not None:
-        try:
-            digest, size_bytes = _digest(member.open, is_page=has_page_name)
-        except (ArchiveError, *DAMAGES):
-            digest = stand_in_digest(str(archive), member.name) if has_page_name else None
-    else:
-        digest = stand_in_digest(str(archive), member.name) if has_page_name and member.problem else None
+def _is_utf_8(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _reference(archive: Place, member: Member, *, book: str | None) -> PageReference | LeftOut:
+    start, digest, size_bytes = b"", None, member.size_bytes
+    has_page_name = is_page_name(member.name)
+    is_page = has_page_name and member.left_out is None and not is_system_file(member.name)
+    if is_page or (ending(member.name) == "" and not is_system_file(member.name)):
+        if member.open is None:
+            digest = stand_in_digest(str(archive), member.name) if is_page and member.problem else None
+        else:
+            try:
+                start, digest, size_bytes = _digest(member.open, is_page=is_page)
+            except (ArchiveError, *DAMAGES):
+                digest = stand_in_digest(str(archive), member.name) if is_page else None
     if digest is None:
-        return None
+        return _left_out(archive, member, start)
     return PageReference(
         archive=str(archive),
         member=member.name,
         digest=digest,
         size_bytes=min(max(0, size_bytes), _LARGEST_INTEGER),
-        book=book or _book(archive, path),
+        book=book or _book(archive, PurePosixPath(member.name)),
     )
 
 
-def _digest(open_member: Callable[[], IO[bytes]], *, is_page: bool) -> tuple[str | None, int]:
-    """Give SHA-256 and size of a file; None and 0 if neither its name nor its first bytes are a page's."""
+def _left_out(archive: Place, member: Member, start: bytes) -> LeftOut:
+    """Say what a file is that is no page.
+
+    Args:
+        start: its first bytes, where they were looked at.
+    """
+    if member.left_out is not None:
+        return LeftOut(str(archive), member.name, member.left_out)
+    if is_system_file(member.name):
+        return LeftOut(str(archive), member.name, "thumbnail, deleted or system file")
+    kind, remedy = other_kind(member.name, start) or (f"{ending(member.name)} file".strip(), "")
+    return LeftOut(str(archive), member.name, kind, remedy)
+
+
+def _digest(open_member: Callable[[], IO[bytes]], *, is_page: bool) -> tuple[bytes, str | None, int]:
+    """Give first bytes, SHA-256 and size of a file; no SHA-256 if neither its name nor those are a page's."""
     with open_member() as file:
         chunk, size_bytes = file.read(1 << 20), 0
-        if not is_page and not chunk.startswith(_FIRST_BYTES):
-            return None, 0
+        start = chunk[:64]
+        if not is_page and not is_page_start(start):
+            return start, None, 0
         sha = hashlib.sha256()
         while chunk:
             sha.update(chunk)
             size_bytes += len(chunk)
             chunk = file.read(1 << 20)
-    return sha.hexdigest(), size_bytes
+    return start, sha.hexdigest(), size_bytes
 
 
 def _stand_in_page(place: Place, book: str | None) -> PageReference:
@@ -186,10 +238,12 @@ def _book(archive: Place, member: PurePosixPath) -> str:
     return next((name for name in reversed(folders) if name.lower() not in _KINDS_OF_FILE), folders[0])
 
 
-def _natural(name: str) -> list[str | tuple[int, str]]:
-    """Give a key that sorts 2 before 10."""
+def _natural(name: str) -> tuple[list[str | tuple[int, str]], str]:
+    """Give a key that sorts 2 before 10, whether they are half or full width; then as they are written."""
     # By their length first, since Python makes no number of thousands of digits.
-    return [
-        (len(part.lstrip("0")), part.lstrip("0")) if part.isdecimal() else part
-        for part in re.split(r"(\d+)", name)
+    plain = unicodedata.normalize("NFKC", name).casefold()
+    parts: list[str | tuple[int, str]] = [
+        (len(part.lstrip("0")), part.lstrip("0")) if number % 2 else part
+        for number, part in enumerate(re.split(r"([0-9]+)", plain))
     ]
+    return parts, name

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import lzma
 import struct
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import IO, Protocol
 
 #: What reading damaged zip and tar files raises, found by feeding them damaged files.
@@ -50,8 +47,6 @@ _LOST_SHARE = frozenset(
     if (number := getattr(errno, name, None)) is not None  # not every system has all
 )
 
-_LONGEST_NAME_BYTES = 1000
-
 
 @dataclass(frozen=True, slots=True)
 class Member:
@@ -60,13 +55,15 @@ class Member:
     Attributes:
         name: path inside the archive, with forward slashes; always text that a database takes.
         open: gives its content, until the next member is asked for; None if there is none to be had.
-        problem: why there is none, as the end of a sentence; None also where the content is another member's.
+        problem: why there is none, as the end of a sentence.
+        left_out: why it is no page, whatever its name, as the beginning of a sentence.
     """
 
     name: str
     size_bytes: int
     open: Callable[[], IO[bytes]] | None
     problem: str | None = None
+    left_out: str | None = None
 
 
 def is_lost_share(error: BaseException) -> bool:
@@ -89,36 +86,20 @@ class Container(Protocol):
     """A container is an archive that is open. Any thread may read from it."""
 
     def members(self) -> Iterator[Member]:
-        """Yield all that can be listed; then, if more was there, raise one of DAMAGES or an ArchiveError."""
+        """Yield all that can be listed; then, if more was there, raise one of DAMAGES or an ArchiveError.
+
+        A name that comes once more is a newer version of that file, and the older one counts no more.
+        """
         ...
 
-    def read(self, name: str) -> bytes:
-        """Read the bytes of a member.
+    def read(self, name: str, digest: str | None = None) -> bytes:
+        """Read the bytes of a member: of several versions the newest.
+
+        Args:
+            digest: their SHA-256; it spares a compressed tar from being searched to its end.
 
         Raises:
             KeyError: there is none of this name.
             PageError: it has a problem.
         """
         ...
-
-
-def shown_name(name: str) -> str:
-    """Give a file's name as text: bytes that are no UTF-8 are Shift JIS, or else marks of replacement."""
-    text = name.replace("\0", "\N{REPLACEMENT CHARACTER}")
-    try:
-        raw = text.encode("utf-8", "surrogateescape")
-    except UnicodeEncodeError:
-        return text.encode("utf-8", "replace").decode()
-    for encoding in ("utf-8", "cp932"):
-        with suppress(UnicodeDecodeError):
-            return raw.decode(encoding)
-    return raw.decode("utf-8", "replace")
-
-
-def packed_name(name: str) -> str:
-    """Do what `shown_name` does, and shorten names of zip and tar files that no database could index."""
-    shown = shown_name(name)
-    if len(shown.encode()) <= _LONGEST_NAME_BYTES:
-        return shown
-    digest = hashlib.sha256(shown.encode()).hexdigest()[:16]
-    return f"{shown[:100]}…{digest}{PurePosixPath(shown).suffix[:10]}"

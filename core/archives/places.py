@@ -16,9 +16,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.request import url2pathname
 
-from fumikura.core.archives.containers import Folder, is_packed, open_container
+from fumikura.core.archives.containers import Folder, is_packed, open_container, real_path
 from fumikura.core.archives.kinds import PAGE_FORMATS, is_page_name
 from fumikura.core.archives.member import DAMAGES, Member, is_lost_share
+from fumikura.core.archives.names import forms, one_form
 from fumikura.core.archives.remote import matches, remote_image
 from fumikura.core.archives.urls import Place, Url, is_url, parse_url
 from fumikura.core.errors import ArchiveError, PageError, StorageError
@@ -40,9 +41,11 @@ def find_places(archive: str, limits: Limits) -> list[Place]:
         found: list[Place] = list(matches(place, limits))
     else:
         path = str(place) if is_url(archive) else archive
+        if os.path.lexists(path) or (path and os.path.lexists(_existing(place))):
+            return [place]
         # `Path.glob` takes no absolute patterns.
-        paths = [path] if os.path.lexists(path) else glob.glob(path, recursive=True)  # noqa: PTH207
-        found = [_place(path) for path in paths]
+        paths = [name for form in forms(path) for name in glob.glob(form, recursive=True)]  # noqa: PTH207
+        found = list(dict.fromkeys(map(_place, paths)))
     if not found:
         raise ArchiveError(f"there is nothing at {archive}; correct the path")
     return found
@@ -56,18 +59,26 @@ def archive_name(archive: str) -> str:
 def open_archive(place: Place, limits: Limits) -> tuple[Place, Iterator[Member]]:
     """Give the archive that a place stands for, and its files; the archive of an image is its folder."""
     if isinstance(place, Url):
-        if is_page_name(place.name):
+        if place.suffix and is_page_name(place.name):
             return place.parent, iter([remote_image(place, limits)])
-    elif place.is_file() and not _may_be_container(place):
-        return place.parent, iter([Folder(place.parent, limits).member(place.name)])
-    return place, open_container(place, limits).members()
+        return place, open_container(place, limits).members()
+    real = _existing(place)
+    if real.is_file() and not _may_be_container(real):
+        return place.parent, iter([Folder(real.parent, limits).member(real.name)])
+    return place, open_container(real, limits).members()
 
 
-def read_member(archive: str, member: str, *, limits: Limits = DEFAULT_LIMITS) -> bytes:
+def read_member(
+    archive: str, member: str, *, digest: str | None = None, limits: Limits = DEFAULT_LIMITS
+) -> bytes:
     """Read the bytes of a page. Archives are kept open, so that reading many pages opens each once.
 
     The archive was there when the page was added. Where it lies on a disk, what is wrong with it now may
     be wrong on this machine alone: a folder that is not mounted, a copy that is not finished.
+
+    Args:
+        digest: SHA-256 of the page; it spares a compressed tar from being searched to its end for newer
+            versions. Other bytes may come all the same, if the page has changed.
 
     Raises:
         PageError: the archive or the page in it is gone, damaged or claims too much, or its server does
@@ -78,7 +89,8 @@ def read_member(archive: str, member: str, *, limits: Limits = DEFAULT_LIMITS) -
     try:
         if not member:
             raise _archive_problem(place, limits)
-        return open_container(place, limits).read(member)
+        real = place if isinstance(place, Url) else _existing(place)
+        return open_container(real, limits).read(member, digest)
     except (KeyError, FileNotFoundError) as error:
         raise PageError(_loss(place, member), is_only_here=is_here) from error
     except (ArchiveError, StorageError) as error:
@@ -124,7 +136,18 @@ def _place(archive: str) -> Place:
             return parse_url(archive)
         archive = url2pathname(path)
     # Not resolved: on a cluster all hosts share the name of a link, not what it points to.
-    return Path(os.path.normpath(Path(archive).absolute()))
+    typed = os.path.normpath(Path(archive).absolute())
+    kept = one_form(typed)
+    # Both exist: then each is called by its own name.
+    are_two = kept != typed and os.path.exists(kept) and os.path.exists(typed)  # noqa: PTH110
+    return Path(typed if are_two and not os.path.samefile(kept, typed) else kept)  # noqa: PTH121
+
+
+def _existing(path: Path) -> Path:
+    """Find a path that is kept in another form of Unicode than on the disk; itself if there is nothing."""
+    if str(path).isascii() or os.path.lexists(path):
+        return path
+    return real_path(Path(path.anchor), path.parts[1:]) or path
 
 
 def _archive_problem(place: Place, limits: Limits) -> PageError:

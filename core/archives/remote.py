@@ -21,6 +21,7 @@ from urllib.parse import unquote, urljoin
 from fumikura.core.archives.addresses import ANSWER_TIMEOUT_S, CONNECT_TIMEOUT_S, READ_TIMEOUT_S
 from fumikura.core.archives.deadline import seconds_left
 from fumikura.core.archives.member import Member
+from fumikura.core.archives.names import forms, one_form
 from fumikura.core.archives.retrying import retry_until_answered
 from fumikura.core.archives.urls import Url, file_system, parse_url
 from fumikura.core.errors import ArchiveError
@@ -46,10 +47,10 @@ class RemoteFolder:
     def member(self, name: str, *, size_bytes: int = 0) -> Member:
         """Give a file by its name; its size is 0 where nobody has said it yet."""
         if problem := self._limits.problem(size_bytes):
-            return Member(name, size_bytes, None, problem)
-        return Member(name, size_bytes, partial(self._fetch, name))
+            return Member(one_form(name), size_bytes, None, problem)
+        return Member(one_form(name), size_bytes, partial(self._fetch, name))
 
-    def read(self, name: str) -> bytes:
+    def read(self, name: str, digest: str | None = None) -> bytes:  # noqa: ARG002
         return self._fetch(name).getvalue()
 
     def _list(self) -> dict[str, int]:
@@ -66,6 +67,13 @@ class RemoteFolder:
         return {name: size_bytes for name, size_bytes in found.items() if name and not name.endswith("/")}
 
     def _fetch(self, name: str) -> io.BytesIO:
+        *others, last = forms(name)
+        for form in others:
+            with suppress(FileNotFoundError):
+                return self._fetch_as(form)
+        return self._fetch_as(last)
+
+    def _fetch_as(self, name: str) -> io.BytesIO:
         return retry_until_answered(
             lambda: _fetch(self._url, name, self._limits), self._url / name, self._limits
         )

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import bz2
 import gzip
+import hashlib
 import lzma
 import tarfile
 import threading
-from collections import OrderedDict
-from collections.abc import Iterator
+from collections import Counter, OrderedDict, deque
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from functools import partial
 from typing import IO, Any, cast
 
-from fumikura.core.archives.member import DAMAGES, Member, Packed, packed_name
+from fumikura.core.archives.member import DAMAGES, Member, Packed
+from fumikura.core.archives.names import UniqueNames, legacy_encoding
 from fumikura.core.errors import ArchiveError, PageError
 from fumikura.core.limits import Limits
 
@@ -61,26 +64,29 @@ class Tar:
         self._lock = threading.Lock()
         self._opened = file.open()
         self._tar = tarfile.open(fileobj=self._opened, mode="r:", tarinfo=_TarInfo)  # noqa: SIM115
-        self._infos: dict[str, tarfile.TarInfo] = {}
+        infos: list[tarfile.TarInfo] = []
         self._damage: Exception | None = None
         try:
-            for name, info in _infos(self._tar, file, limits):
-                self._infos.setdefault(name, info)
+            infos.extend(_infos(self._tar, file, limits))
         except (ArchiveError, *DAMAGES) as error:
             self._damage = error  # what stands before it can be read
+        raw = (info.name.encode("utf-8", "surrogateescape") for info in infos)
+        self._names = UniqueNames(encoding=legacy_encoding(raw))
+        self._all = [(self._names.shown(info.name), info) for info in infos]
+        self._newest = dict(self._all)
 
     def __del__(self) -> None:
         if hasattr(self, "_opened"):
             self._opened.close()
 
     def members(self) -> Iterator[Member]:
-        yield from _members(self._tar, iter(self._infos.items()), self._limits)
+        yield from _members(self._tar, self._all, self._names, self._limits)
         if self._damage is not None:
             raise self._damage
 
-    def read(self, name: str) -> bytes:
+    def read(self, name: str, digest: str | None = None) -> bytes:  # noqa: ARG002
         with self._lock:
-            return _read_tar(self._tar, name, self._infos[name], self._limits)
+            return _read_tar(self._tar, name, self._newest[name], self._limits)
 
 
 class CompressedTar:
@@ -95,8 +101,11 @@ class CompressedTar:
         self._limits = limits
         self._opener = opener
         self._lock = threading.Lock()
-        self._kept: OrderedDict[str, bytes] = OrderedDict()
-        self._passed: set[str] = set()
+        #: By name: content, and how many of this name have passed by.
+        self._kept: OrderedDict[str, tuple[bytes, int]] = OrderedDict()
+        self._passed: Counter[str] = Counter()
+        self._names = UniqueNames()
+        self._versions: Counter[str] | None = None
         self._stream: _Stream | None = self._begun()
 
     def __del__(self) -> None:
@@ -108,24 +117,44 @@ class CompressedTar:
 
     def _drop_stream(self) -> None:
         self._passed.clear()
+        self._names = UniqueNames()
         if self._stream is not None:
             self._stream.close()
             self._stream = None
 
     def members(self) -> Iterator[Member]:
-        stream = self._begun()
+        stream, names, versions = self._begun(), UniqueNames(), Counter[str]()
         try:
-            yield from _members(stream.tar, _infos(stream.tar, self._file, self._limits), self._limits)
+            infos = ((names.shown(info.name), info) for info in _infos(stream.tar, self._file, self._limits))
+            for member in _members(stream.tar, infos, names, self._limits):
+                versions[member.name] += 1
+                yield member
+            self._versions = versions
+        except (ArchiveError, *DAMAGES):
+            self._versions = versions  # nothing behind the damage can be read
+            raise
         finally:
             stream.close()
 
-    def read(self, name: str) -> bytes:
+    def read(self, name: str, digest: str | None = None) -> bytes:
         with self._lock:
-            if name not in self._kept and not self._read_on_to(name):
+            if digest is None and self._versions is None:
+                with suppress(ArchiveError, *DAMAGES):
+                    deque(self.members(), maxlen=0)
+            for _ in range(2):  # from here on, and once more from the start
+                while name in self._kept or self._read_on_to(name):
+                    if self._is_right(name, digest):
+                        return self._kept[name][0]
+                    if not self._read_on_to(name):
+                        break
                 self._drop_stream()
-                if not self._read_on_to(name):
-                    raise KeyError(name)
-            return self._kept[name]
+            return self._kept[name][0]  # of another digest, which whoever asked for it will see
+
+    def _is_right(self, name: str, digest: str | None) -> bool:
+        data, number = self._kept[name]
+        if digest is not None:
+            return hashlib.sha256(data).hexdigest() == digest
+        return self._versions is None or number >= self._versions[name]
 
     def _read_on_to(self, name: str) -> bool:
         if self._stream is None:
@@ -133,10 +162,8 @@ class CompressedTar:
         try:
             # Not `for info in`, which would begin again with the first member.
             while (info := self._stream.tar.next()) is not None:
-                found = packed_name(info.name)
-                if found in self._passed:
-                    continue  # of two members of one name the first is listed
-                self._passed.add(found)
+                found = self._names.shown(info.name)
+                self._passed[found] += not info.isdir()
                 if found == name or (info.size <= _KEPT_BYTES and _problem(info, self._limits) is None):
                     self._keep(found, _read_tar(self._stream.tar, found, info, self._limits))
                 if found == name:
@@ -149,8 +176,8 @@ class CompressedTar:
         return False
 
     def _keep(self, name: str, data: bytes) -> None:
-        self._kept[name] = data
-        while len(self._kept) > 1 and sum(map(len, self._kept.values())) > _KEPT_BYTES:
+        self._kept[name] = (data, self._passed[name])
+        while len(self._kept) > 1 and sum(len(kept) for kept, _ in self._kept.values()) > _KEPT_BYTES:
             self._kept.popitem(last=False)
 
 
@@ -193,26 +220,26 @@ class _Stream:
         self._packed.close()
 
 
-def _infos(tar: tarfile.TarFile, file: Packed, limits: Limits) -> Iterator[tuple[str, tarfile.TarInfo]]:
+def _infos(tar: tarfile.TarFile, file: Packed, limits: Limits) -> Iterator[tarfile.TarInfo]:
     for number, info in enumerate(tar):
         if number >= limits.max_members:
             raise ArchiveError(f"{file} {limits.too_many()}")
         info.pax_headers = {}  # a copy of a header for the whole archive, in each of its files
-        yield packed_name(info.name), info
+        yield info
 
 
 def _members(
-    tar: tarfile.TarFile, infos: Iterator[tuple[str, tarfile.TarInfo]], limits: Limits
+    tar: tarfile.TarFile, infos: Iterable[tuple[str, tarfile.TarInfo]], names: UniqueNames, limits: Limits
 ) -> Iterator[Member]:
-    """Yield the files, every name once, and no folders."""
+    """Yield the files, all versions of each, and no folders."""
     is_plain: dict[str, bool] = {}
     for name, info in infos:
-        if info.isdir() or name in is_plain:
+        if info.isdir():
             continue
         is_plain[name] = _is_plain(info)
         problem = _problem(info, limits)
-        if info.islnk() and is_plain.get(packed_name(info.linkname)):
-            yield Member(name, 0, None)  # the same bytes as the page before
+        if info.islnk() and is_plain.get(names.shown(info.linkname)):
+            yield Member(name, 0, None, left_out="another name of a file that is listed")
         elif problem is not None:
             yield Member(name, info.size, None, problem)
         else:

@@ -82,7 +82,8 @@ def _label(
 
 
 def _load(reference: PageReference, settings: Settings) -> NDArray[np.uint8]:
-    data = read_member(reference.archive, reference.member, limits=settings.limits)
+    at = reference
+    data = read_member(at.archive, at.member, digest=at.digest, limits=settings.limits)
     image = decode(data, long_side=None, max_pixels=settings.max_pixels, min_side=_MIN_SIDE)
     return with_surroundings(image.pixels)
 

@@ -120,7 +120,8 @@ def load_page(
     Raises:
         PageError: the page is gone or is no image.
     """
-    data = read_member(page.reference.archive, page.reference.member, limits=limits)
+    at = page.reference
+    data = read_member(at.archive, at.member, digest=at.digest, limits=limits)
     return decode(data, long_side=long_side, max_pixels=max_pixels)
 
 

@@ -12,6 +12,8 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
+from fumikura.core.archives.kinds import is_page_name
+from fumikura.core.archives.names import one_form
 from fumikura.core.errors import TruthError
 from fumikura.core.page import Box, LabelledBox, PageReference, Truth
 from fumikura.core.vocabulary import clean_text
@@ -106,7 +108,7 @@ def _files_in(folder: Path) -> list[Path]:
 
 def _read_file(path: Path) -> Iterator[tuple[str, Truth]]:
     if path.suffix.lower() in _MASK_SUFFIXES:
-        yield path.stem, Truth(mask_png=_mask_png(path))
+        yield one_form(path.stem), Truth(mask_png=_mask_png(path))
         return
     parse = _find_parser(path)
     if parse is None:
@@ -203,8 +205,8 @@ def _labelled_box(values: Sequence[str], where: str) -> LabelledBox:
 
 
 def _page_name(image: str) -> str:
-    path = PurePosixPath(image.strip())
-    return path.stem if path.suffix.lower() in _MASK_SUFFIXES else path.name
+    path = PurePosixPath(one_form(image.strip()).replace("\\", "/"))
+    return path.stem if is_page_name(path.name) else path.name
 
 
 def _mask_png(path: Path) -> bytes:

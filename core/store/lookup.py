@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, Float, Select, cast, func, select
+from sqlalchemy import ColumnElement, Connection, Engine, Float, Select, cast, func, or_, select
 
+from fumikura.core.archives.names import forms
 from fumikura.core.errors import FumikuraError
 from fumikura.core.page import Character, Reading, Scores, Truth
 from fumikura.core.store import tables
@@ -118,7 +119,7 @@ def find_pages(
     reading, dice = tables.reading.c, _dice()
     statement = _summaries(shown_reading(recipe_prefix=recipe, run_id=run_id)).limit(limit)
     if book is not None:
-        statement = statement.where(tables.page.c.book == book)
+        statement = statement.where(tables.page.c.book.in_(forms(book)))
     if status is not None:
         statement = statement.where(reading.status == status)
     if run_id is not None or recipe is not None:
@@ -186,7 +187,7 @@ def find_page_id(connection: Connection, page: str | int) -> int:
 
 def _ways_to_call(page: str) -> Iterator[ColumnElement[bool]]:
     column = tables.page.c
-    yield column.name == page
+    yield column.name.in_(forms(page))
     if page.isdecimal() and len(page) < 10:
         yield column.id == int(page)
     if len(page) >= _SHORTEST_PREFIX:
@@ -197,11 +198,13 @@ def _ways_to_call(page: str) -> Iterator[ColumnElement[bool]]:
 def _once_called(name: str) -> Select[tuple[int]]:
     """Choose the ids of the pages with a file of this name, its ending left out."""
     source = tables.page_source.c
-    return select(source.page_id).where(
-        source.member.startswith(f"{name}.", autoescape=True)
-        | source.member.contains(f"/{name}.", autoescape=True)
-        | ((source.member == "") & source.archive.contains(f"/{name}.", autoescape=True))  # an image alone
-    )
+    conditions = [
+        source.member.startswith(f"{form}.", autoescape=True)
+        | source.member.contains(f"/{form}.", autoescape=True)
+        | ((source.member == "") & source.archive.contains(f"/{form}.", autoescape=True))  # an image alone
+        for form in forms(name)
+    ]
+    return select(source.page_id).where(or_(*conditions))
 
 
 def _shared_columns() -> tuple[ColumnElement[Any], ...]:

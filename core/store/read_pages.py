@@ -11,6 +11,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, Select, func, select
 
+from fumikura.core.archives.names import forms
 from fumikura.core.folding import fold, written_as
 from fumikura.core.page import Box, Character
 from fumikura.core.read_page import ReadPage
@@ -99,9 +100,9 @@ def find_selection(engine: Engine, name: str) -> Selection:
         def is_known(statement: Select[Any]) -> bool:
             return connection.scalar(statement.limit(1)) is not None
 
-        if is_known(select(page.id).where(page.name == name)):
+        if is_known(select(page.id).where(page.name.in_(forms(name)))):
             return Selection(page=name)
-        if is_known(select(page.id).where(page.book == name)):
+        if is_known(select(page.id).where(page.book.in_(forms(name)))):
             return Selection(book=name)
         is_number = name.isdecimal() and len(name) < 10
         if is_number and is_known(select(run.id).where(run.id == int(name))):
@@ -221,7 +222,7 @@ def _conditions(connection: Connection, selection: Selection) -> Iterator[Column
     if selection.page is not None:
         yield page.id == find_page_id(connection, selection.page)
     if selection.book is not None:
-        yield page.book == selection.book
+        yield page.book.in_(forms(selection.book))
     if selection.archive is not None:
         yield page.id.in_(select(source.page_id).where(source.archive == selection.archive))
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Engine, FromClause, Row, RowMapping, Subquery, and_, or_, select
 
+from fumikura.core.archives.names import forms
 from fumikura.core.errors import FumikuraError
 from fumikura.core.folding import fold
 from fumikura.core.page import Box
@@ -111,7 +112,7 @@ def find_characters(
         .limit(limit)
     )
     if book is not None:
-        statement = statement.where(page.book == book)
+        statement = statement.where(page.book.in_(forms(book)))
     with read_transaction(engine) as connection:
         check_run(connection, run_id)
         _start_at_the_label(connection)
