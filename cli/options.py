@@ -220,7 +220,8 @@ def archives(function: Function) -> Function:
             type=path,
             multiple=True,
             metavar="PATH",
-            help="What stands on the pages: CODH coordinate CSV, Kaggle train.csv, masks. Repeatable.",
+            help="What stands on the pages: CODH or Kaggle CSV, ALTO, PAGE or VOC XML, COCO JSON, masks,"
+            " PAGE.txt; see docs/formats.md. Repeatable.",
         ),
         click.option(
             "--partial-truth",

@@ -45,7 +45,7 @@ def _paths(name: str, does: str, *, required: bool = False) -> Callable[[Functio
 
 
 _archives = click.argument("archives", nargs=-1, required=True, metavar="ARCHIVE...")
-_ALL_TRUTH = "Boxes or masks: CODH coordinate CSV, Kaggle train.csv, mask images. Repeatable."
+_ALL_TRUTH = "Boxes or masks: CODH or Kaggle CSV, ALTO or PAGE XML, COCO JSON, mask images. Repeatable."
 
 
 @command.command()
@@ -120,7 +120,7 @@ def _prepare(
 
 @command.command()
 @_archives
-@_paths("--truth", "Boxes: CODH coordinate CSV, Kaggle train.csv. Repeatable.")
+@_paths("--truth", "Boxes: CODH or Kaggle CSV, ALTO or PAGE XML, COCO JSON. Repeatable.")
 @_paths("--partial-truth", "The same where some characters lack a box. Repeatable.")
 @_number("--min-images", 20, "Boxes of a label in the training books that make it a class.")
 @_number("--top", None, "At most so many classes, the commonest.")

@@ -24,6 +24,9 @@ from fumikura.core.store.queries import RunSummary
 
 MASK_SCORES = ("dice", "iou", "accuracy", "precision", "recall", "f1")
 CHARACTER_SCORES = ("detection_f1", "character_f1", "character_accuracy")
+#: Of truth that tells texts or lines.
+TEXT_SCORES = ("text_error_rate", "text_f1", "line_recall", "line_precision")
+_KINDS = {"Mask": MASK_SCORES, "Characters": CHARACTER_SCORES, "Text and lines": TEXT_SCORES}
 
 
 def figures(
@@ -45,7 +48,7 @@ def figures(
         "seconds": round(seconds, 3),
         "pages_per_second": round(summary.done / seconds, 3),
         "steady_pages_per_second": None if steady_rate is None else round(steady_rate, 3),
-        "scores": pooled and {name: pooled[name] for name in (*MASK_SCORES, *CHARACTER_SCORES)},
+        "scores": pooled and {name: pooled[name] for name in (*MASK_SCORES, *CHARACTER_SCORES, *TEXT_SCORES)},
     }
 
 
@@ -67,8 +70,9 @@ def tables(figures: Mapping[str, Any], scores: Sequence[tuple[str, Scores]]) -> 
     shown = [make_table("", "", numbers=[1], rows=counts, title=title, header=False)]
     if figures["scores"] is not None:
         books = _by_book(scores)
-        shown.append(_score_table("Mask against truth", MASK_SCORES, books))
-        shown.append(_score_table("Characters against truth", CHARACTER_SCORES, books))
+        for name, scored in _KINDS.items():
+            if any(figures["scores"][score] is not None for score in scored):
+                shown.append(_score_table(f"{name} against truth", scored, books))
     return shown
 
 

@@ -124,7 +124,13 @@ page_options = gathered(
     GivenPages.__slots__,
     [
         click.argument("archives", nargs=-1, metavar="[ARCHIVE]..."),
-        click.option("--truth", type=given, multiple=True, metavar="PATH", help="Boxes of all characters."),
+        click.option(
+            "--truth",
+            type=given,
+            multiple=True,
+            metavar="PATH",
+            help="Boxes of all characters, or lines.",
+        ),
         click.option(
             "--partial-truth", type=given, multiple=True, metavar="PATH", help="Boxes of some characters."
         ),

@@ -26,6 +26,15 @@ _BESIDE = re.compile(
 _SIGNS = str.maketrans("", "", "／/‐-■□〓｛｝＜＞〔〕《》")
 
 
+#: What only a text in this notation holds.
+_SIGN = re.compile(r"《[^《》\n]+[：:]|[＿￣]\S|[㐀-鿿豈-﫿々]（[^（）\n]+）|【[^【】]*】|^％", re.MULTILINE)
+
+
+def is_koji(text: str) -> bool:
+    """Tell whether a text holds marks of the notation; without any, it is the plain text itself."""
+    return _SIGN.search(text) is not None
+
+
 def plain_text(koji: str) -> str:
     """Give the main text: what stands in the columns, notes in two halves included, a line a column.
 

@@ -153,7 +153,7 @@ class ReadsPages(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class LabelledBox:
-    """This is an entry of a page's truth: a box and the character that people read in it."""
+    """This is an entry of a page's truth: a box and the character, or the line, that people read in it."""
 
     box: Box
     label: str
@@ -164,16 +164,20 @@ class Truth:
     """Truth is what people say is on a page.
 
     Attributes:
-        boxes: main-text characters, editorial marks dropped; None if only a mask is known.
+        boxes: main-text characters, editorial marks dropped; None if they are not known.
         mask_png: a mask image as PNG bytes, white where characters stand; None if there is none.
         is_partial: some characters lack a box: precision cannot be told from it.
         is_ordered: the boxes stand in reading order. The store does not keep this.
+        text: what stands on the page, in reading order, with or without line breaks and marks.
+        lines: boxes of lines of text, each with its text, or without where only the box is known.
     """
 
     boxes: tuple[LabelledBox, ...] | None = None
     mask_png: bytes | None = None
     is_partial: bool = False
     is_ordered: bool = False
+    text: str | None = None
+    lines: tuple[LabelledBox, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +192,12 @@ class Scores:
         n_matched: found boxes whose centre lies inside a truth box, one to one.
         n_right: matched boxes with the right label, old and new kanji counted as the same.
         n_right_as_written: matched boxes with exactly the label of the truth.
+        n_text_truth, n_text_found, n_text_common, text_distance: of the text, as `TextCounts` has them;
+            None when the truth is partial or has none.
+        n_lines: boxes of lines in the truth; None without.
+        n_lines_found: those that hold the centre of a found box.
+        n_in_lines: found boxes whose centre a line holds; None when the truth is partial, as the next.
+        n_reported: all found boxes, where the truth has lines.
     """
 
     pixel_tp: int | None = None
@@ -199,3 +209,11 @@ class Scores:
     n_matched: int | None = None
     n_right: int | None = None
     n_right_as_written: int | None = None
+    n_text_truth: int | None = None
+    n_text_found: int | None = None
+    n_text_common: int | None = None
+    text_distance: int | None = None
+    n_lines: int | None = None
+    n_lines_found: int | None = None
+    n_in_lines: int | None = None
+    n_reported: int | None = None

@@ -14,6 +14,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from fumikura.core.page import Box, Character, Reading
+
 #: Pages are small; reading enlarges them, like any page, to the long side of the working resolution.
 WIDTH, HEIGHT = 120, 160
 LABELS = ("一", "二", "三")
@@ -37,6 +39,20 @@ def page_png(number: int) -> bytes:
     out = io.BytesIO()
     Image.fromarray(grey).save(out, "PNG")
     return out.getvalue()
+
+
+def handmade_reading(number: int, labels: str) -> Reading:
+    """What is to be read on page `number`, with these labels, and a mask that is true where they stand."""
+    half = BOX_SIDE // 2
+    boxes = [Box(x - half, y - half, BOX_SIDE, BOX_SIDE) for y, x in blots(number)]
+    mask = np.zeros((HEIGHT, WIDTH), bool)
+    for box in boxes:
+        mask[box.y : box.y + box.height, box.x : box.x + box.width] = True
+    characters = [
+        Character(box, label, 0.9, column_number=column)
+        for column, (box, label) in enumerate(zip(boxes, labels, strict=True))
+    ]
+    return Reading(mask, tuple(characters), WIDTH, HEIGHT)
 
 
 def write_zip(path: Path, n_pages: int) -> None:

@@ -69,14 +69,14 @@ def test_they_name_the_program_as_the_shell_will_find_it(monkeypatch: pytest.Mon
 def test_a_run_ends_with_the_first_lines_of_a_page_that_has_some(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "20")
+    monkeypatch.setenv("COLUMNS", "40")
     run_id, _ = start_run(engine, make_pages(3))
     before = excerpt(engine, run_id)
     read_all(
         engine,
         make_reading(),
         make_reading("序"),
-        make_reading("い", "ろ", "はにほへとちりぬるを", "わ", "か"),
+        make_reading("い", "ろ", "はにほへとちりぬるをわかよたれそつねならむ", "う", "ゐ"),
     )
 
     shown = excerpt(engine, run_id)
@@ -86,8 +86,8 @@ def test_a_run_ends_with_the_first_lines_of_a_page_that_has_some(
         "Read on tale_003, the columns from the right:",
         "  い",
         "  ろ",
-        "  はにほへとちりぬ…",
-        "  わ",
+        "  はにほへとちりぬるをわかよたれそつね…",
+        "  う",
         "  …",
         "",
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import zipfile
@@ -15,13 +16,11 @@ from pyarrow import parquet
 
 from fumikura.core.errors import UsageError
 from fumikura.core.export.exporting import export
-from fumikura.core.page import Box, Character, PageReference, Reading
-from fumikura.core.scoring.metrics import pool, score
-from fumikura.core.scoring.truth import load_truth
+from fumikura.core.page import PageReference
 from fumikura.core.store.connecting import Engine
 from fumikura.core.store.read_pages import Selection
 from fumikura.core.training.datasets.loading import load_character_set
-from tests.handmade import BOX_SIDE, HEIGHT, WIDTH, blots, page_png, write_zip
+from tests.handmade import handmade_reading, page_png, write_zip
 from tests.simple_store import make_page, make_reading, read_all, start_run
 
 
@@ -115,17 +114,8 @@ def test_a_mask_is_the_one_that_was_found(read: Engine, out: Path) -> None:
         assert np.asarray(mask).tolist() == [[True, False, True], [False, True, False]]
 
 
-def handmade_reading(number: int) -> Reading:
-    half = BOX_SIDE // 2
-    boxes = [Box(x - half, y - half, BOX_SIDE, BOX_SIDE) for y, x in blots(number)]
-    characters = tuple(Character(box, label, 0.9) for box, label in zip(boxes, "一二一", strict=True))
-    return Reading(np.zeros((16, 16), bool), characters, WIDTH, HEIGHT)
-
-
 def zip_pages(archive: Path, n_pages: int) -> list[PageReference]:
     """Pages of a zip as they are listed: known by the digest of their bytes."""
-    import hashlib
-
     write_zip(archive, n_pages)
     with zipfile.ZipFile(archive) as opened:
         return [
@@ -138,7 +128,7 @@ def test_crops_are_a_training_set_that_shows_the_characters(
     engine: Engine, tmp_path: Path, out: Path
 ) -> None:
     start_run(engine, zip_pages(tmp_path / "scans.zip", 2))
-    read_all(engine, handmade_reading(0), handmade_reading(1))
+    read_all(engine, handmade_reading(0, "一二一"), handmade_reading(1, "一二一"))
 
     exported = export(engine, Selection(), out, format_name="crops")
 
@@ -160,7 +150,7 @@ def test_crops_are_a_training_set_that_shows_the_characters(
 
 def test_a_page_whose_scan_is_gone_is_left_out_and_named(engine: Engine, tmp_path: Path, out: Path) -> None:
     start_run(engine, zip_pages(tmp_path / "scans.zip", 2))
-    read_all(engine, handmade_reading(0), handmade_reading(1))
+    read_all(engine, handmade_reading(0, "一二一"), handmade_reading(1, "一二一"))
     with zipfile.ZipFile(tmp_path / "scans.zip", "w") as archive:
         archive.writestr("book_00000_1.png", page_png(0))
 
@@ -185,24 +175,3 @@ def test_two_pages_of_one_name_do_not_become_one(engine: Engine, out: Path, name
         export(engine, Selection(), out, format_name=name)
 
     assert not [path for path in out.rglob("*") if not path.name.startswith(".fumikura")]
-
-
-@pytest.mark.parametrize("name", ["codh"])
-def test_what_is_exported_is_its_own_perfect_truth(read: Engine, out: Path, name: str) -> None:
-    export(read, Selection(), out, format_name=name)
-
-    truth = load_truth([out])["tale_001"]
-
-    ratios = pool([score(make_reading("いろ", "気"), truth)])
-    assert ratios is not None
-    assert (ratios["detection_f1"], ratios["character_f1"], ratios["character_accuracy"]) == (1, 1, 1)
-    assert [one.label for one in truth.boxes or ()] == ["い", "ろ", "気"]
-
-
-def test_an_exported_mask_is_its_own_perfect_truth(read: Engine, out: Path) -> None:
-    export(read, Selection(page="tale_001"), out, format_name="masks")
-
-    ratios = pool([score(make_reading("いろ", "気"), load_truth([out])["tale_001"])])
-
-    assert ratios is not None
-    assert ratios["dice"] == 1

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import func, select
 
 from fumikura.core.errors import FumikuraError
-from fumikura.core.page import Truth
+from fumikura.core.page import Box, LabelledBox, Truth
 from fumikura.core.store import tables
 from fumikura.core.store.connecting import Engine
 from fumikura.core.store.leases import return_leases
@@ -231,3 +231,19 @@ def test_many_at_once_may_add_the_same_pages(engine: Engine) -> None:
     assert added == [Added(n_pages=300, n_queued=300, n_done=0, n_quarantined=0)] * 8
     assert count_rows(engine, "page") == 300
     assert count_rows(engine, "reading") == 300
+
+
+def test_a_truth_of_texts_and_lines_reaches_the_worker_and_is_replaced_whole(engine: Engine) -> None:
+    (page,) = make_pages(1)
+    lines = (LabelledBox(Box(1, 2, 3, 4), "いろ"), LabelledBox(Box(5, 6, 7, 8), ""))
+    truth = Truth(text="いろ\n\0", lines=lines)
+    run_id = add_run(engine, RECIPE, command="run")
+    add_pages(engine, run_id, [page], truths={page.digest: make_truth("い")})
+    before = get_page(engine, page.name).truth
+
+    add_pages(engine, run_id, [page], truths={page.digest: truth})
+
+    (claimed,) = claim_all(engine)
+    assert before == make_truth("い")
+    assert claimed.truth == replace(truth, text="いろ\n\N{REPLACEMENT CHARACTER}")
+    assert get_page(engine, page.name).truth == claimed.truth

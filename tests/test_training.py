@@ -142,6 +142,19 @@ def test_unlabelled_ink_of_a_partial_page_is_ignored(book: Path) -> None:
     assert not page.ignored[1000:].any()  # paper is known to be paper
 
 
+def test_of_lines_one_learns_where_no_text_is(book: Path) -> None:
+    box = "<bndbox><xmin>100</xmin><ymin>50</ymin><xmax>200</xmax><ymax>150</ymax></bndbox>"
+    layout = f"<annotation><object><name>2_handwritten</name>{box}</object></annotation>"
+    (book / "coordinate.csv").unlink()
+    (book / "100000001_00001_1.xml").write_text(layout)
+
+    (page,) = load_training_pages([str(book)], [book])
+
+    assert (len(page.boxes), page.labels) == (0, ())
+    assert page.ignored[100:300, 200:400].all()  # 640 pixels become 1280
+    assert page.ignored.sum() == 200 * 200
+
+
 def test_a_page_that_cannot_be_read_is_named(book: Path) -> None:
     (book / "100000001_00001_1.png").write_bytes(b"")
 

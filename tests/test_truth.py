@@ -238,7 +238,7 @@ def test_a_mask_that_is_no_image_is_named(tmp_path: Path) -> None:
 def test_a_missing_path_and_an_empty_folder_are_named(tmp_path: Path) -> None:
     with pytest.raises(TruthError, match="there is no truth at"):
         load_truth([tmp_path / "none.csv"])
-    with pytest.raises(TruthError, match="holds neither coordinate CSV files nor masks"):
+    with pytest.raises(TruthError, match="holds no truth; name another folder"):
         load_truth([tmp_path])
 
 

@@ -73,7 +73,7 @@ def find_known_pages(
     known, unknown = [], []
     for digest, page in {page.digest: page for page in pages}.items():
         if digest in truth_of or digest in text_of or page.is_stand_in:
-            known.append(KnownPage(page, truth_of.get(digest), text_of.get(digest)))
+            known.append(_known_page(page, truth_of.get(digest), text_of.get(digest)))
         else:
             unknown.append(page.name)
     if not truth_of and not text_of:
@@ -82,6 +82,13 @@ def find_known_pages(
             " compare the file names with those in the truth, and with those of texts (PAGE.txt)"
         )
     return known, unknown
+
+
+def _known_page(page: PageReference, truth: Truth | None, text: str | None) -> KnownPage:
+    """Put together what is known of a page; where no text is named, that of its truth counts."""
+    if text is None and truth is not None and not truth.is_partial:
+        text = truth.text
+    return KnownPage(page, truth, text)
 
 
 def compare_pages(
@@ -127,7 +134,8 @@ def load_page(
 
 def misfit(truth: Truth | None, image: PageImage) -> str | None:
     """Say how truth shows that it was made for another scan: a box whose middle lies beyond the page."""
-    for box in (item.box for item in (truth and truth.boxes) or ()):
+    told = () if truth is None else (*(truth.boxes or ()), *(truth.lines or ()))
+    for box in (item.box for item in told):
         y, x = box.centre
         if not (0 <= x < image.width and 0 <= y < image.height):
             return (

@@ -13,27 +13,54 @@ from PIL import Image
 
 from fumikura.core.folding import fold
 from fumikura.core.page import Box, Reading, Scores, Truth
+from fumikura.core.scoring.line_counts import count_lines
+from fumikura.core.scoring.texts import compare_texts
 
 
 def score(reading: Reading, truth: Truth) -> Scores:
     """Count what `Scores` holds. A mask image is the truth for pixels; without one, the filled boxes are."""
-    pixels = Scores()
+    scores = Scores()
     shape = (reading.mask.shape[0], reading.mask.shape[1])
     actual = truth_mask(truth, shape=shape, width=reading.width, height=reading.height)
     if actual is not None and not truth.is_partial:
-        pixels = count_pixels(reading.mask, actual)
+        scores = count_pixels(reading.mask, actual)
+    scores = replace(scores, **_text_counts(reading, truth), **_line_counts(reading, truth))
     if truth.boxes is None:
-        return pixels
+        return scores
     pairs = match([item.box for item in reading.characters], [item.box for item in truth.boxes])
     labels = [(reading.characters[found].label, truth.boxes[true].label) for found, true in pairs]
     return replace(
-        pixels,
+        scores,
         n_truth=len(truth.boxes),
         n_found=None if truth.is_partial else len(reading.characters),
         n_matched=len(pairs),
         n_right=sum(fold(found) == fold(true) for found, true in labels),
         n_right_as_written=sum(found == true for found, true in labels),
     )
+
+
+def _text_counts(reading: Reading, truth: Truth) -> dict[str, int]:
+    if truth.text is None or truth.is_partial:
+        return {}
+    counts = compare_texts(reading.text, truth.text)
+    if counts is None:  # a page without text: all that was read is too much
+        n_found = len(reading.characters)
+        return {"n_text_truth": 0, "n_text_found": n_found, "n_text_common": 0, "text_distance": n_found}
+    return {
+        "n_text_truth": counts.n_truth,
+        "n_text_found": counts.n_found,
+        "n_text_common": counts.n_common,
+        "text_distance": counts.distance,
+    }
+
+
+def _line_counts(reading: Reading, truth: Truth) -> dict[str, int]:
+    if truth.lines is None:
+        return {}
+    found = [item.box for item in reading.characters]
+    counts = count_lines(found, [item.box for item in truth.lines])
+    known = {"n_lines": counts.n_lines, "n_lines_found": counts.n_lines_found}
+    return known if truth.is_partial else {**known, "n_in_lines": counts.n_in_lines, "n_reported": len(found)}
 
 
 def truth_mask(truth: Truth, *, shape: tuple[int, int], width: int, height: int) -> NDArray[np.bool_] | None:
@@ -163,6 +190,23 @@ def pool(scores: Iterable[Scores]) -> dict[str, float | None] | None:
         "character_accuracy": ratio(_total(boxed, "n_right"), n_matched),
         "character_f1_as_written": ratio(2 * _total(complete, "n_right_as_written"), n_boxes),
         "character_accuracy_as_written": ratio(_total(boxed, "n_right_as_written"), n_matched),
+        **_pool_texts(pages),
+        **_pool_lines(pages),
+    }
+
+
+def _pool_texts(pages: Sequence[Scores]) -> dict[str, float | None]:
+    n_truth, n_found = _total(pages, "n_text_truth"), _total(pages, "n_text_found")
+    return {
+        "text_error_rate": ratio(_total(pages, "text_distance"), n_truth),
+        "text_f1": ratio(2 * _total(pages, "n_text_common"), n_truth + n_found),
+    }
+
+
+def _pool_lines(pages: Sequence[Scores]) -> dict[str, float | None]:
+    return {
+        "line_recall": ratio(_total(pages, "n_lines_found"), _total(pages, "n_lines")),
+        "line_precision": ratio(_total(pages, "n_in_lines"), _total(pages, "n_reported")),
     }
 
 

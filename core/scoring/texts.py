@@ -11,6 +11,7 @@ from rapidfuzz.distance import Levenshtein
 
 from fumikura.core.errors import TruthError
 from fumikura.core.folding import fold
+from fumikura.core.scoring.truth_forms.texts import read_texts
 from fumikura.core.vocabulary import clean_text
 
 
@@ -40,7 +41,7 @@ class TextCounts:
 
 
 def load_texts(folders: Sequence[Path]) -> dict[str, str]:
-    """Load the text of each page by page name, as it stands in the files.
+    """Load the text of each page by page name, as it stands in the files; of Koji the main text.
 
     A line is a column, or all columns. Marks and white space are still there: `clean_text`
     drops them. Of a page that lies in several folders the first text counts.
@@ -54,17 +55,13 @@ def load_texts(folders: Sequence[Path]) -> dict[str, str]:
         if not paths:
             raise TruthError(f"{folder} holds no text of a page (PAGE.txt); name another folder")
         for path in paths:
-            texts.setdefault(path.stem, _read(path))
+            try:
+                found = read_texts(path)
+            except OSError as error:
+                raise TruthError(f"{path} cannot be read ({error.strerror}); correct that") from error
+            for name, text in found.items():
+                texts.setdefault(name, text)
     return texts
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise TruthError(f"{path} is not UTF-8 at byte {error.start}; save it as UTF-8") from error
-    except OSError as error:
-        raise TruthError(f"{path} cannot be read ({error.strerror}); correct that") from error
 
 
 def compare_texts(found: str, true: str, *, min_length: int = 1) -> TextCounts | None:

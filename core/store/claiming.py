@@ -94,6 +94,8 @@ def _claims(engine: Engine, reading_ids: Sequence[int]) -> list[Claim]:
             truth.boxes,
             truth.mask,
             truth.is_partial,
+            truth.text,
+            truth.lines,
         )
         .join_from(tables.reading, tables.page)
         .join(tables.page_source, source.id == newest_source())

@@ -166,7 +166,7 @@ def _add_truths(connection: Connection, page_ids: Mapping[str, int], truths: Map
         return
     statement = upsert(connection, tables.truth)
     new = statement.excluded
-    replaced = {name: new[name] for name in ("digest", "is_partial", "boxes", "mask")}
+    replaced = {column.name: new[column.name] for column in tables.truth.c if column.name != "page_id"}
     connection.execute(
         statement.on_conflict_do_update(
             index_elements=["page_id"], set_=replaced, where=tables.truth.c.digest != new.digest

@@ -73,30 +73,44 @@ def truth_row(truth: Truth) -> dict[str, Any]:
     return {
         "digest": truth_digest(truth),
         "is_partial": truth.is_partial,
-        "boxes": _box_rows(truth),
+        "boxes": _box_rows(truth.boxes),
         "mask": truth.mask_png,
+        "text": None if truth.text is None else storable(truth.text),
+        "lines": _box_rows(truth.lines),
     }
 
 
 def truth_digest(truth: Truth) -> str:
     """Compute the SHA-256 of all that a truth says; while it is the same, scores stay valid."""
-    digest = hashlib.sha256(json.dumps([_box_rows(truth), truth.is_partial]).encode())
+    digest = hashlib.sha256(json.dumps([_box_rows(truth.boxes), truth.is_partial]).encode())
     digest.update(truth.mask_png or b"")
+    # A truth of boxes and mask alone has the digest that it had before there were texts and lines.
+    if truth.text is not None or truth.lines is not None:
+        digest.update(json.dumps([truth.text, _box_rows(truth.lines)]).encode())
     return digest.hexdigest()
 
 
-def _box_rows(truth: Truth) -> list[list[Any]] | None:
-    if truth.boxes is None:
+def _box_rows(boxes: Sequence[LabelledBox] | None) -> list[list[Any]] | None:
+    if boxes is None:
         return None
-    return [[one.box.x, one.box.y, one.box.width, one.box.height, one.label] for one in truth.boxes]
+    return [[one.box.x, one.box.y, one.box.width, one.box.height, storable(one.label)] for one in boxes]
 
 
 def row_to_truth(row: Any) -> Truth:
-    """Make the truth of the columns `boxes`, `mask` and `is_partial`."""
-    boxes = None
-    if row.boxes is not None:
-        boxes = tuple(LabelledBox(Box(*corner_and_size), label) for *corner_and_size, label in row.boxes)
-    return Truth(boxes=boxes, mask_png=row.mask, is_partial=row.is_partial)
+    """Make the truth of the columns `boxes`, `mask`, `is_partial`, `text` and `lines`."""
+    return Truth(
+        boxes=_boxes(row.boxes),
+        mask_png=row.mask,
+        is_partial=row.is_partial,
+        text=row.text,
+        lines=_boxes(row.lines),
+    )
+
+
+def _boxes(rows: Sequence[Sequence[Any]] | None) -> tuple[LabelledBox, ...] | None:
+    if rows is None:
+        return None
+    return tuple(LabelledBox(Box(*corner_and_size), label) for *corner_and_size, label in rows)
 
 
 def row_to_scores(row: Any) -> Scores:

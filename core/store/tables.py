@@ -145,6 +145,8 @@ truth = Table(
     Column("is_partial", Boolean, nullable=False),
     Column("boxes", JSON(none_as_null=True)),
     Column("mask", LargeBinary),
+    Column("text", Text),
+    Column("lines", JSON(none_as_null=True)),
 )
 
 recipe = Table(

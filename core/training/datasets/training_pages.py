@@ -16,7 +16,7 @@ from torchvision.transforms import v2
 
 from fumikura.core.archives.listing import list_pages
 from fumikura.core.errors import CheckpointError, DataSetError, PageError, TruthError
-from fumikura.core.page import Truth
+from fumikura.core.page import PageImage, Truth
 from fumikura.core.scoring.comparison import KnownPage, find_known_pages, load_page, misfit
 from fumikura.core.scoring.truth import load_truth
 from fumikura.core.settings import read_settings
@@ -60,7 +60,8 @@ class TrainingPage:
         pixels: uint8 (3, H, W).
         boxes: (M, 4) as x, y, width, height in working pixels.
         labels: of the boxes.
-        ignored: bool (H, W), unlabelled ink of a page whose truth is partial.
+        ignored: bool (H, W), of which nothing is learnt: unlabelled ink of a page whose truth is partial, and
+            lines of which no characters are known.
     """
 
     name: str
@@ -78,7 +79,9 @@ def load_training_pages(
     *,
     without_books: Container[str] = (),
 ) -> list[TrainingPage]:
-    """Load all pages of the archives that have boxes, by name, without those of some books.
+    """Load all pages of the archives that have boxes, or lines, by name, without those of some books.
+
+    Of a page whose truth is lines alone one learns where no text is.
 
     Raises:
         TruthError: no page of the archives has boxes, or two different pages have one name.
@@ -90,12 +93,12 @@ def load_training_pages(
     pages = [
         _load_page(page)
         for page in sorted(known, key=lambda page: page.reference.name)
-        if (page.reference.is_stand_in or (page.truth is not None and page.truth.boxes is not None))
+        if (page.reference.is_stand_in or (page.truth is not None and _is_of_use(page.truth)))
         and page.reference.book not in without_books
     ]
     if not pages:
         raise TruthError(
-            "no page of these archives has boxes in the truth; name other ones, or leave fewer out"
+            "no page of these archives has boxes or lines in the truth; name other ones, or leave fewer out"
         )
     return pages
 
@@ -141,10 +144,28 @@ def _load_page(page: KnownPage) -> TrainingPage:
         pixels=torch.from_numpy(image.pixels).permute(2, 0, 1).contiguous(),
         boxes=boxes,
         labels=tuple(item.label for item in labelled),
-        ignored=_unlabelled_ink(image.pixels, boxes)
-        if truth.is_partial
-        else np.zeros(image.pixels.shape[:2], bool),
+        ignored=_ignored(truth, image, boxes),
     )
+
+
+def _is_of_use(truth: Truth) -> bool:
+    return truth.boxes is not None or bool(truth.lines)
+
+
+def _ignored(truth: Truth, image: PageImage, boxes: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Find what is neither known to be a character nor known to be none: bool (H, W)."""
+    if truth.is_partial:
+        return _unlabelled_ink(image.pixels, boxes)
+    ignored = np.zeros(image.pixels.shape[:2], bool)
+    if truth.boxes is None:
+        for line in (one.box for one in truth.lines or ()):
+            left, top = round(line.x * image.scale), round(line.y * image.scale)
+            right, bottom = (
+                round((line.x + line.width) * image.scale),
+                round((line.y + line.height) * image.scale),
+            )
+            ignored[max(0, top) : max(0, bottom), max(0, left) : max(0, right)] = True
+    return ignored
 
 
 class RandomPatches:

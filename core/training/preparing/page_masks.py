@@ -122,6 +122,8 @@ def _pieces(page: KnownPage, cutting: PageCutting | PatchCutting) -> Iterator[Pi
     height, width = original.pixels.shape[:2]
     assert page.truth is not None
     actual = truth_mask(page.truth, shape=(height, width), width=width, height=height)
+    if actual is None:
+        raise DataSetError(f"the truth of page {name} tells neither boxes nor a mask; leave the page out")
     image = tv_tensors.Image(torch.from_numpy(original.pixels).permute(2, 0, 1))
     mask = tv_tensors.Mask(torch.from_numpy(actual).to(torch.uint8))
     if isinstance(cutting, PageCutting):
