@@ -29,7 +29,7 @@ SECTIONS = {
     "Take it out": ("export",),
     "Share the work among machines": ("enqueue", "worker"),
     "Keep it going": ("doctor", "bench", "db"),
-    "Train and measure": ("prepare", "align", "train", "tune", "evaluate", "predict"),
+    "Train and measure": ("adapt", "prepare", "align", "train", "tune", "evaluate", "predict"),
 }
 
 

@@ -40,10 +40,19 @@ _AT_ONCE = 512
 
 
 def mixed_crops(
-    parts: Sequence[Part], labels: Sequence[str], lessons: Lessons, _start: Path | None
+    parts: Sequence[Part],
+    labels: Sequence[str],
+    lessons: Lessons,
+    _start: Path | None,
+    *,
+    config: GlyphNetConfig | None = None,
 ) -> tuple[Network, Source]:
-    """Teach a GlyphNet to read pages, by crops that are drawn by lot from a mixture."""
-    config = GlyphNetConfig(n_classes=len(labels), sees_shapes=True, finds_boxes=True)
+    """Teach a GlyphNet to read pages, by crops that are drawn by lot from a mixture.
+
+    Args:
+        config: of the network; None for the best that is known.
+    """
+    config = config or GlyphNetConfig(n_classes=len(labels), sees_shapes=True, finds_boxes=True)
     tensors = [tensor for part in parts for tensor in (part.bank.images, part.bank.numbers)]
     facts = {"labels": labels, "images": [digest_of(tensor.numpy().data) for tensor in tensors]}
 
@@ -62,11 +71,10 @@ def mixed_crops(
 def _page_losses(smoothing: float, model: nn.Module, batch: Sequence[Tensor]) -> dict[str, Tensor]:
     crops, shapes, corners, classes = batch
     logits, found = cast(GlyphNet, model).look(crops, shapes)
-    label = functional.cross_entropy(logits.float(), classes, label_smoothing=smoothing)
-    return {
-        "label": label,
-        "box": _BOX_WEIGHT * functional.smooth_l1_loss(found.float(), corners, beta=0.1),
-    }
+    losses = {"label": functional.cross_entropy(logits.float(), classes, label_smoothing=smoothing)}
+    if found.shape[1]:
+        losses["box"] = _BOX_WEIGHT * functional.smooth_l1_loss(found.float(), corners, beta=0.1)
+    return losses
 
 
 def character_images(

@@ -40,6 +40,7 @@ class Lessons:
         kept: share of the weights that it began with in those that it ends with (classifiers).
         averaged: decay, a step, of the running mean of the weights that a training ends with; 0 ends with
             the weights of the last step.
+        keeps_statistics: batch normalisation expects what the weights that it began with expected.
         precision: with "bf16" torch computes in it where it thinks that safe (autocast).
         seed: of all that is drawn by lot.
     """
@@ -57,6 +58,7 @@ class Lessons:
     pos_weight: float = 1.0
     kept: float = 0.0
     averaged: float = 0.0
+    keeps_statistics: bool = False
     precision: Precision = "fp32"
     seed: int = 1
 

@@ -69,7 +69,7 @@ def train_network(
         draw_curves(folder)
     if start is not None and lessons.kept:
         keep_part(network.model, start, lessons.kept, labels=network.labels)
-    if lessons.kept or lessons.averaged:
+    if (lessons.kept or lessons.averaged) and not lessons.keeps_statistics:
         renew_statistics(network.model, source, device=device)
     return network.save(folder)
 
@@ -88,6 +88,9 @@ def fit(
         CheckpointError: the folder holds another training, or cannot be written to.
     """
     model.to(device).to(memory_format=torch.channels_last).train()
+    if lessons.keeps_statistics:
+        for layer in _normalisations(model):
+            layer.eval()
     optimizer, schedule = _optimizer(model, lessons, source.steps)
     course = Course(model, patience=lessons.patience if source.epochs else 0)
     state: dict[str, Stateful] = {"model": model, "optimizer": optimizer, "schedule": schedule}
@@ -138,7 +141,7 @@ def renew_statistics(model: nn.Module, source: Source, *, device: str) -> None:
 
     Means of weights have other statistics than the weights had (Izmailov et al. 2018, arXiv:1803.05407).
     """
-    layers = [layer for layer in model.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)]
+    layers = _normalisations(model)
     usual = [layer.momentum for layer in layers]
     for layer in layers:
         layer.reset_running_stats()
@@ -150,6 +153,10 @@ def renew_statistics(model: nn.Module, source: Source, *, device: str) -> None:
     for layer, momentum in zip(layers, usual, strict=True):
         layer.momentum = momentum
     model.eval()
+
+
+def _normalisations(model: nn.Module) -> list[nn.modules.batchnorm._BatchNorm]:
+    return [layer for layer in model.modules() if isinstance(layer, nn.modules.batchnorm._BatchNorm)]
 
 
 def _descend(model: nn.Module, losses: dict[str, Tensor], optimizer: torch.optim.Optimizer) -> None:

@@ -60,14 +60,16 @@ def save_classifier(
     labels: Sequence[str],
     *,
     is_inverted: bool = False,
+    history: Mapping[str, str] | None = None,
 ) -> None:
     """Save a classifier and its labels.
 
     Args:
         is_inverted: it learnt from images turned over, so that their dark ink was bright.
+        history: what the file says beside that of how it came about.
     """
     kind = "classifier" if isinstance(config, GlyphNetConfig) and not is_inverted else CHARACTERS_ONLY
-    header = {**_header(kind, config), "labels": json.dumps(list(labels))}
+    header = {**(history or {}), **_header(kind, config), "labels": json.dumps(list(labels))}
     _save(path, model, header | ({"is_inverted": "yes"} if is_inverted else {}))
 
 
