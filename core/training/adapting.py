@@ -41,6 +41,7 @@ from fumikura.core.training.run_folder import file_digest
 KEPT_BACK = 5
 #: Fewer characters than this to learn from are no hand.
 FEWEST = 40
+_TEMPERATURES = (0.25, 0.35, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.25, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0)
 #: Where a weights file says of which other it is an adaptation, by SHA-256.
 _FROM = "adapted_from"
 _LESSONS = Lessons(batch_size=48, learning_rate=2e-4, smoothing=0.1, kept=0.5, keeps_statistics=True)
@@ -51,7 +52,9 @@ class Sureness:
     """This says how a classifier does on the characters that were kept back.
 
     Attributes:
-        loss: mean negative log-probability of their labels.
+        loss: mean negative log-probability of their labels, by the temperature that suits best: smoothed
+            labels make weights less sure, which says nothing of what they know (Guo et al. 2017,
+            arXiv:1706.04599).
         right: share that it names as they are labelled.
     """
 
@@ -79,8 +82,8 @@ class Adaptation:
 
     @property
     def helps(self) -> bool:
-        """Tell whether the characters kept back are named no worse, and more surely."""
-        return self.after.loss < self.before.loss and self.after.right >= self.before.right
+        """Tell whether the characters kept back are named no worse, and more surely by more than chance."""
+        return self.after.loss < 0.99 * self.before.loss and self.after.right >= self.before.right
 
 
 def choose_pages(
@@ -254,19 +257,19 @@ def _with_only(page: TrainingPage, numbers: Sequence[int]) -> TrainingPage:
 
 def _judge(classifier: Classifier, pages: Sequence[TrainingPage]) -> Sureness:
     """See what a classifier makes of the characters of some pages, as it would read them."""
-    losses, rights = [], []
+    logarithms, classes = [], []
     for page in pages:
-        if not page.labels:
-            continue
-        boxes = torch.from_numpy(page.boxes)
-        cut = cut_crops([page.pixels], [boxes], side=classifier.config.crop_side)
-        likely = classifier.look(cut, box_shapes(boxes))[0].cpu()
-        classes = torch.tensor([classifier.vocabulary.number(fold(label)) for label in page.labels])
-        losses.append(functional.nll_loss(likely.clamp(min=1e-9).log(), classes, reduction="none"))
-        rights.append(likely.argmax(dim=1) == classes)
-    if not losses:
+        if page.labels:
+            boxes = torch.from_numpy(page.boxes)
+            cut = cut_crops([page.pixels], [boxes], side=classifier.config.crop_side)
+            likely, _ = classifier.look(cut, box_shapes(boxes))
+            logarithms.append(likely.cpu().clamp(min=1e-12).log())
+            classes += [classifier.vocabulary.number(fold(label)) for label in page.labels]
+    if not classes:
         return Sureness(0.0, 1.0)
-    return Sureness(torch.cat(losses).mean().item(), torch.cat(rights).float().mean().item())
+    logits, wanted = torch.cat(logarithms), torch.tensor(classes)
+    losses = [functional.cross_entropy(logits / temperature, wanted).item() for temperature in _TEMPERATURES]
+    return Sureness(min(losses), (logits.argmax(dim=1) == wanted).float().mean().item())
 
 
 def _is_in(character: Character, known: LabelledBox) -> bool:
