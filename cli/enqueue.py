@@ -40,7 +40,7 @@ def command(
       fumikura enqueue a.zip --broker redis://queue/0 --db postgresql://db/scans
       fumikura enqueue 's3://library/genji/*.zip'
     """
-    from fumikura.worker.feeder import announce_now  # loads Celery, which --help does not need
+    from fumikura.worker.feeder import wake_cluster  # loads Celery, which --help does not need
 
     recipe = recipe_of(settings)
     engine, submitted = submit_archives(
@@ -48,7 +48,7 @@ def command(
     )
     if as_json:
         print_json({"run": submitted.run_id, **asdict(submitted.added)})
-    announce_now(settings, engine, recipe)
+    wake_cluster(settings, engine, recipe)
     for line in unread_lines(unread_recipes(engine, recipe_digest=recipe.digest)):
         say(line)
     if settings.broker_url is None:

@@ -41,9 +41,7 @@ class Settings:
         context_weight: power of the context's probabilities against the classifier's; 0 reads
             without context.
         lease_s: a claimed page that nobody renewed for so long goes back to the queue.
-        chunk_size: pages in one message.
-        window: messages announced ahead for each feeding.
-        announce_again_s: an announced page that nobody claimed for so long is announced again.
+        chunk_size: pages that a worker claims at once.
         max_attempts: lost workers on a page alone before it is quarantined.
         page_time_limit_s: a page that takes longer ends its worker; one whose image does not come from its
             server for so long fails.
@@ -80,8 +78,6 @@ class Settings:
     context_weight: float = 0.5
     lease_s: float = 60.0
     chunk_size: int = 8
-    window: int = 8
-    announce_again_s: float = 30.0
     max_attempts: int = 3
     page_time_limit_s: float = 300.0
     pages_per_batch: int = 4
@@ -189,7 +185,7 @@ def _check(name: str, value: Any, *, shown: str) -> None:
     """Raise a UsageError, which begins with `shown`, if a setting cannot have this value."""
     if name in _CHOICES and value not in _CHOICES[name]:
         raise UsageError(f"{shown} must be {' or '.join(_CHOICES[name])}")
-    # A window or a chunk of nothing would let a run wait for ever.
+    # A chunk of nothing would let a run wait for ever.
     if type(value) in (int, float) and not (value > 0 or (name in _MAY_BE_ZERO and value == 0)):
         raise UsageError(f"{shown} is too small; unset it or correct it")
     if value == math.inf:

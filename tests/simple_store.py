@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from sqlalchemy import select
@@ -15,7 +16,6 @@ from fumikura.core.scoring.metrics import score
 from fumikura.core.store import tables
 from fumikura.core.store.claiming import Claim, claim
 from fumikura.core.store.connecting import Engine
-from fumikura.core.store.feeding import announce
 from fumikura.core.store.pages import Added, add_pages, add_run, finish_listing
 from fumikura.core.store.rows import mask_to_png
 from fumikura.core.store.saving import save_failure, save_reading
@@ -67,11 +67,31 @@ def start_run(
     return run_id, added
 
 
+def claim_pages(
+    engine: Engine,
+    n_pages: int,
+    *,
+    worker: str = WORKER,
+    recipe: Recipe = RECIPE,
+    lease_s: float = 60,
+    after: int = 0,
+    **more: Any,
+) -> list[Claim]:
+    """Claims on the next pages behind a reading, for a worker that holds none."""
+    return claim(
+        engine,
+        recipe_digest=recipe.digest,
+        worker=worker,
+        lease_s=lease_s,
+        n_pages=n_pages,
+        after=after,
+        **more,
+    )
+
+
 def claim_all(engine: Engine, *, worker: str = WORKER, recipe: Recipe = RECIPE) -> list[Claim]:
     """Claims on all that waits, as one chunk."""
-    chunks = announce(engine, recipe_digest=recipe.digest, window=1, chunk_size=1000, announce_again_s=0)
-    ids = [reading_id for chunk in chunks for reading_id in chunk]
-    return claim(engine, ids, recipe_digest=recipe.digest, worker=worker, lease_s=60)
+    return claim_pages(engine, 1000, worker=worker, recipe=recipe)
 
 
 def read_all(engine: Engine, *readings: Reading, recipe: Recipe = RECIPE) -> list[int]:

@@ -23,7 +23,6 @@ def test_whatever_breaks_each_page_is_read_once_or_named_with_its_reason(
     settings = Settings().overridden(
         devices="cpu",
         lease_s=8.0,
-        announce_again_s=3.0,
         page_time_limit_s=2.0,
         pages_per_batch=2,
         chunk_size=4,

@@ -17,12 +17,11 @@ from fumikura.cli.main import main
 from fumikura.core.archives.listing import list_pages
 from fumikura.core.page import Box, Character, PageReference, Reading
 from fumikura.core.recognition.recipe import Recipe
-from fumikura.core.store.claiming import claim
 from fumikura.core.store.pages import add_pages, add_run
 from fumikura.core.store.saving import save_failure, save_reading
 from fumikura.core.store.upgrading import open_database
 from tests.handmade import page_png, write_weights, write_zip
-from tests.simple_store import OTHER_RECIPE, make_page, start_run
+from tests.simple_store import OTHER_RECIPE, claim_pages, make_page, start_run
 
 RECIPE = Recipe("a" * 64, "b" * 64)
 
@@ -39,7 +38,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         PageReference("/scans.zip", f"g_{number}.png", f"{number}" * 64, 100, "g") for number in (1, 2, 3)
     ]
     add_pages(engine, run_id, pages)
-    claims = claim(engine, [1, 2], recipe_digest=RECIPE.digest, worker="host/1/1.0", lease_s=60)
+    claims = claim_pages(engine, 2, recipe=RECIPE, worker="host/1/1.0")
     save_reading(engine, claims[0].reading_id, reading_of("いろ", "は人"), worker="host/1/1.0")
     save_failure(engine, claims[1].reading_id, "the file is empty", worker="host/1/1.0")
     engine.dispose()
@@ -78,7 +77,7 @@ def test_status_counts_the_pages_of_each_run() -> None:
 @pytest.mark.usefixtures("folder")
 def test_status_names_the_workers_that_hold_pages() -> None:
     engine = open_database("sqlite:///fumikura.db")
-    claim(engine, [3], recipe_digest=RECIPE.digest, worker="host:1f/4711/3.5", lease_s=60)
+    claim_pages(engine, 1, recipe=RECIPE, after=2, worker="host:1f/4711/3.5")
 
     table, (state,) = invoke("status"), objects(invoke("status", "--json"))
 
@@ -376,7 +375,7 @@ def write_read_page(folder: Path) -> None:
     engine = open_database("sqlite:///fumikura.db")
     run_id = add_run(engine, RECIPE, command="run g_9.png")
     add_pages(engine, run_id, list_pages([str(folder / "g_9.png")]).pages)
-    (claimed,) = claim(engine, [4], recipe_digest=RECIPE.digest, worker="host/1/1.0", lease_s=60)
+    (claimed,) = claim_pages(engine, 1, recipe=RECIPE, after=3, worker="host/1/1.0")
     save_reading(engine, claimed.reading_id, reading_of("一二三"), worker="host/1/1.0")
     engine.dispose()
 

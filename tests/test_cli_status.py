@@ -19,13 +19,12 @@ from click.testing import CliRunner
 
 from fumikura.cli.main import main
 from fumikura.cli.rates import RecentPace
-from fumikura.core.store.claiming import claim
 from fumikura.core.store.connecting import Engine
 from fumikura.core.store.failures import failure_reasons
 from fumikura.core.store.saving import save_failure
 from fumikura.core.store.upgrading import open_database
 from fumikura.core.store.workers import Card, State, Worker, note_worker
-from tests.simple_store import RECIPE, make_pages, start_run
+from tests.simple_store import RECIPE, claim_pages, make_pages, start_run
 
 COMMAND = (sys.executable, "-c", "from fumikura.cli.main import main; main()")
 ROOT = Path(__file__).parents[1]
@@ -36,12 +35,12 @@ def engine(sqlite_url: str) -> Iterator[Engine]:
     """Six pages: two in the hands of `here`, three failed, one queued."""
     engine = open_database(sqlite_url)
     start_run(engine, make_pages(6))
-    claim(engine, [3, 4, 5], recipe_digest=RECIPE.digest, worker="there", lease_s=60)
+    claim_pages(engine, 3, after=2, worker="there")
     for number in (3, 4):
         reason = f"images/tale_{number:03}.jpg is no longer in /scans/tale.zip; put it back and retry"
         save_failure(engine, number, reason, worker="there")
     save_failure(engine, 5, "the image has only 8 × 9 pixels; no side may be under 16", worker="there")
-    claim(engine, [1, 2], recipe_digest=RECIPE.digest, worker="here", lease_s=60)
+    claim_pages(engine, 2, worker="here")
     yield engine
     engine.dispose()
 

@@ -18,7 +18,7 @@ from fumikura.core.errors import BrokerError, DatabaseError
 from fumikura.core.settings import Settings
 from fumikura.core.store.connecting import Engine
 from fumikura.worker.broker import make_app, queue_name, reached
-from fumikura.worker.feeder import announce_now
+from fumikura.worker.feeder import wake_cluster
 from fumikura.worker.launcher import work
 from tests.servers import Server, running_redis
 from tests.simple_cluster import Cluster, queued_pages
@@ -57,14 +57,13 @@ def cluster(
         devices="cpu",
         chunk_size=4,
         pages_per_batch=2,
-        announce_again_s=2.0,
     )
     with queued_pages(tmp_path, settings, N_PAGES) as cluster:
         yield cluster
 
 
 def test_two_workers_share_the_pages_and_read_each_once(cluster: Cluster, stack: ExitStack) -> None:
-    announce_now(cluster.settings, cluster.engine, RECIPE)
+    wake_cluster(cluster.settings, cluster.engine, RECIPE)
     programs = [stack.enter_context(program(["work"], cluster.settings)) for _ in range(2)]
 
     cluster.wait_for(N_PAGES)

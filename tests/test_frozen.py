@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -13,16 +13,15 @@ from sqlalchemy import delete, event, text, update
 
 from fumikura.core.errors import DatabaseError
 from fumikura.core.store import tables
-from fumikura.core.store.claiming import claim
 from fumikura.core.store.connecting import Engine
-from fumikura.core.store.feeding import announce, take_turn
 from fumikura.core.store.leases import hand_back, leaseholders, renew, return_expired
 from fumikura.core.store.queries import list_runs
+from fumikura.core.store.queue import glance
 from fumikura.core.store.saving import save_failure, save_reading
 from fumikura.core.store.tables import Status
 from fumikura.core.store.transactions import brief_transaction, write_transaction
 from fumikura.core.store.upgrading import open_database
-from tests.simple_store import RECIPE, WORKER, make_pages, make_reading, start_run
+from tests.simple_store import RECIPE, WORKER, claim_pages, make_pages, make_reading, start_run
 
 _FROZEN, _LOST = "frozen/1/1.00", "lost/1/1.00"
 
@@ -38,25 +37,24 @@ def engines(postgres_url: str) -> Iterator[tuple[Engine, Engine]]:
 
 def prepare(engine: Engine) -> None:
     """Three pages: of a worker that was lost, of one that freezes for too long, and one that waits."""
-    queued = {"status": Status.QUEUED, "announced_at": None, "worker": None, "lease_until": None}
+    queued = {"status": Status.QUEUED, "worker": None, "lease_until": None}
     with engine.begin() as connection:
         connection.execute(delete(tables.gate))
         connection.execute(update(tables.reading).values(queued))
-    for worker, reading_id in ((_LOST, 1), (_FROZEN, 2)):
-        claim(engine, [reading_id], recipe_digest=RECIPE.digest, worker=worker, lease_s=0)
+    for worker in (_LOST, _FROZEN):
+        claim_pages(engine, 1, worker=worker, lease_s=0)
 
 
-def feed(engine: Engine) -> list[list[int]]:
+def feed(engine: Engine) -> None:
     """What a feeder does, without the broker."""
     return_expired(engine, 3)
-    take_turn(engine, 0.0, recipe_digest=RECIPE.digest)
-    return announce(engine, recipe_digest=RECIPE.digest, window=8, chunk_size=2, announce_again_s=0.0)
+    glance(engine, RECIPE.digest)
 
 
-def read(engine: Engine, reading_ids: Sequence[int], *, worker: str) -> None:
-    """What a worker does with a chunk; its leases run out at once."""
-    for claimed in claim(engine, reading_ids, recipe_digest=RECIPE.digest, worker=worker, lease_s=0):
-        renew(engine, worker, reading_ids, lease_s=0)
+def read(engine: Engine, *, worker: str) -> None:
+    """What a worker does with its next pages; its leases run out at once."""
+    for claimed in claim_pages(engine, 2, worker=worker, lease_s=0):
+        renew(engine, worker, [claimed.reading_id], lease_s=0)
         save_reading(engine, claimed.reading_id, make_reading("あ"), worker=worker)
 
 
@@ -97,8 +95,8 @@ def frozen_at(engine: Engine, n_statements: int, work: Callable[[], object]) -> 
 @pytest.mark.parametrize(
     ("work", "least"),
     [
-        (feed, 10),
-        (lambda engine: read(engine, [2], worker=_FROZEN), 10),
+        (feed, 5),
+        (lambda engine: read(engine, worker=_FROZEN), 10),
         (lambda engine: hand_back(engine, _FROZEN), 2),
         (lambda engine: save_failure(engine, 2, "torn", worker=_FROZEN), 2),
     ],
@@ -113,8 +111,8 @@ def test_wherever_a_machine_freezes_the_others_wait_for_no_lock(
     while is_frozen:
         prepare(alive)
         with frozen_at(frozen, n_statements, lambda: work(frozen)) as is_frozen:
-            for chunk in feed(alive):
-                read(alive, chunk, worker=WORKER)
+            feed(alive)
+            read(alive, worker=WORKER)
         n_statements += 1
 
     assert n_statements > least
@@ -154,6 +152,6 @@ def test_a_claim_is_kept_before_its_truths_are_fetched(engines: tuple[Engine, En
             seen.append(leaseholders(watches))
 
     event.listen(claims, "before_cursor_execute", look)
-    claim(claims, [1], recipe_digest=RECIPE.digest, worker=WORKER, lease_s=60)
+    claim_pages(claims, 1)
 
     assert seen == [[WORKER]]

@@ -17,7 +17,6 @@ from fumikura.core.page import Box, Character, Reading
 from fumikura.core.recognition.models.device import try_device
 from fumikura.core.recognition.recipe import Recipe, recipe_of
 from fumikura.core.settings import Settings
-from fumikura.core.store.claiming import claim
 from fumikura.core.store.connecting import Engine
 from fumikura.core.store.queries import run_scores_by_book
 from fumikura.core.store.room import try_to_write
@@ -25,6 +24,7 @@ from fumikura.core.store.saving import save_reading
 from fumikura.core.store.upgrading import open_database
 from tests.handmade import BOX_SIDE, blots, page_png, write_truth, write_weights, write_zip
 from tests.servers import Server
+from tests.simple_store import claim_pages
 
 RECIPE = Recipe("a" * 64, "b" * 64)
 
@@ -50,7 +50,7 @@ def test_new_truth_scores_a_reading_that_is_done(tmp_path: Path, engine: Engine)
     write_truth(tmp_path / "truth.csv", 1)
     archives = [str(tmp_path / "book.zip")]
     submit(engine, survey(archives), recipe=RECIPE, command="test")
-    (claimed,) = claim(engine, [1], recipe_digest=RECIPE.digest, worker="w", lease_s=60)
+    (claimed,) = claim_pages(engine, 1, recipe=RECIPE, worker="w")
     y, x = blots(0)[0]
     found = Character(Box(x - BOX_SIDE // 2, y - BOX_SIDE // 2, BOX_SIDE, BOX_SIDE), "一", 0.9)
     save_reading(

@@ -19,8 +19,8 @@ from fumikura.core.settings import Settings
 from fumikura.core.store.queries import run_summary
 from fumikura.core.store.upgrading import open_database, upgrade
 from fumikura.worker import health
-from fumikura.worker.broker import make_app, reached, send
-from fumikura.worker.feeder import Feed, announce_more
+from fumikura.worker.broker import make_app, reached, wake
+from fumikura.worker.feeder import Feed, wake_up_to
 from fumikura.worker.health import Pulse, watch_health
 from fumikura.worker.prometheus import Metrics
 from tests.chaos.storm import fingerprints
@@ -98,20 +98,20 @@ def test_two_workers_read_over_rabbitmq_what_a_plain_run_reads(
     assert read_together == read_alone
 
 
-def test_the_chunk_of_a_killed_worker_comes_back_at_once_and_each_page_is_done_once(
+def test_the_message_of_a_killed_worker_comes_back_at_once_and_each_page_is_done_once(
     make_cluster: Callable[..., Cluster], empty_rabbitmq: Server, stack: ExitStack
 ) -> None:
     cluster = make_cluster(empty_rabbitmq)
     first = stack.enter_context(program(["work"], cluster.settings))
     cluster.wait_for(1)
-    wait_until(lambda: cluster.n_messages == 1)  # of two: the other is in the worker's hands
+    wait_until(lambda: cluster.n_messages == 0)  # the one that there was is in the worker's hands
     (child,) = children(first.pid)
 
     first.kill()
     child.kill()
 
-    # Nobody is left who could announce it anew.
-    wait_until(lambda: cluster.n_messages == 2, timeout_s=10)
+    # Nobody is left who could send another.
+    wait_until(lambda: cluster.n_messages == 1, timeout_s=10)
     stack.enter_context(program(["work"], cluster.settings))
     cluster.wait_for(8)
     assert (cluster.summary.failed, cluster.summary.characters) == (0, 2 * 8)
@@ -143,7 +143,7 @@ def test_how_many_messages_wait_is_told_and_outlasts_a_restart(
     feed = Feed(cluster.engine, make_app(cluster.settings, RECIPE), RECIPE, cluster.settings)
     told = [messages_told(feed)]
 
-    announce_more(feed)
+    wake_up_to(feed.app, RECIPE, 2)
     told.append(messages_told(feed))
     empty_rabbitmq.kill()
     told.append(messages_told(feed))
@@ -159,7 +159,7 @@ def test_a_rabbitmq_that_takes_nothing_is_named_instead_of_waited_for(stack: Exi
     app = make_app(Settings(broker_url=full.url), RECIPE)
 
     with pytest.raises(BrokerError, match="timed out"), reached(app) as connection:
-        send(app, connection, [1])
+        wake(app, connection, RECIPE, 1)
 
 
 def test_doctor_names_a_rabbitmq_that_refuses_the_password_and_not_the_password(

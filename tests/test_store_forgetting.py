@@ -9,7 +9,6 @@ from sqlalchemy import func, select
 
 from fumikura.core.errors import FumikuraError
 from fumikura.core.store import forgetting, tables
-from fumikura.core.store.claiming import claim
 from fumikura.core.store.connecting import Engine
 from fumikura.core.store.forgetting import Doomed, doomed_by_archive, doomed_by_recipe, doomed_by_run, forget
 from fumikura.core.store.queries import cancel, list_runs, run_summary
@@ -20,6 +19,7 @@ from tests.simple_store import (
     RECIPE,
     WORKER,
     claim_all,
+    claim_pages,
     make_page,
     make_pages,
     make_reading,
@@ -112,7 +112,7 @@ def test_nothing_goes_while_a_page_of_it_is_being_read(
     engine: Engine, choose: Callable[[Engine], Doomed]
 ) -> None:
     start_run(engine, make_pages(3))
-    claim(engine, [2], recipe_digest=RECIPE.digest, worker=WORKER, lease_s=60)
+    claim_pages(engine, 1, after=1)
     before = n_rows(engine)
 
     with pytest.raises(FumikuraError, match=r"being read \(1 leased\), so nothing was deleted"):
@@ -129,7 +129,7 @@ def test_a_worker_with_an_old_message_finds_nothing_to_read(engine: Engine) -> N
     run_id, _ = start_run(engine, make_pages(2))
     forget(engine, doomed_by_run(engine, run_id))
 
-    assert claim(engine, [1, 2], recipe_digest=RECIPE.digest, worker=WORKER, lease_s=60) == []
+    assert claim_pages(engine, 2) == []
     assert not save_reading(engine, 1, make_reading("い"), worker=WORKER)
     assert set(n_rows(engine).values()) == {0}
 

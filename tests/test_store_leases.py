@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
 import pytest
-from sqlalchemy import func, select, true, update
+from sqlalchemy import select, true, update
 
 from fumikura.core.store import tables
-from fumikura.core.store.claiming import Claim, claim
 from fumikura.core.store.connecting import Engine
 from fumikura.core.store.failures import failures
-from fumikura.core.store.feeding import announce
 from fumikura.core.store.leases import (
     GRACE_S,
     OUTAGE_S,
@@ -27,11 +24,7 @@ from fumikura.core.store.leases import (
 from fumikura.core.store.reading_status import change_readings
 from fumikura.core.store.tables import Status
 from fumikura.core.store.transactions import write_transaction
-from tests.simple_store import OTHER_RECIPE, RECIPE, WORKER, make_pages, row_of, start_run
-
-
-def claim_ids(engine: Engine, ids: Sequence[int], worker: str = WORKER, lease_s: float = 60) -> list[Claim]:
-    return claim(engine, ids, recipe_digest=RECIPE.digest, worker=worker, lease_s=lease_s)
+from tests.simple_store import WORKER, claim_all, claim_pages, make_pages, row_of, start_run
 
 
 def pass_time(engine: Engine, seconds: float) -> None:
@@ -44,56 +37,6 @@ def pass_time(engine: Engine, seconds: float) -> None:
                 connection.execute(update(table).where(column == time).values(earlier))
 
 
-def test_what_one_worker_claimed_another_does_not_get(engine: Engine) -> None:
-    start_run(engine, make_pages(3))
-
-    first = claim_ids(engine, [1, 2], "first")
-    second = claim_ids(engine, [1, 2, 3], "second")
-
-    assert [one.reading_id for one in first] == [1, 2]
-    assert [one.reading_id for one in second] == [3]
-    assert leaseholders(engine) == ["first", "second"]
-
-
-def test_a_claim_repeated_after_a_lost_answer_gives_the_same(engine: Engine) -> None:
-    start_run(engine, make_pages(2))
-
-    first, second = claim_ids(engine, [1, 2]), claim_ids(engine, [1, 2])
-
-    assert first == second
-
-
-def test_a_claim_on_nothing_is_empty(engine: Engine) -> None:
-    assert claim_ids(engine, []) == []
-    assert claim_ids(engine, [404]) == []
-
-
-def test_a_worker_claims_only_pages_of_its_recipe(engine: Engine) -> None:
-    start_run(engine, make_pages(1), recipe=OTHER_RECIPE)
-
-    assert claim_ids(engine, [1]) == []
-
-
-@pytest.mark.slow
-def test_of_many_claimers_each_page_has_one(engine: Engine) -> None:
-    start_run(engine, make_pages(60))
-    chunks = [list(range(start, start + 10)) for start in range(1, 60, 5)]
-
-    with ThreadPoolExecutor(8) as pool:
-        jobs = [
-            pool.submit(claim_ids, engine, chunk, f"worker {number}")
-            for number in range(8)
-            for chunk in (chunks if number % 2 else [one[::-1] for one in chunks[::-1]])
-        ]
-        claimed = [one.reading_id for job in jobs for one in job.result()]
-
-    # A worker's later chunk holds pages of its earlier one, which it is given again.
-    assert set(claimed) == set(range(1, 61))
-    with engine.connect() as connection:
-        leased = select(func.count()).where(tables.reading.c.status == Status.LEASED)
-        assert connection.scalar(leased) == 60
-
-
 @pytest.mark.slow
 def test_claiming_renewing_and_returning_at_once_do_not_lock_each_other(engine: Engine) -> None:
     start_run(engine, make_pages(40))
@@ -102,7 +45,7 @@ def test_claiming_renewing_and_returning_at_once_do_not_lock_each_other(engine: 
     def work(number: int) -> None:
         worker = f"worker {number % 3}"
         for _ in range(10):
-            claim_ids(engine, ids[::-1] if number % 2 else ids, worker)
+            claim_pages(engine, 40, worker=worker)
             renew(engine, worker, ids, lease_s=60)
             return_leases(engine, f"worker {(number + 1) % 3}", max_attempts=1000)
             hand_back(engine, worker)
@@ -115,13 +58,13 @@ def test_claiming_renewing_and_returning_at_once_do_not_lock_each_other(engine: 
 
     for worker in leaseholders(engine):
         hand_back(engine, worker)
-    assert len(claim_ids(engine, ids)) == 40
+    assert len(claim_all(engine)) == 40
 
 
 def test_a_clean_hand_back_counts_against_no_page(engine: Engine) -> None:
-    start_run(engine, make_pages(2))
+    start_run(engine, make_pages(1))
     before = row_of(engine, 1)
-    claim_ids(engine, [1])
+    claim_all(engine)
 
     assert hand_back(engine, WORKER) == 1
     assert row_of(engine, 1) == before
@@ -132,9 +75,8 @@ def test_pages_of_a_lost_worker_come_back_in_halves(engine: Engine) -> None:
     sizes = []
 
     for _ in range(3):
-        chunk = announce(engine, recipe_digest=RECIPE.digest, window=1, chunk_size=5, announce_again_s=60)[0]
+        chunk = [claimed.reading_id for claimed in claim_pages(engine, 5)]
         sizes.append(len(chunk))
-        claim_ids(engine, chunk)
         return_leases(engine, WORKER, max_attempts=3)
         with engine.begin() as connection:
             others = tables.reading.c.id.not_in(chunk)
@@ -144,21 +86,9 @@ def test_pages_of_a_lost_worker_come_back_in_halves(engine: Engine) -> None:
     assert sizes == [5, 2, 1]
 
 
-def test_the_message_that_ended_a_worker_claims_nothing_when_it_comes_again(engine: Engine) -> None:
-    start_run(engine, make_pages(4))
-    claim_ids(engine, [1, 2, 3, 4])
-    return_leases(engine, WORKER, max_attempts=3)
-
-    again = claim_ids(engine, [1, 2, 3, 4], "other")
-    half = claim_ids(engine, [1, 2], "other")
-
-    assert again == []
-    assert [page.reading_id for page in half] == [1, 2]
-
-
 def test_only_a_page_that_was_alone_is_blamed(engine: Engine) -> None:
     start_run(engine, make_pages(2))
-    claim_ids(engine, [1, 2])
+    claim_all(engine)
 
     return_leases(engine, WORKER, max_attempts=1)
 
@@ -170,7 +100,7 @@ def test_a_page_that_ends_three_workers_alone_is_quarantined(engine: Engine) -> 
     stands = []
 
     for _ in range(3):
-        claim_ids(engine, [1])
+        claim_all(engine)
         assert return_leases(engine, WORKER, max_attempts=3) == 1
         stands.append(row_of(engine, 1)["status"])
 
@@ -178,17 +108,17 @@ def test_a_page_that_ends_three_workers_alone_is_quarantined(engine: Engine) -> 
     (failure,) = failures(engine, run_id)
     assert failure.attempts == 3
     assert "3 workers ended" in failure.reason
-    assert claim_ids(engine, [1]) == []
+    assert claim_all(engine) == []
 
 
 def test_a_page_that_its_worker_could_not_take_on_comes_back_alone_and_then_counts(engine: Engine) -> None:
     start_run(engine, make_pages(4))
-    claim_ids(engine, [1, 2, 3, 4])
+    claim_all(engine)
 
     assert return_page(engine, 2, worker=WORKER, max_attempts=2, reason="too large")
     among_others = row_of(engine, 2)
     for _ in range(2):
-        claim_ids(engine, [2], "other")
+        claim_pages(engine, 8, worker="other")
         assert return_page(engine, 2, worker="other", max_attempts=2, reason="too large")
 
     assert [among_others[name] for name in ("status", "attempts", "chunk_limit")] == ["queued", 0, 1]
@@ -201,8 +131,8 @@ def test_a_page_that_its_worker_could_not_take_on_comes_back_alone_and_then_coun
 
 def test_a_lease_that_is_renewed_does_not_expire(engine: Engine) -> None:
     start_run(engine, make_pages(2))
-    claim_ids(engine, [1], "alive", lease_s=5)
-    claim_ids(engine, [2], "lost", lease_s=5)
+    claim_pages(engine, 1, worker="alive", lease_s=5)
+    claim_pages(engine, 1, worker="lost", lease_s=5)
     pass_time(engine, 6)
 
     assert renew(engine, "alive", [1], lease_s=60) == 1
@@ -214,7 +144,7 @@ def test_a_lease_that_is_renewed_does_not_expire(engine: Engine) -> None:
 
 def test_leases_that_ran_out_in_an_outage_count_against_no_page(engine: Engine) -> None:
     start_run(engine, make_pages(1))
-    claim_ids(engine, [1], lease_s=5)
+    claim_pages(engine, 1, lease_s=5)
     return_expired(engine, max_attempts=3)
 
     pass_time(engine, OUTAGE_S + 1)
@@ -227,7 +157,7 @@ def test_leases_that_ran_out_in_an_outage_count_against_no_page(engine: Engine) 
 
 def test_a_lease_that_its_worker_does_not_know_of_is_not_renewed(engine: Engine) -> None:
     start_run(engine, make_pages(2))
-    claim_ids(engine, [1, 2], "alive", lease_s=5)
+    claim_pages(engine, 2, worker="alive", lease_s=5)
     pass_time(engine, 6)
 
     assert renew(engine, "alive", [2], lease_s=60) == 1

@@ -11,7 +11,6 @@ import pytest
 
 from fumikura.core.errors import FumikuraError
 from fumikura.core.page import Scores
-from fumikura.core.store.claiming import claim
 from fumikura.core.store.connecting import Engine
 from fumikura.core.store.failures import FailureReason, failure_reasons, failures
 from fumikura.core.store.leases import hand_back, return_leases
@@ -33,6 +32,7 @@ from tests.simple_store import (
     RECIPE,
     WORKER,
     claim_all,
+    claim_pages,
     make_page,
     make_pages,
     make_reading,
@@ -58,7 +58,7 @@ def finish_one_of_each(engine: Engine) -> int:
 
 
 def claim_one(engine: Engine, reading_id: int) -> None:
-    assert claim(engine, [reading_id], recipe_digest=RECIPE.digest, worker=WORKER, lease_s=60)
+    assert claim_pages(engine, 1, after=reading_id - 1)
 
 
 def test_a_summary_counts_each_page_where_it_stands(engine: Engine) -> None:
@@ -156,7 +156,7 @@ def test_retry_of_a_page_leaves_the_others(engine: Engine) -> None:
 def test_retry_takes_back_what_a_lost_worker_left(engine: Engine) -> None:
     run_id, _ = start_run(engine, make_pages(2))
     for reading_id, lease_s in ((1, 0), (2, 60)):
-        claim(engine, [reading_id], recipe_digest=RECIPE.digest, worker=WORKER, lease_s=lease_s)
+        claim_pages(engine, 1, held=range(1, reading_id), lease_s=lease_s)
     time.sleep(0.01)
 
     assert retry(engine, run_id=run_id, reason="lost") == 0
@@ -281,7 +281,7 @@ def test_a_page_is_scored_until_its_truth_changes(engine: Engine) -> None:
 
 def test_the_store_starts_without_heavy_packages() -> None:
     heavy = {"numpy", "PIL", "alembic", "torch", "sqlalchemy.orm", "psycopg"}
-    modules = ", ".join(f"fumikura.core.store.{name}" for name in ("queries", "pages", "feeding"))
+    modules = ", ".join(f"fumikura.core.store.{name}" for name in ("queries", "pages", "queue"))
     code = f"import sys, {modules}; print(*sys.modules)"
 
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout

@@ -9,11 +9,10 @@ import pytest
 from sqlalchemy import event
 
 from fumikura.core.page import Scores
-from fumikura.core.store.claiming import claim
 from fumikura.core.store.connecting import Engine
 from fumikura.core.store.leases import renew
 from fumikura.core.store.saving import save_failure, save_reading
-from tests.simple_store import RECIPE, WORKER, claim_all, make_pages, make_reading, make_truth, start_run
+from tests.simple_store import WORKER, claim_all, claim_pages, make_pages, make_reading, make_truth, start_run
 
 #: How a transaction that writes begins: SQLite is asked which machine holds the file; PostgreSQL is told to
 #: end the transaction if the machine freezes. The driver sends BEGIN to PostgreSQL, and COMMIT to both.
@@ -80,12 +79,13 @@ def test_a_chunk_is_claimed_and_renewed_in_as_few_statements_however_large(
     begins = BEGINS[engine.dialect.name]
 
     with statements(engine) as claiming:
-        claims = claim(engine, ids, recipe_digest=RECIPE.digest, worker=WORKER, lease_s=60)
+        claims = claim_pages(engine, n_pages)
     with statements(engine) as renewing:
         n_renewed = renew(engine, WORKER, ids, lease_s=60)
 
-    # Those that wait; the lease. Then, in a transaction that locks nothing, what the worker must know.
+    # What it holds without knowing; those that wait; the lease. Then, in a transaction that locks nothing,
+    # what the worker must know.
     look = ["BEGIN", "SELECT"] if engine.dialect.name == "sqlite" else ["SELECT"]
-    assert claiming == [*begins, "SELECT", "UPDATE", *look]
+    assert claiming == [*begins, "SELECT", "SELECT", "UPDATE", *look]
     assert renewing == [*begins, "UPDATE"]
     assert len(claims) == n_renewed == n_pages

@@ -21,7 +21,6 @@ from fumikura.core.errors import DatabaseError
 from fumikura.core.page import PageImage, Reading
 from fumikura.core.settings import Settings
 from fumikura.core.store import tables, transactions
-from fumikura.core.store.claiming import claim
 from fumikura.core.store.connecting import Engine
 from fumikura.core.store.leases import return_leases
 from fumikura.core.store.lookup import find_pages
@@ -33,7 +32,7 @@ from fumikura.core.store.upgrading import open_database
 from fumikura.worker.outages import Stopped
 from fumikura.worker.stream import Stream
 from tests.simple_reader import RECIPE, SimpleReader, draw_pages
-from tests.simple_store import make_pages, start_run
+from tests.simple_store import claim_pages, make_pages, start_run
 
 
 @pytest.fixture
@@ -81,7 +80,7 @@ def test_a_page_that_finds_the_disk_full_waits_and_is_saved_when_there_is_room(
     stream = Stream(file, WordyReader(room), settings=Settings(), worker="here", stop=threading.Event())
 
     with caplog.at_level(logging.WARNING):
-        reading = threading.Thread(target=stream.read, args=([1],))
+        reading = threading.Thread(target=stream.read_waiting)
         reading.start()
         wait_for(lambda: "has no room left on its disk" in caplog.text)
         while_full = run_summary(file, run_id)
@@ -103,7 +102,7 @@ def test_a_worker_told_to_stop_while_the_disk_is_full_leaves_the_page_to_the_nex
     threading.Timer(0.5, stop.set).start()
 
     with pytest.raises(Stopped):
-        stream.read([1, 2])
+        stream.read_waiting()
     room.give()
     return_leases(file, "here", max_attempts=3)
 
@@ -152,8 +151,7 @@ from tests.simple_reader import SimpleReader
 from fumikura.worker.stream import Stream
 engine = open_database(sys.argv[1])
 stream = Stream(engine, SimpleReader(), settings=Settings(), worker=sys.argv[2], stop=threading.Event())
-for first in range(1, 61, 4):
-    stream.read(list(range(first, first + 4)))
+stream.read_waiting()
 """
 
 
@@ -192,7 +190,7 @@ def test_the_row_that_holds_the_file_is_written_seldom(file: Engine) -> None:
     with file.connect() as connection:
         before = connection.scalars(select(tables.gate.c.next_at)).one()
 
-    claim(file, [1], recipe_digest="0", worker="w", lease_s=60)
+    claim_pages(file, 1)
     with write_transaction(file):
         pass
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
+from benchmarks.big_store import RECIPE as BIG_RECIPE
+from benchmarks.big_store import Plan, fill
 from fumikura.core.store.connecting import Engine
-from fumikura.core.store.feeding import announce
+from fumikura.core.store.leases import renew, return_expired
+from fumikura.core.store.queue import glance, n_waiting_pages
 from fumikura.core.store.search import find_characters
 from fumikura.core.store.upgrading import open_database
-from tests.simple_store import RECIPE, make_pages, make_reading, read_all, start_run
+from tests.simple_store import claim_pages, make_pages, make_reading, read_all, start_run
 
 
 @pytest.fixture
@@ -37,22 +41,31 @@ def instructions(engine: Engine, work: Callable[[], object]) -> int:
     return n_tens
 
 
-@pytest.mark.parametrize("is_of_run", [False, True])
-def test_feeding_costs_the_same_however_many_pages_wait(engine: Engine, is_of_run: bool) -> None:
-    run_id, _ = start_run(engine, make_pages(100))
+@pytest.mark.parametrize("statistics", ["fresh", "all-queued", "all-done"])
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda engine: claim_pages(engine, 8, recipe=BIG_RECIPE),
+        lambda engine: claim_pages(engine, 8, recipe=BIG_RECIPE, run_id=2),
+        lambda engine: n_waiting_pages(engine, BIG_RECIPE.digest, most=100),
+        lambda engine: glance(engine, BIG_RECIPE.digest),
+        lambda engine: renew(engine, "host/7/1.00", range(1, 9), lease_s=60),
+        lambda engine: return_expired(engine, max_attempts=3),
+    ],
+    ids=["claim", "claim of a run", "count", "glance", "renew", "sweep"],
+)
+def test_the_queue_costs_the_same_however_many_pages_are_done_or_wait(
+    tmp_path: Path, ask: Callable[[Engine], object], statistics: str
+) -> None:
+    costs = []
+    for n_pages in (1000, 10_000):
+        engine = open_database(f"sqlite:///{tmp_path}/{n_pages}.db")
+        n_done = n_pages // 2
+        fill(engine, Plan(n_pages, n_done, n_failed=10, n_runs=2, n_characters=10, statistics=statistics))
+        costs.append(instructions(engine, lambda: ask(engine)))  # noqa: B023
+        engine.dispose()
 
-    def feed() -> list[list[int]]:
-        asked = run_id if is_of_run else None
-        return announce(
-            engine, recipe_digest=RECIPE.digest, run_id=asked, window=8, chunk_size=8, announce_again_s=60
-        )
-
-    assert len(feed()) == 8
-    among_few = instructions(engine, feed)
-    run_id, _ = start_run(engine, make_pages(2000))
-    among_many = instructions(engine, feed)
-
-    assert among_many < 2 * among_few
+    assert costs[1] < 2 * costs[0]
 
 
 def test_a_rare_phrase_costs_the_same_however_common_its_labels(engine: Engine) -> None:

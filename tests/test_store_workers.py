@@ -9,7 +9,6 @@ import pytest
 from sqlalchemy import update
 
 from fumikura.core.store import tables
-from fumikura.core.store.claiming import claim
 from fumikura.core.store.connecting import Engine
 from fumikura.core.store.transactions import read_transaction
 from fumikura.core.store.workers import (
@@ -24,7 +23,7 @@ from fumikura.core.store.workers import (
     unread_recipes,
     worker_names,
 )
-from tests.simple_store import OTHER_RECIPE, RECIPE, make_pages, start_run
+from tests.simple_store import OTHER_RECIPE, RECIPE, claim_pages, make_pages, start_run
 
 CARD = Card("vm-3:b652e83d:4026531836/29543/3147.54", "vm-3/cuda:0", "vm-3", "cuda:0", RECIPE.digest)
 
@@ -80,8 +79,8 @@ def test_a_second_word_of_the_same_state_keeps_its_beginning(engine: Engine) -> 
 def test_pages_in_hand_and_the_end_of_their_leases_stand_beside_it(engine: Engine) -> None:
     start_run(engine, make_pages(3))
     note(engine)
-    claim(engine, [1, 2], recipe_digest=RECIPE.digest, worker=CARD.name, lease_s=60)
-    claim(engine, [3], recipe_digest=RECIPE.digest, worker="old:1:2/77/1.00", lease_s=600)
+    claim_pages(engine, 2, worker=CARD.name)
+    claim_pages(engine, 1, worker="old:1:2/77/1.00", lease_s=600)
 
     known, stranger = list_workers(engine)
 
@@ -128,7 +127,7 @@ def test_hosts_count_for_the_recipe_that_they_read_for_all(engine: Engine) -> No
 def test_pages_that_wait_in_a_recipe_without_workers_are_unread(engine: Engine) -> None:
     start_run(engine, make_pages(3))
     start_run(engine, make_pages(2), recipe=OTHER_RECIPE)
-    claim(engine, [1], recipe_digest=RECIPE.digest, worker="gone", lease_s=60)
+    claim_pages(engine, 1, worker="gone")
 
     before = unread_recipes(engine)
     note(engine)

@@ -16,7 +16,6 @@ from sqlalchemy import event, select, text
 from fumikura.core.errors import FumikuraError
 from fumikura.core.page import PageReference, Scores
 from fumikura.core.store import tables
-from fumikura.core.store.claiming import claim
 from fumikura.core.store.connecting import Engine
 from fumikura.core.store.forgetting import doomed_by_archive, doomed_by_run, forget
 from fumikura.core.store.leases import hand_back, return_leases
@@ -25,7 +24,7 @@ from fumikura.core.store.queries import cancel, retry, run_summary
 from fumikura.core.store.saving import save_failure, save_reading
 from fumikura.core.store.scores import save_scores
 from fumikura.core.store.upgrading import open_database
-from tests.simple_store import RECIPE, make_page, make_reading, make_truth, start_run
+from tests.simple_store import RECIPE, claim_pages, make_page, make_reading, make_truth, start_run
 
 Command = Callable[[Engine], object]
 
@@ -53,7 +52,7 @@ def make_scene(engine: Engine, number: int, *, is_held: bool = True) -> Scene:
     pages = [make_page(10 * number + place, archive=f"/scans/{number}.zip") for place in range(1, 4)]
     first, _ = start_run(engine, pages)
     worker, ids = f"host/{number}/1.00", reading_ids(engine, pages)
-    claim(engine, ids[1:], recipe_digest=RECIPE.digest, worker=worker, lease_s=60)
+    claim_pages(engine, 2, after=ids[0], worker=worker)
     assert save_reading(engine, ids[2], make_reading("い"), worker=worker)
     if not is_held:
         assert save_failure(engine, ids[1], "is empty", worker=worker)

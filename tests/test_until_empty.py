@@ -13,7 +13,6 @@ from click.testing import CliRunner
 from fumikura.cli.main import main
 from fumikura.core.recognition.recipe import Recipe
 from fumikura.core.settings import Settings
-from fumikura.core.store.claiming import claim
 from fumikura.core.store.connecting import Engine
 from fumikura.core.store.pages import add_run
 from fumikura.core.store.remaining import Remaining, remaining
@@ -22,7 +21,7 @@ from fumikura.worker.launcher import work
 from tests.simple_cluster import Cluster, queued_pages
 from tests.simple_launcher import program
 from tests.simple_reader import RECIPE as SIMPLE_RECIPE
-from tests.simple_store import RECIPE, make_pages, make_reading, start_run
+from tests.simple_store import RECIPE, claim_pages, make_pages, make_reading, start_run
 
 OTHER = Recipe("d" * 64, "e" * 64)
 N_PAGES = 24
@@ -56,8 +55,7 @@ def test_two_workers_end_by_themselves_when_all_is_read(cluster: Cluster) -> Non
 
 @pytest.mark.slow
 def test_pages_in_other_hands_are_waited_for_and_read_if_they_come_back(cluster: Cluster) -> None:
-    ids = list(range(1, N_PAGES + 1))
-    held = claim(cluster.engine, ids, recipe_digest=SIMPLE_RECIPE.digest, worker="elsewhere", lease_s=6)
+    held = claim_pages(cluster.engine, N_PAGES, recipe=SIMPLE_RECIPE, worker="elsewhere", lease_s=6)
     assert len(held) == N_PAGES
 
     with program(["work", "until-empty"], cluster.settings) as worker:
@@ -80,7 +78,7 @@ def test_what_waits_or_is_in_hand_is_left_and_what_ended_is_not(engine: Engine) 
     start_run(engine, make_pages(2))
     states = [remaining(engine, RECIPE.digest)]
 
-    first, second = claim(engine, [1, 2], recipe_digest=RECIPE.digest, worker="w", lease_s=60)
+    first, second = claim_pages(engine, 2, worker="w")
     states.append(remaining(engine, RECIPE.digest))
     save_reading(engine, first.reading_id, make_reading(), worker="w")
     save_failure(engine, second.reading_id, "broken", worker="w")

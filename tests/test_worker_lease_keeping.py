@@ -13,15 +13,15 @@ from celery import Celery
 
 from fumikura.core.page import PageImage, Reading
 from fumikura.core.settings import Settings
-from fumikura.core.store.claiming import claim
 from fumikura.core.store.connecting import Engine
 from fumikura.core.store.leases import leaseholders, return_expired
 from fumikura.core.store.pages import add_pages, add_run
 from fumikura.core.store.upgrading import open_database
 from fumikura.core.store.workers import list_workers
 from fumikura.worker import lease_keeping
-from fumikura.worker.broker import make_app, reached, send
+from fumikura.worker.broker import make_app, reached, wake
 from fumikura.worker.folder_broker import folder_url
+from fumikura.worker.hand import Hand
 from fumikura.worker.lease_keeping import is_forgotten, start_watching
 from fumikura.worker.stream import Stream
 from tests.simple_launcher import wait_until
@@ -64,9 +64,18 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
     return Desk(engine, make_app(settings, RECIPE), stream, reader)
 
 
+def take_page(desk: Desk, settings: Settings) -> None:
+    """Have a page in hand, which nobody reads."""
+    hand = Hand(
+        desk.engine, recipe_digest=RECIPE.digest, worker="here", settings=settings, stop=threading.Event()
+    )
+    assert len(hand.take()) == 1
+    desk.stream.hand = hand
+
+
 def send_message(app: Celery) -> None:
     with reached(app) as connection:
-        send(app, connection, [1])
+        wake(app, connection, RECIPE, 1)
 
 
 def test_an_idle_worker_is_forgotten_if_messages_wait(desk: Desk) -> None:
@@ -90,7 +99,7 @@ def test_a_worker_that_reads_is_not_idle(desk: Desk, tmp_path: Path) -> None:
     run_id = add_run(desk.engine, RECIPE, command="run book")
     add_pages(desk.engine, run_id, draw_pages(tmp_path / "book", 1))
 
-    desk.stream.read([1])
+    desk.stream.read_waiting()
 
     assert list(desk.reader.in_hand) == [1]
     assert list(desk.stream.in_hand) == []
@@ -104,8 +113,7 @@ def test_leases_are_renewed_as_long_as_the_worker_lives(
     monkeypatch.setattr(lease_keeping, "IDLE_S", 60.0)
     run_id = add_run(desk.engine, RECIPE, command="run book")
     add_pages(desk.engine, run_id, draw_pages(tmp_path / "book", 1))
-    claim(desk.engine, [1], recipe_digest=RECIPE.digest, worker="here", lease_s=0.3)
-    desk.stream.in_hand = [1]
+    take_page(desk, Settings(lease_s=0.3))
 
     stop = threading.Event()
     start_watching(desk.engine, desk.app, desk.stream, settings=Settings(lease_s=0.3), stop=stop)
@@ -124,8 +132,7 @@ def test_leases_are_renewed_within_the_grace_after_an_outage_however_long_they_a
     monkeypatch.setattr(lease_keeping, "GRACE_S", 0.1)
     run_id = add_run(desk.engine, RECIPE, command="run book")
     add_pages(desk.engine, run_id, draw_pages(tmp_path / "book", 1))
-    claim(desk.engine, [1], recipe_digest=RECIPE.digest, worker="here", lease_s=60)
-    desk.stream.in_hand = [1]
+    take_page(desk, Settings())
 
     stop = threading.Event()
     start_watching(desk.engine, desk.app, desk.stream, settings=Settings(lease_s=3600), stop=stop)

@@ -21,7 +21,6 @@ from prometheus_client.parser import text_string_to_metric_families
 from fumikura.cli.main import main
 from fumikura.core.errors import UsageError
 from fumikura.core.settings import Settings
-from fumikura.core.store.claiming import claim
 from fumikura.core.store.connecting import connect
 from fumikura.core.store.pages import add_pages, add_run
 from fumikura.core.store.queries import run_summary
@@ -37,6 +36,7 @@ from fumikura.worker.reports import listen
 from tests.servers import free_port
 from tests.simple_launcher import children, program, wait_until
 from tests.simple_reader import KILLS, RECIPE, draw_pages
+from tests.simple_store import claim_pages
 
 
 def test_work_that_stands_still_turns_red_after_the_limit() -> None:
@@ -178,7 +178,7 @@ def _at_once(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("_at_once")
 def test_waiting_pages_are_work_and_are_counted(make_feed: Callable[..., Feed]) -> None:
     feed, metrics, pulse = make_feed(), Metrics(), Pulse(0.0)
-    claim(feed.engine, [1, 2], recipe_digest=RECIPE.digest, worker="elsewhere", lease_s=60)
+    claim_pages(feed.engine, 2, recipe=RECIPE, worker="elsewhere")
 
     look_once(feed, metrics, pulse)
 
@@ -198,7 +198,7 @@ def test_pages_in_hand_are_work_of_whoever_holds_them(
     make_feed: Callable[..., Feed], names: tuple[str, ...], is_work: bool
 ) -> None:
     feed, pulse = make_feed(), Pulse(0.0)
-    claim(feed.engine, range(1, 7), recipe_digest=RECIPE.digest, worker="here", lease_s=60)
+    claim_pages(feed.engine, 6, recipe=RECIPE, worker="here")
 
     look_once(feed, Metrics(), pulse, names=names)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -10,20 +11,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from fumikura.core.errors import DatabaseError
 from fumikura.core.page import Box, LabelledBox, PageImage, PageReference, Reading, Truth
 from fumikura.core.settings import Settings
-from fumikura.core.store import saving
-from fumikura.core.store.claiming import claim
+from fumikura.core.store import saving, tables
 from fumikura.core.store.connecting import Engine
 from fumikura.core.store.failures import failures
+from fumikura.core.store.leases import hand_back
 from fumikura.core.store.pages import add_pages, add_run
 from fumikura.core.store.queries import RunSummary, run_scores_by_book, run_summary
 from fumikura.core.store.upgrading import open_database
 from fumikura.worker.outages import Stopped
 from fumikura.worker.stream import Stream
 from tests.simple_reader import BREAKS_DEVICE, FILLS_MEMORY, RAISES, RECIPE, SimpleReader, draw_pages
+from tests.simple_store import claim_pages
 
 
 @dataclass
@@ -32,7 +35,6 @@ class Desk:
 
     engine: Engine
     run_id: int
-    reading_ids: list[int]
     reader: SimpleReader
     stream: Stream
     stop: threading.Event = field(default_factory=threading.Event)
@@ -60,29 +62,29 @@ def make_desk(
     reader, stop = reader or SimpleReader(), threading.Event()
     chosen = Settings().overridden(pages_per_batch=2, threads=2, **settings)
     new = Stream(engine, reader, settings=chosen, worker="here", stop=stop)
-    return Desk(engine, run_id, list(range(1, len(pages) + 1)), reader, new, stop)
+    return Desk(engine, run_id, reader, new, stop)
 
 
-def test_a_chunk_is_read_in_groups_and_saved(tmp_path: Path) -> None:
+def test_pages_are_read_in_groups_and_saved(tmp_path: Path) -> None:
     desk = make_desk(tmp_path, draw_pages(tmp_path / "book", 5))
 
-    desk.stream.read(desk.reading_ids)
+    desk.stream.read_waiting()
 
     assert (desk.summary.done, desk.summary.characters) == (5, 10)
     assert desk.reader.group_sizes == [2, 2, 1]
 
 
-def test_a_message_that_comes_twice_is_read_once(tmp_path: Path) -> None:
+def test_a_message_in_vain_reads_nothing(tmp_path: Path) -> None:
     desk = make_desk(tmp_path, draw_pages(tmp_path / "book", 2))
-    desk.stream.read(desk.reading_ids)
+    desk.stream.read_waiting()
 
-    desk.stream.read(desk.reading_ids)
+    desk.stream.read_waiting()
 
     assert desk.reader.group_sizes == [2]
     assert desk.summary.characters == 4
 
 
-def test_the_same_message_at_two_workers_at_once_is_read_once(tmp_path: Path, database_url: str) -> None:
+def test_what_two_workers_read_at_once_each_reads_another_part_of(tmp_path: Path, database_url: str) -> None:
     engine = open_database(database_url)
     run_id = add_run(engine, RECIPE, command="run pages")
     add_pages(engine, run_id, draw_pages(tmp_path / "book", 6))
@@ -93,7 +95,7 @@ def test_the_same_message_at_two_workers_at_once_is_read_once(tmp_path: Path, da
         chosen = Settings(pages_per_batch=2, threads=1)
         stream = Stream(engine, readers[worker], settings=chosen, worker=worker, stop=threading.Event())
         barrier.wait()
-        stream.read([1, 2, 3, 4, 5, 6])
+        stream.read_waiting()
 
     with ThreadPoolExecutor() as threads:
         list(threads.map(read_all, readers))
@@ -109,7 +111,7 @@ def test_a_page_that_cannot_be_decoded_fails_with_its_reason_and_the_others_are_
     (tmp_path / "book" / "page_2.png").write_bytes(b"another image")
     desk = make_desk(tmp_path, pages)
 
-    desk.stream.read(desk.reading_ids)
+    desk.stream.read_waiting()
 
     assert (desk.summary.done, desk.summary.failed) == (2, 2)
     assert set(desk.reasons) == {"page_1", "page_2"}
@@ -121,7 +123,7 @@ def test_a_group_that_cannot_be_read_is_read_page_by_page_and_what_fails_is_not_
 ) -> None:
     desk = make_desk(tmp_path, draw_pages(tmp_path / "book", 4, page_1=RAISES))
 
-    desk.stream.read(desk.reading_ids)
+    desk.stream.read_waiting()
 
     assert desk.summary.done == 3
     assert list(desk.reasons) == ["page_1"]
@@ -135,12 +137,10 @@ def test_a_page_that_takes_too_much_memory_comes_again_alone_and_is_quarantined_
 ) -> None:
     desk = make_desk(tmp_path, draw_pages(tmp_path / "book", 4, page_1=FILLS_MEMORY))
 
-    desk.stream.read(desk.reading_ids)
-    after_the_chunk = desk.summary
-    for _ in range(3):
-        desk.stream.read([2])
+    desk.stream.read_waiting()
 
-    assert (after_the_chunk.done, after_the_chunk.queued) == (3, 1)
+    # The others first; then alone, three times.
+    assert desk.reader.group_sizes == [2, 1, 1, 2, 1, 1, 1]
     assert (desk.summary.done, desk.summary.quarantined) == (3, 1)
     assert "more memory than there is" in desk.reasons["page_1"]
     (failure,) = failures(desk.engine)
@@ -153,7 +153,7 @@ def test_pages_with_truth_get_scores(tmp_path: Path) -> None:
     boxes = (LabelledBox(Box(4, 2, 6, 6), "人"), LabelledBox(Box(4, 10, 6, 6), "日"))
     desk = make_desk(tmp_path, pages, truths={pages[0].digest: Truth(boxes=boxes)})
 
-    desk.stream.read(desk.reading_ids)
+    desk.stream.read_waiting()
 
     ((_, scores),) = run_scores_by_book(desk.engine, desk.run_id)
     assert (scores.n_truth, scores.n_matched, scores.n_right) == (2, 2, 1)
@@ -175,7 +175,7 @@ def test_a_worker_told_to_stop_saves_what_it_read_and_hands_back_the_rest(tmp_pa
     reader.stop = desk.stop
 
     with pytest.raises(Stopped):
-        desk.stream.read(desk.reading_ids)
+        desk.stream.read_waiting()
 
     assert (desk.summary.done, desk.summary.queued, desk.summary.leased) == (2, 3, 0)
 
@@ -185,7 +185,7 @@ def test_a_stopped_worker_claims_nothing(tmp_path: Path) -> None:
     desk.stop.set()
 
     with pytest.raises(Stopped):
-        desk.stream.read(desk.reading_ids)
+        desk.stream.read_waiting()
 
     assert desk.summary.queued == 2
     assert desk.reader.group_sizes == []
@@ -193,9 +193,9 @@ def test_a_stopped_worker_claims_nothing(tmp_path: Path) -> None:
 
 def test_pages_of_another_worker_are_left_to_it(tmp_path: Path) -> None:
     desk = make_desk(tmp_path, draw_pages(tmp_path / "book", 3))
-    claim(desk.engine, [1, 2], recipe_digest=RECIPE.digest, worker="other", lease_s=60)
+    claim_pages(desk.engine, 2, recipe=RECIPE, worker="other")
 
-    desk.stream.read(desk.reading_ids)
+    desk.stream.read_waiting()
 
     assert (desk.summary.done, desk.summary.leased) == (1, 2)
 
@@ -213,7 +213,7 @@ def test_an_outage_of_the_database_is_waited_out(tmp_path: Path, monkeypatch: py
     monkeypatch.setattr("fumikura.worker.stream.save_reading", save_after_outages)
     monkeypatch.setattr("fumikura.worker.outages.pause_s", lambda _n: 0.01)
 
-    desk.stream.read(desk.reading_ids)
+    desk.stream.read_waiting()
 
     assert desk.summary.done == 2
     assert desk.reader.group_sizes == [2]
@@ -232,15 +232,115 @@ def test_a_broken_device_ends_the_process_and_fails_no_page(
     desk = make_desk(tmp_path, draw_pages(tmp_path / "book", 2, page_0=BREAKS_DEVICE))
 
     with pytest.raises(Ended):
-        desk.stream.read(desk.reading_ids)
+        desk.stream.read_waiting()
 
     assert (desk.summary.failed, desk.summary.leased) == (0, 2)
 
 
 def test_giving_up_brings_the_chunk_back_in_halves(tmp_path: Path) -> None:
     desk = make_desk(tmp_path, draw_pages(tmp_path / "book", 4))
-    claim(desk.engine, desk.reading_ids, recipe_digest=RECIPE.digest, worker="here", lease_s=60)
+    claim_pages(desk.engine, 4, recipe=RECIPE, worker="here")
 
     desk.stream.give_up()
 
     assert (desk.summary.queued, desk.summary.leased) == (4, 0)
+
+
+class LookingReader(SimpleReader):
+    """Notes what its worker has in hand at each group."""
+
+    stream: Stream
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.in_hand: list[tuple[int, ...]] = []
+
+    def read(self, pages: Sequence[PageImage]) -> list[Reading]:
+        time.sleep(0.05)  # for as long as a claim takes
+        self.in_hand.append(self.stream.in_hand)
+        return super().read(pages)
+
+
+def test_the_device_does_not_see_where_a_claim_ends(tmp_path: Path) -> None:
+    desk = make_desk(tmp_path, draw_pages(tmp_path / "book", 9), chunk_size=3)
+
+    assert desk.stream.read_waiting() == 9
+
+    assert desk.reader.group_sizes == [2, 2, 2, 2, 1]
+    assert desk.summary.done == 9
+
+
+def test_a_worker_holds_what_it_soon_reads_and_leaves_the_rest_to_others(tmp_path: Path) -> None:
+    reader = LookingReader()
+    desk = make_desk(tmp_path, draw_pages(tmp_path / "book", 24), reader=reader, chunk_size=4)
+    reader.stream = desk.stream
+
+    desk.stream.read_waiting()
+
+    # A group that is read, one that is decoded, a claim; and groups that are being written.
+    assert max(map(len, reader.in_hand)) <= 2 + 2 + 4 + 4
+    assert desk.stream.in_hand == ()
+
+
+def test_a_suspect_is_read_with_no_more_company_than_it_may_have(tmp_path: Path) -> None:
+    reader = LookingReader()
+    desk = make_desk(tmp_path, draw_pages(tmp_path / "book", 8), reader=reader, chunk_size=4)
+    reader.stream = desk.stream
+    with desk.engine.begin() as connection:
+        suspects = tables.reading.c.id.in_([3, 4])
+        connection.execute(update(tables.reading).where(suspects).values(chunk_limit=1))
+
+    desk.stream.read_waiting()
+
+    assert desk.summary.done == 8
+    assert {hand for hand in reader.in_hand if not {3, 4}.isdisjoint(hand)} == {(3,), (4,)}
+
+
+def test_only_pages_of_the_run_are_read_if_one_is_named(tmp_path: Path) -> None:
+    pages = draw_pages(tmp_path / "book", 5)
+    desk = make_desk(tmp_path, pages)
+    other = add_run(desk.engine, RECIPE, command="run some")
+    add_pages(desk.engine, other, pages[3:])
+
+    desk.stream.read_waiting(other)
+
+    assert (run_summary(desk.engine, other).done, desk.summary.done) == (2, 2)
+
+
+def test_what_comes_back_meanwhile_is_read_in_the_same_turn(tmp_path: Path) -> None:
+    desk = make_desk(tmp_path, draw_pages(tmp_path / "book", 6), chunk_size=2)
+    claim_pages(desk.engine, 2, recipe=RECIPE, worker="other")
+
+    class Returning(SimpleReader):
+        def read(self, pages: Sequence[PageImage]) -> list[Reading]:
+            hand_back(desk.engine, "other")
+            return super().read(pages)
+
+    desk.stream._reader = Returning()
+    desk.stream.read_waiting()
+
+    assert desk.summary.done == 6
+
+
+def test_a_turn_ends_in_time_though_pages_wait(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fumikura.worker.stream.TURN_S", 0.12)
+    reader = LookingReader()
+    desk = make_desk(tmp_path, draw_pages(tmp_path / "book", 40), reader=reader, chunk_size=2)
+    reader.stream = desk.stream
+
+    n_taken = desk.stream.read_waiting()
+
+    assert 0 < desk.summary.done == n_taken < 40
+    assert (desk.summary.leased, desk.summary.queued) == (0, 40 - n_taken)
+
+
+def test_a_stopped_worker_hands_back_what_it_has_claimed_ahead(tmp_path: Path) -> None:
+    reader = StoppingReader()
+    desk = make_desk(tmp_path, draw_pages(tmp_path / "book", 9), reader=reader, chunk_size=3)
+    reader.stop = desk.stop
+
+    with pytest.raises(Stopped):
+        desk.stream.read_waiting()
+
+    assert (desk.summary.done, desk.summary.queued, desk.summary.leased) == (2, 7, 0)
+    assert desk.stream.in_hand == ()

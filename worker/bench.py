@@ -31,7 +31,6 @@ from fumikura.core.recognition.recipe import recipe_of
 from fumikura.core.settings import Settings
 from fumikura.core.store.connecting import Engine
 from fumikura.core.store.failures import failures
-from fumikura.core.store.feeding import announce
 from fumikura.core.store.pages import add_pages, add_run
 from fumikura.core.store.upgrading import open_database
 from fumikura.worker.bench_process import JOBS, RESULT, TRACE
@@ -178,17 +177,14 @@ def _page_file(page: PageReference, *, long_side: int | None, settings: Settings
 
 
 def _write_jobs(folder: Path, engine: Engine, sizes: Mapping[str, int], *, settings: Settings) -> None:
-    """Queue the pages, and note the chunks that a broker would hand out."""
+    """Queue the pages, and note for each job the run that asks for its pages."""
     recipe = recipe_of(settings)
-    pages = list_pages([str(folder / "pages")], limits=settings.limits).pages
-    add_pages(engine, add_run(engine, recipe, command="bench"), pages)
-    [ids] = announce(engine, recipe_digest=recipe.digest, window=1, chunk_size=len(pages), announce_again_s=0)
-    jobs = {}
+    pages = iter(list_pages([str(folder / "pages")], limits=settings.limits).pages)
+    jobs: dict[str, int | None] = {}
     for name, size in sizes.items():
-        jobs[name] = [
-            ids[i : min(i + settings.chunk_size, size)] for i in range(0, size, settings.chunk_size)
-        ]
-        ids = ids[size:]
+        jobs[name] = add_run(engine, recipe, command=f"bench {name}") if size else None
+        if (run_id := jobs[name]) is not None:
+            add_pages(engine, run_id, list(islice(pages, size)))
     (folder / JOBS).write_text(json.dumps(jobs), encoding="utf-8")
 
 

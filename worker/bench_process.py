@@ -1,6 +1,6 @@
 """This process reads pages as a worker does, and is measured. `worker/bench.py` starts it.
 
-It reads its chunks from a file and not from a queue; everything behind that is what a run uses. Its
+It takes the pages of its runs as a worker does, but no message wakes it. Its
 settings come from FUMIKURA_* variables.
 """
 
@@ -11,7 +11,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,8 +29,7 @@ JOBS, RESULT, TRACE = "jobs.json", "result.json", "trace.json"
 
 _LOOK_EVERY_S = 0.05
 
-Chunks = Sequence[Sequence[int]]
-Read = Callable[[Sequence[int]], None]
+Read = Callable[[int], object]
 
 
 def main() -> int:
@@ -46,7 +45,7 @@ def main() -> int:
     return 0
 
 
-def _measure(settings: Settings, device: str, jobs: Mapping[str, Chunks], folder: Path) -> dict[str, Any]:
+def _measure(settings: Settings, device: str, jobs: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     from fumikura.core.recognition.models.device import peak_gpu_bytes, traced, try_device
     from fumikura.core.recognition.reader import load_reader
     from fumikura.core.store.upgrading import open_database
@@ -67,13 +66,13 @@ def _measure(settings: Settings, device: str, jobs: Mapping[str, Chunks], folder
         reports=Reports(reports),
     )
     start_s = time.time() - psutil.Process().create_time()
-    warm_up_s = _read(stream.read, jobs["warm"])
+    warm_up_s = _read(stream.read_waiting, jobs["warm"])
     os.truncate(reports, 0)  # pages of the warm-up do not count
-    measured = _read_watched(stream.read, jobs["timed"], reader=reader, device=device)
+    measured = _read_watched(stream.read_waiting, jobs["timed"], reader=reader, device=device)
     told = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    if jobs["traced"]:
+    if jobs["traced"] is not None:
         with traced(folder / TRACE):
-            _read(stream.read, jobs["traced"])
+            _read(stream.read_waiting, jobs["traced"])
     return {
         "device": described,
         "start_s": start_s,
@@ -84,8 +83,8 @@ def _measure(settings: Settings, device: str, jobs: Mapping[str, Chunks], folder
     }
 
 
-def _read_watched(read: Read, chunks: Chunks, *, reader: PageReader, device: str) -> dict[str, Any]:
-    """Read some chunks, and measure what that takes."""
+def _read_watched(read: Read, run_id: int, *, reader: PageReader, device: str) -> dict[str, Any]:
+    """Read a run, and measure what that takes."""
     from fumikura.core.recognition.models.device import gpu_utilisation
 
     process, fills = psutil.Process(), reader.count_batches()
@@ -94,7 +93,7 @@ def _read_watched(read: Read, chunks: Chunks, *, reader: PageReader, device: str
         _looked_at(lambda: gpu_utilisation(device)) as busy,
     ):
         cpu_s = -time.process_time()
-        seconds = _read(read, chunks)
+        seconds = _read(read, run_id)
         cpu_s += time.process_time()
     shares = [share for share in busy if share is not None]
     return {
@@ -107,11 +106,11 @@ def _read_watched(read: Read, chunks: Chunks, *, reader: PageReader, device: str
     }
 
 
-def _read(read: Read, chunks: Chunks) -> float:
-    """Read some chunks; return the seconds until their last page was written."""
+def _read(read: Read, run_id: int) -> float:
+    """Read a run; return the seconds until its last page was written."""
     started_s = time.perf_counter()
-    for chunk in chunks:
-        read(chunk)
+    while read(run_id):  # a turn ends after a while, also if pages wait
+        pass
     return time.perf_counter() - started_s
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from fumikura.core.settings import Settings
 from fumikura.worker import folder_broker
 from fumikura.worker.rabbitmq import CONFIRMED, answer_within, is_rabbitmq, rabbitmq_queue
 
-READ_CHUNK = "fumikura.read_chunk"
+READ_WAITING = "fumikura.read_waiting"
 
 #: Seconds in which a broker must answer whoever cannot wait for it.
 ANSWER_S = 4.0
@@ -48,7 +48,7 @@ def make_app(settings: Settings, recipe: Recipe) -> Celery:
         task_ignore_result=True,  # the row in the database is the result
         task_default_queue=queue,
         task_queues=[rabbitmq_queue(queue)] if is_rabbit else None,
-        # A message is confirmed after the work, and nobody hoards: pages go to whoever is free.
+        # A message is confirmed after the work, and nobody hoards: it wakes whoever is free.
         task_acks_late=True,
         task_reject_on_worker_lost=True,
         worker_prefetch_multiplier=1,
@@ -128,9 +128,12 @@ def n_waiting(app: Celery, connection: Connection) -> int:
     return int(queue.message_count)
 
 
-def send(app: Celery, connection: Connection, reading_ids: Sequence[int]) -> None:
-    """Wake a worker for these readings."""
-    app.send_task(READ_CHUNK, args=[list(reading_ids)], connection=connection, retry=False)
+def wake(
+    app: Celery, connection: Connection, recipe: Recipe, n_workers: int, *, run_id: int | None = None
+) -> None:
+    """Send so many messages that pages wait for a recipe, or of one run alone; each wakes one worker."""
+    for _ in range(n_workers):
+        app.send_task(READ_WAITING, args=[recipe.digest, run_id], connection=connection, retry=False)
 
 
 def check_broker(settings: Settings) -> str:

@@ -6,11 +6,10 @@ import hashlib
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import nullcontext
 from dataclasses import dataclass
-from itertools import islice
 
 from fumikura.core.archives.deadline import ends_within
 from fumikura.core.archives.images import decode
@@ -64,25 +63,42 @@ def decode_page(claimed: Claim, *, long_side: int, max_pixels: int, limits: Limi
 
 def ahead(
     claims: Sequence[Claim],
+    claim_more: Callable[[], Future[list[Claim]] | None],
     work: Callable[[Claim], DecodedPage],
     *,
     threads: ThreadPoolExecutor,
     n_ahead: int,
-) -> Iterator[tuple[Claim, Future[DecodedPage]]]:
-    """Yield the claims in order, each with its decoding; at most `n_ahead` of these are begun or wait.
+) -> Generator[tuple[Claim, Future[DecodedPage]]]:
+    """Yield claimed pages in order, each with its decoding; at most `n_ahead` of these are begun or wait.
 
-    What is not asked for any more is not begun.
+    Before the pages come to an end, more are asked for. What is not asked for any more is not begun.
+
+    Args:
+        claim_more: begins the next claim, or gives None if there is to be none; an empty claim is the last.
     """
-    rest = iter(claims)
-    begun: deque[tuple[Claim, Future[DecodedPage]]] = deque()
+    rest, begun = deque(claims), deque[tuple[Claim, Future[DecodedPage]]]()
+    claiming: Future[list[Claim]] | None = None
+    is_last = False
     try:
         while True:
-            begun += [
-                (claimed, threads.submit(work, claimed)) for claimed in islice(rest, n_ahead - len(begun))
-            ]
-            if not begun:
+            if claiming is not None and (claiming.done() or not (rest or begun)):
+                more, claiming = claiming.result(), None
+                rest += more
+                is_last = not more
+            while rest and len(begun) < n_ahead:
+                begun.append((rest[0], threads.submit(work, rest.popleft())))
+            page = begun.popleft() if begun else None
+            # Early enough that the next pages are decoded when the device wants them, and no sooner: at the
+            # end of a run, what one worker holds another one cannot read.
+            if claiming is None and not is_last and len(rest) + len(begun) <= n_ahead // 2:
+                claiming = claim_more()
+                is_last = claiming is None
+            if page is not None:
+                yield page
+            elif claiming is None:
                 return
-            yield begun.popleft()
     finally:
         for _, decoding in begun:
             decoding.cancel()
+        if claiming is not None:
+            wait([claiming])  # whoever gives the pages back must not miss some

@@ -1,7 +1,7 @@
-"""The feeder keeps a few chunks of queued readings announced to the broker.
+"""The feeder of a launcher wakes its workers when pages wait, and takes pages back from the dead.
 
-The database is the truth, and the broker only wakes workers: what it loses is announced again, and what
-comes twice finds nothing left to claim.
+The database is the truth. A message says no more than that there is work, and a worker that gets one takes
+pages until none waits: so messages may be lost, and come twice or in vain.
 """
 
 from __future__ import annotations
@@ -9,34 +9,42 @@ from __future__ import annotations
 import logging
 import random
 import threading
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 
 from celery import Celery
 
-from fumikura.core.errors import BrokerError
+from fumikura.core.errors import BrokerError, DatabaseError
 from fumikura.core.pauses import LONGEST_PAUSE_S
 from fumikura.core.recognition.recipe import Recipe
 from fumikura.core.settings import Settings
 from fumikura.core.store.connecting import Engine
-from fumikura.core.store.feeding import announce, take_turn
-from fumikura.core.store.leases import leaseholders, return_expired, return_leases
-from fumikura.worker.broker import make_app, n_waiting, reached, send
+from fumikura.core.store.leases import return_expired, return_leases
+from fumikura.core.store.queue import glance, n_waiting_pages
+from fumikura.worker.broker import make_app, n_waiting, reached, wake
 from fumikura.worker.identity import is_dead
 from fumikura.worker.outages import Stopped, retry_until_stopped
 
 log = logging.getLogger(__name__)
 
-PERIOD_S = 0.5
+#: Seconds between two looks: for so long a worker may idle whose message was lost.
+PERIOD_S = 2.0
+#: Seconds between two looks that are wanted at once.
+SHORTEST_PERIOD_S = 0.2
+#: Messages that may wait at a broker for more workers than there are.
+MOST_MESSAGES = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Feed:
-    """A feed says which readings are announced to which broker.
+    """A feed says whose workers are woken for which pages, through which broker.
 
     Attributes:
-        run_id: only readings of this run; None means all that wait for the recipe.
+        run_id: only pages of this run; None means all that wait for the recipe.
+        n_idle: tells how many workers here have nothing to read.
         on_expired: told how many pages were taken back because their leases ran out.
+        hurry: set from outside when a look is wanted at once, as a worker got ready or idle.
     """
 
     engine: Engine
@@ -44,77 +52,91 @@ class Feed:
     recipe: Recipe
     settings: Settings
     run_id: int | None = None
+    n_idle: Callable[[], int] = lambda: 1
     on_expired: Callable[[int], None] = lambda _n_pages: None
+    hurry: threading.Event = field(default_factory=threading.Event)
 
 
-def announce_now(settings: Settings, engine: Engine, recipe: Recipe) -> None:
-    """Wake the workers of a cluster, which would find out by themselves within a second or so."""
+def wake_cluster(settings: Settings, engine: Engine, recipe: Recipe) -> None:
+    """Wake the workers of a cluster, which would find out by themselves within a few seconds."""
     if settings.broker_url is None:
         return
     try:
-        announce_more(Feed(engine, make_app(settings, recipe), recipe, settings))
-    except BrokerError as error:
+        n_pages = n_waiting_pages(engine, recipe.digest, most=MOST_MESSAGES * settings.chunk_size)
+        wake_up_to(make_app(settings, recipe), recipe, -(-n_pages // settings.chunk_size))
+    except (BrokerError, DatabaseError) as error:
         log.warning("%s; the pages wait in the database", error)
 
 
+def wake_up_to(app: Celery, recipe: Recipe, n_workers: int, *, run_id: int | None = None) -> None:
+    """Send messages until so many wait.
+
+    Raises:
+        BrokerError: the broker is away.
+    """
+    with reached(app) as connection:
+        n_missing = n_workers - n_waiting(app, connection)
+        wake(app, connection, recipe, n_missing, run_id=run_id)
+    if n_missing > 0:
+        log.debug("%d messages sent", n_missing)
+
+
 def keep_feeding(feed: Feed, stop: threading.Event) -> None:
-    """Feed every PERIOD_S until `stop` is set, through all outages."""
-    try:
-        if feed.run_id is not None:
-            # What an earlier run announced, it announced to a broker that is no more.
-            retry_until_stopped(lambda: announce_more(feed, announce_again_s=0.0), stop)
-        # Jitter: of two feeders that ask in step, always the same one would get the turn.
-        while not stop.wait(random.uniform(0.8, 1.2) * PERIOD_S):
-            try:
-                retry_until_stopped(lambda: feed_once(feed), stop)
-            except Stopped:
-                raise
-            except Exception:
-                # A run whose feeder is gone would wait for ever without a word.
-                log.exception("no pages could be announced; trying again in %.0f s", LONGEST_PAUSE_S)
-                stop.wait(LONGEST_PAUSE_S)
-    except Stopped:
-        return
+    """Feed every PERIOD_S, or when it is wanted, until `stop` is set, through all outages."""
+    while not stop.is_set():
+        try:
+            retry_until_stopped(lambda: feed_once(feed), stop)
+        except Stopped:
+            return
+        except Exception:
+            # A run whose feeder is gone would wait for ever without a word.
+            log.exception("workers could not be woken; trying again in %.0f s", LONGEST_PAUSE_S)
+            stop.wait(LONGEST_PAUSE_S)
+        # Jitter: many launchers that look in step would all see the same, and all act upon it.
+        stop.wait(SHORTEST_PERIOD_S)
+        feed.hurry.wait(random.uniform(0.8, 1.2) * PERIOD_S - SHORTEST_PERIOD_S)
+        feed.hurry.clear()
 
 
 def feed_once(feed: Feed) -> None:
-    """Take back the pages of the dead and announce what waits, if it is this feeder's turn.
+    """Take back the pages of the dead, and wake as many workers as are idle here, if pages wait.
 
     Raises:
         BrokerError, DatabaseError: what was not done now is done later.
     """
-    feed.on_expired(return_lost(feed.engine, feed.settings.max_attempts))
-    # Turns are for the many workers of a cluster. A run has but one feeder.
-    if feed.run_id is not None or take_turn(feed.engine, PERIOD_S, recipe_digest=feed.recipe.digest):
-        announce_more(feed)
+    n_idle = feed.n_idle()
+    seen = glance(feed.engine, feed.recipe.digest, run_id=feed.run_id, is_idle=n_idle > 0)
+    n_returned = return_lost(feed.engine, seen.holders, max_attempts=feed.settings.max_attempts)
+    feed.on_expired(n_returned)
+    if seen.some_wait or (n_returned and n_idle):
+        wake_up_to(feed.app, feed.recipe, n_idle, run_id=feed.run_id)
 
 
-def return_lost(engine: Engine, max_attempts: int) -> int:
-    """Take back the leases of dead processes of this host, and any that ran out; count the latter."""
-    for worker in leaseholders(engine):
+def return_lost(engine: Engine, holders: Iterable[str], *, max_attempts: int) -> int:
+    """Take back the leases of dead processes of this host, and any that ran out; count the latter.
+
+    Args:
+        holders: workers that hold leases; of none, none are taken back.
+    """
+    living = []
+    for worker in holders:
         if is_dead(worker):
             log.warning("worker %s is dead; its pages go back to the queue", worker)
             return_leases(engine, worker, max_attempts)
-    return return_expired(engine, max_attempts)
+        else:
+            living.append(worker)
+    return return_expired(engine, max_attempts) if living else 0
 
 
-def announce_more(feed: Feed, *, announce_again_s: float | None = None) -> None:
-    """Send messages for queued readings until a window of them waits at the broker."""
-    settings = feed.settings
-    with reached(feed.app) as connection:
-        # Where workers are slow, an announcement grows old while its message still waits:
-        # sending it again would fill the queue with chunks that are done when their turn comes.
-        if 2 * n_waiting(feed.app, connection) > settings.window:
-            return
-        chunks = announce(
-            feed.engine,
-            recipe_digest=feed.recipe.digest,
-            run_id=feed.run_id,
-            window=settings.window,
-            chunk_size=settings.chunk_size,
-            announce_again_s=settings.announce_again_s if announce_again_s is None else announce_again_s,
-        )
-        for chunk in chunks:
-            send(feed.app, connection, chunk)
-    if chunks:
-        log.debug("announced %d chunks", len(chunks))
+@contextmanager
+def feeding(feed: Feed) -> Iterator[None]:
+    """Run a feeder in a thread of its own for as long as the block lasts."""
+    stop = threading.Event()
+    thread = threading.Thread(target=keep_feeding, args=(feed, stop), name="feeder", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        feed.hurry.set()
+        thread.join(timeout=5.0)

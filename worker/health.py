@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 from fumikura.core.errors import BrokerError, DatabaseError
 from fumikura.core.settings import Settings
-from fumikura.core.store.feeding import count_readings
 from fumikura.core.store.leases import leaseholders
+from fumikura.core.store.queue import count_readings
 from fumikura.core.store.tables import Status
 from fumikura.core.store.workers import unread_recipes
 from fumikura.worker.broker import n_waiting, reached

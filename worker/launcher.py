@@ -6,8 +6,8 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 
 from fumikura.core.errors import UsageError
@@ -19,7 +19,7 @@ from fumikura.core.store.transactions import write_transaction
 from fumikura.core.store.upgrading import open_database
 from fumikura.worker.broker import check_broker, make_app
 from fumikura.worker.emptiness import Emptiness
-from fumikura.worker.feeder import Feed, keep_feeding
+from fumikura.worker.feeder import Feed, feeding
 from fumikura.worker.folder_broker import folder_url
 from fumikura.worker.metrics_server import watched
 from fumikura.worker.outages import Stopped, retry_until_stopped
@@ -62,18 +62,18 @@ def run_locally(
         if is_private:
             settings = replace(settings, broker_url=folder_url(folder))
         logs = None if log.isEnabledFor(logging.INFO) else folder
-        # More workers than messages would only start and end.
-        n_messages = math.ceil(run_summary(engine, run_id).queued / settings.chunk_size)
+        # More workers than claims would only start and end.
+        n_claims = math.ceil(run_summary(engine, run_id).queued / settings.chunk_size)
         children = Children(
             engine,
             settings,
             recipe,
-            most=max(1, n_messages),
+            most=max(1, n_claims),
             run_id=run_id,
             logs=logs,
             command=command,
         )
-        feed = Feed(engine, make_app(settings, recipe), recipe, settings, run_id=run_id)
+        feed = _feed_for(children, engine, settings, recipe, run_id=run_id)
         stack.callback(children.stop)
         stack.enter_context(feeding(feed))
         while not stop.is_set():
@@ -123,13 +123,13 @@ def work(
     # Where a variable is missing this is a file of this machine, of which the others know nothing.
     log.info("reads what stands in %s", describe(settings.database_url))
     metrics = Metrics() if settings.metrics_port else None
-    feed = Feed(engine, make_app(settings, recipe), recipe, settings)
     emptiness = Emptiness(engine, recipe)
     with ExitStack() as stack:
         stack.callback(engine.dispose)
         if until_empty and emptiness.is_seen(stop):
             return True  # before models are loaded, on which an array of jobs would spend its time
         children = Children(engine, settings, recipe, command=command, metrics=metrics)
+        feed = _feed_for(children, engine, settings, recipe)
         if metrics is not None:
             feed = replace(feed, on_expired=metrics.leases_expired.inc)
             stack.enter_context(watched(feed, metrics, names=lambda: children.names))
@@ -143,14 +143,11 @@ def work(
     return False
 
 
-@contextmanager
-def feeding(feed: Feed) -> Iterator[None]:
-    """Run a feeder in a thread of its own for as long as the block lasts."""
-    stop = threading.Event()
-    thread = threading.Thread(target=keep_feeding, args=(feed, stop), name="feeder", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join(timeout=5.0)
+def _feed_for(
+    children: Children, engine: Engine, settings: Settings, recipe: Recipe, *, run_id: int | None = None
+) -> Feed:
+    """Make the feed that wakes these workers, and looks at once when one of them has nothing to read."""
+    app = make_app(settings, recipe)
+    feed = Feed(engine, app, recipe, settings, run_id=run_id, n_idle=lambda: children.n_idle)
+    children.on_idle = feed.hurry.set
+    return feed

@@ -7,8 +7,8 @@ from typing import Any
 from kombu.connection import Connection
 from kombu.entity import Exchange, Queue
 
-#: A chunk waits in its worker's hands for as long as the database is away, which may be hours.
-LONGEST_CHUNK_MS = 24 * 3600 * 1000
+#: A message waits in its worker's hands for as long as the database is away, which may be hours.
+LONGEST_TURN_MS = 24 * 3600 * 1000
 #: A recipe's queue that nobody asks for is deleted after so long; its pages wait in the database.
 UNUSED_QUEUE_MS = 7 * 24 * 3600 * 1000
 
@@ -21,8 +21,9 @@ def rabbitmq_queue(name: str) -> Queue:
     """Describe a durable classic queue.
 
     Not a quorum queue, which writes each message to the disks of several nodes and drops one that came
-    back twenty times: the database announces again what was lost, and counts attempts by itself. Nor is the
-    choice left to the virtual host, because Celery asks for messages in another way where it is "quorum".
+    back twenty times: while pages wait, messages that were lost are sent again, and the database counts
+    attempts by itself. Nor is the choice left to the virtual host, because Celery asks for messages in
+    another way where it is "quorum".
     """
     return Queue(  # type: ignore[no-untyped-call]
         name,
@@ -30,11 +31,11 @@ def rabbitmq_queue(name: str) -> Queue:
         routing_key=name,
         queue_arguments={"x-queue-type": "classic", "x-expires": UNUSED_QUEUE_MS},
         # Else RabbitMQ (3.12 to 4.2) takes the message back after half an hour, and cuts the worker off.
-        consumer_arguments={"x-consumer-timeout": LONGEST_CHUNK_MS},
+        consumer_arguments={"x-consumer-timeout": LONGEST_TURN_MS},
     )
 
 
-#: So that a message that RabbitMQ did not take is no announcement. Only where somebody waits for an
+#: So that a message that RabbitMQ did not take does not count as sent. Only where somebody waits for an
 #: answer: a worker's own connections must not stand still while RabbitMQ takes nothing from anybody.
 CONFIRMED: dict[str, Any] = {"confirm_publish": True}
 

@@ -26,6 +26,8 @@ STANDARD_OUTPUT = 1
 #: States of a worker process: it runs; its weights are loaded; it has read a page of its own; it waits for
 #: others'.
 RUNS, LOADED, TRIED, READY = "runs", "loaded", "tried", "ready"
+#: Between these two it goes back and forth from then on.
+READING, IDLE = "reading", "idle"
 
 
 @dataclass(slots=True)
@@ -43,7 +45,7 @@ class Reports:
     paused: str | None = None
 
     def state(self, name: str) -> None:
-        """Report that a state is reached: RUNS, LOADED, TRIED or READY."""
+        """Report that a state is reached: RUNS, LOADED, TRIED, READY, READING or IDLE."""
         self._send({"state": name})
 
     def page(self, outcome: str, timings_s: Mapping[str, float] | None = None) -> None:

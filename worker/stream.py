@@ -1,6 +1,7 @@
-"""A worker takes a chunk of pages through four steps: claim, decode ahead, read in groups, write behind.
+"""A worker takes pages through four steps: claim, decode ahead, read in groups, write behind.
 
-While the device reads one group of pages, the next is decoded and the last is written.
+While the device reads one group of pages, the next is decoded, more are claimed and the last is written:
+one stream, in which the device does not see where a claim ends.
 """
 
 from __future__ import annotations
@@ -9,8 +10,9 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import closing
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -22,18 +24,23 @@ from fumikura.core.recognition.out_of_memory import OUT_OF_MEMORY, is_out_of_mem
 from fumikura.core.recognition.recipe import Recipe
 from fumikura.core.scoring.metrics import score
 from fumikura.core.settings import Settings
-from fumikura.core.store.claiming import Claim, claim
+from fumikura.core.store.claiming import Claim
 from fumikura.core.store.connecting import Engine
 from fumikura.core.store.leases import hand_back, return_leases, return_page
 from fumikura.core.store.saving import save_failure, save_reading
 from fumikura.worker.decoding import DecodedPage, ahead, decode_page
 from fumikura.worker.emergency_exit import end_if_device_broke, time_limit
+from fumikura.worker.hand import Hand
 from fumikura.worker.outages import OUTAGES, Stopped, retry_until_stopped
-from fumikura.worker.reports import Reports
+from fumikura.worker.reports import IDLE, READING, Reports
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+#: Seconds after which a worker lets its message go and waits for the next, though pages wait: brokers take
+#: messages back that are in hand for half an hour or an hour.
+TURN_S = 600.0
 
 
 class RecipeReader(ReadsPages, Protocol):
@@ -44,7 +51,7 @@ class RecipeReader(ReadsPages, Protocol):
 
 
 class Stream:
-    """A stream reads chunks for one worker process.
+    """A stream reads pages for one worker process.
 
     Args:
         worker: the name under which pages are leased.
@@ -68,8 +75,9 @@ class Stream:
         self.worker = worker
         self._stop = stop
         self._reports = reports or Reports()
-        #: Readings of the chunk that is being read, those included that it did not get.
-        self.in_hand: Sequence[int] = ()
+        self.hand = Hand(
+            engine, recipe_digest=reader.recipe.digest, worker=worker, settings=settings, stop=stop
+        )
         self._idle_since_s: float | None = time.monotonic()
         # Pillow lets go of the interpreter's lock, so that threads are enough; more of them than
         # the worker has cores would only take time from what the device is waiting for.
@@ -77,46 +85,59 @@ class Stream:
         self._writer = ThreadPoolExecutor(1, "write")
 
     @property
+    def recipe_digest(self) -> str:
+        return self._reader.recipe.digest
+
+    @property
     def idle_s(self) -> float:
-        """Return the seconds since the last chunk ended; 0 while one is being read."""
+        """Return the seconds since the last turn ended; 0 while there is one."""
         since_s = self._idle_since_s
         return 0.0 if since_s is None else time.monotonic() - since_s
 
-    def read(self, reading_ids: Sequence[int]) -> None:
-        """Read those of a chunk that are still to be read; each becomes a row, done or failed.
+    @property
+    def in_hand(self) -> tuple[int, ...]:
+        """List the readings that are claimed, and neither saved nor given back."""
+        return self.hand.reading_ids
+
+    def read_waiting(self, run_id: int | None = None) -> int:
+        """Read what waits for the recipe until nothing does, or for TURN_S; return how many pages were taken.
+
+        Each becomes a row, done or failed.
+
+        Args:
+            run_id: only pages of this run; None means all.
 
         Raises:
             Stopped: the worker is to end; what it has not read stands in the queue again.
         """
         self._check_stop()
         started_s, self._idle_since_s = time.monotonic(), None
-        self.in_hand = tuple(reading_ids)  # before the claim, whose answer may be lost
+        self.hand.begin(run_id)
         try:
-            claims = self._retry(lambda: self._claim(reading_ids))
-            self._read_claimed(claims)
-            seconds = time.monotonic() - started_s
-            log.info(
-                "chunk of %d: %d pages in %.2f s",
-                len(reading_ids),
-                len(claims),
-                seconds,
-                extra={"run": claims[0].run_id if claims else None},
-            )
+            while time.monotonic() < started_s + TURN_S and (claims := self.hand.take()):
+                self._reports.state(READING)
+                self._read_on(claims, ends_s=started_s + TURN_S)
+                self._check_stop()
         finally:
-            self.in_hand = ()
+            self.hand.let_all_go()
             self._idle_since_s = time.monotonic()
+            if self.hand.n_taken:
+                self._reports.state(IDLE)
+                log.info("%d pages in %.2f s", self.hand.n_taken, self._idle_since_s - started_s)
+        return self.hand.n_taken
 
-    def _read_claimed(self, claims: Sequence[Claim]) -> None:
+    def _read_on(self, claims: Sequence[Claim], *, ends_s: float) -> None:
+        """Read claimed pages, and those that are claimed meanwhile, until a claim is empty or it is time."""
         writes: deque[Future[None]] = deque()
         try:
-            pages = self._decoded_ahead(claims)
-            while group := list(islice(pages, self._settings.pages_per_batch)):
-                self._reports.batch(len(group), self._settings.pages_per_batch)
-                for claimed, reading in self._read_group(group):
-                    writes.append(self._submit_write(claimed, reading))
-                # A database slower than the device must not fill the memory with readings.
-                self._finish(writes, n_left=2 * self._settings.pages_per_batch)
-                self._check_stop()
+            with closing(self._decoded_ahead(claims, ends_s=ends_s)) as pages:
+                while group := list(islice(pages, self._settings.pages_per_batch)):
+                    self._reports.batch(len(group), self._settings.pages_per_batch)
+                    for claimed, reading in self._read_group(group):
+                        writes.append(self._submit_write(claimed, reading))
+                    # A database slower than the device must not fill the memory with readings.
+                    self._finish(writes, n_left=2 * self._settings.pages_per_batch)
+                    self._check_stop()
         except Stopped:
             self._finish(writes)
             self._retry(lambda: hand_back(self._engine, self.worker))
@@ -124,21 +145,12 @@ class Stream:
         self._finish(writes)
 
     def give_up(self) -> None:
-        """Treat the chunk in hand as that of a lost worker: it comes back in halves."""
+        """Treat the pages in hand as those of a lost worker: they come back in halves."""
         self._retry(
             lambda: return_leases(self._engine, self.worker, max_attempts=self._settings.max_attempts)
         )
 
-    def _claim(self, reading_ids: Sequence[int]) -> list[Claim]:
-        return claim(
-            self._engine,
-            reading_ids,
-            recipe_digest=self._reader.recipe.digest,
-            worker=self.worker,
-            lease_s=self._settings.lease_s,
-        )
-
-    def _decoded_ahead(self, claims: Sequence[Claim]) -> Iterator[DecodedPage]:
+    def _decoded_ahead(self, claims: Sequence[Claim], *, ends_s: float) -> Generator[DecodedPage]:
         """Yield the pages in order, but for those that cannot be decoded: they are failed rows already."""
         work = partial(
             decode_page,
@@ -146,13 +158,18 @@ class Stream:
             max_pixels=self._settings.max_pixels,
             limits=self._settings.limits,
         )
+
+        def claim_more() -> Future[list[Claim]] | None:
+            return self.hand.take_ahead() if time.monotonic() < ends_s else None
+
         n_ahead = 2 * self._settings.pages_per_batch
-        for claimed, decoding in ahead(claims, work, threads=self._decoders, n_ahead=n_ahead):
-            with time_limit(self._settings.page_time_limit_s):
-                wait([decoding])
-            page = self._or_failed(claimed, decoding.result)
-            if page is not None:
-                yield page
+        with closing(ahead(claims, claim_more, work, threads=self._decoders, n_ahead=n_ahead)) as pages:
+            for claimed, decoding in pages:
+                with time_limit(self._settings.page_time_limit_s):
+                    wait([decoding])
+                page = self._or_failed(claimed, decoding.result)
+                if page is not None:
+                    yield page
 
     def _read_group(self, group: Sequence[DecodedPage]) -> list[tuple[Claim, Reading]]:
         """Read a group of pages; where that fails, read them one by one."""
@@ -190,6 +207,7 @@ class Stream:
                 truth=claimed.truth,
             )
         )
+        self.hand.let_go(claimed)
         if was_ours:
             self._reports.page("done", {**reading.timings_s, "write": time.perf_counter() - started_s})
         else:
@@ -219,6 +237,7 @@ class Stream:
             was_ours = self._retry(
                 lambda: save_failure(self._engine, claimed.reading_id, reason, worker=self.worker)
             )
+            self.hand.let_go(claimed)
             if was_ours:
                 self._reports.page("failed")
             return None
@@ -235,6 +254,7 @@ class Stream:
                 reason=OUT_OF_MEMORY,
             )
         )
+        self.hand.let_go(claimed)
 
     def _finish(self, writes: deque[Future[None]], *, n_left: int = 0) -> None:
         while len(writes) > n_left:

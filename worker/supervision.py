@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -27,7 +27,7 @@ from fumikura.worker.devices import child_environment, device_within, worker_dev
 from fumikura.worker.emergency_exit import TOOK_TOO_LONG
 from fumikura.worker.identity import host_name, is_dead, worker_name
 from fumikura.worker.prometheus import Metrics
-from fumikura.worker.reports import LOADED, READY, RUNS, TRIED, listen
+from fumikura.worker.reports import IDLE, LOADED, READING, READY, RUNS, TRIED, listen
 from fumikura.worker.worker_process import AWAY, UNFIT
 
 log = logging.getLogger(__name__)
@@ -53,7 +53,7 @@ class Child:
         start_at_s: monotonic time before which no process is started.
         n_failures: ends in a row before the process was ready for pages, so that none can be blamed.
         exit_code: of the last process that ended.
-        said: the states that the last process reached, see `worker/reports.py`.
+        said: the states that the last process reached, see `worker/reports.py`; READING only while it reads.
         reports: the thread that listens to it.
     """
 
@@ -67,6 +67,10 @@ class Child:
     exit_code: int | None = None
     said: set[str] = field(default_factory=set)
     reports: threading.Thread | None = None
+
+    @property
+    def is_idle(self) -> bool:
+        return self.process is not None and READY in self.said and READING not in self.said
 
     @property
     def is_hopeless(self) -> bool:
@@ -102,6 +106,8 @@ class Children:
         self._logs = logs
         self._command = command
         self._metrics = metrics
+        #: Called, in any thread, when a worker is ready for pages or has none any more.
+        self.on_idle: Callable[[], object] = lambda: None
         devices = worker_devices(settings)[:most]
         self._run_id = run_id
         self._children = [Child(*places) for places in zip(count(), devices, _places(devices), strict=False)]
@@ -120,6 +126,11 @@ class Children:
         """Tell the state that the foremost process has reached; empty if none runs yet."""
         said = {state for child in self._children if child.process is not None for state in child.said}
         return next((state for state in (READY, TRIED, LOADED, RUNS) if state in said), "")
+
+    @property
+    def n_idle(self) -> int:
+        """Count the workers that are ready, and have nothing to read."""
+        return sum(child.is_idle for child in self._children)
 
     def _forget_the_dead(self) -> None:
         """Remove the rows that workers of this host left which were killed with their launcher."""
@@ -196,6 +207,10 @@ class Children:
         """Heed an event that a process reports."""
         if "state" in event:
             said.add(event["state"])
+            if event["state"] == IDLE:
+                said.discard(READING)
+            if event["state"] in (READY, IDLE):
+                self.on_idle()
         elif self._metrics is not None:
             self._metrics.take(device, event)
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
-from sqlalchemy import Engine, and_, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Engine, and_, select, update
 
 from fumikura.core.page import Truth
 from fumikura.core.store import tables
+from fumikura.core.store.queue import QUEUE_ORDER, in_queue
 from fumikura.core.store.relations import is_leased_to, newest_run, newest_source
 from fumikura.core.store.rows import row_to_truth
 from fumikura.core.store.tables import Status
@@ -21,6 +23,8 @@ class Claim:
     """A claim gives one page to one worker, and tells where its image was seen last.
 
     Attributes:
+        chunk_limit: after a lost worker, at most so many pages may be in the hands of the next one
+            together with this page; None means any number.
         run_id: the newest run that asks for it.
     """
 
@@ -31,50 +35,84 @@ class Claim:
     digest: str
     size_bytes: int
     truth: Truth | None
+    chunk_limit: int | None = None
     run_id: int | None = None
 
 
 def claim(
-    engine: Engine, reading_ids: Sequence[int], *, recipe_digest: str, worker: str, lease_s: float
+    engine: Engine,
+    *,
+    recipe_digest: str,
+    worker: str,
+    lease_s: float,
+    n_pages: int,
+    held: Collection[int] = (),
+    after: int = 0,
+    run_id: int | None = None,
 ) -> list[Claim]:
-    """Lease to a worker those of some readings that still wait, in the order of their ids.
+    """Lease to a worker the next pages that wait for a recipe, in the order of their ids.
 
-    Readings of another recipe, and such as are done or another worker's, drop out: a
-    message may come twice, late, or to the wrong worker. So do readings that are to come in
-    smaller chunks since a worker was lost: a broker may bring back at once, and as it was, the
-    message that ended it. What this worker holds already comes again, so that a claim can be
+    The first of them decides how many come: a page that was in the hands of a lost worker comes only to one
+    that then holds no more than its `chunk_limit`. Nothing comes if nothing waits, or if the worker holds too
+    much for what is next. What it holds without knowing comes before all else, so that a claim can be
     repeated whose answer was lost.
+
+    Args:
+        n_pages: at most so many.
+        held: readings that the worker knows it holds.
+        after: only readings behind this one.
+        run_id: only pages of this run; None means all.
     """
-    reading = tables.reading.c
-    may_come = or_(reading.chunk_limit.is_(None), reading.chunk_limit >= len(reading_ids))
-    wanted = (
-        select(reading.id)
-        .join(tables.recipe)
-        .where(
-            reading.id.in_(reading_ids),
-            or_(and_(reading.status == Status.QUEUED, may_come), is_leased_to(worker)),
-            tables.recipe.c.digest == recipe_digest,
-        )
-        .order_by(reading.id)
-        # Rows that another worker is just claiming are not worth waiting for.
-        .with_for_update(of=tables.reading, skip_locked=True)
-    )
     with brief_transaction(engine) as connection:
-        claimed = list(connection.scalars(wanted))
+        claimed = _lost_answer(connection, worker, held)
+        if not claimed:
+            waiting = in_queue(connection, recipe_digest, run_id=run_id, after=after)
+            claimed = _next_in_queue(connection, waiting, n_pages, n_held=len(held))
         if not claimed:
             return []
-        connection.execute(
-            update(tables.reading)
-            .where(reading.id.in_(claimed))
-            .values(
-                status=Status.LEASED,
-                worker=worker,
-                lease_until=moment(connection) + timedelta(seconds=lease_s),
-                lease_size=len(claimed),
-            )
-        )
+        until = moment(connection) + timedelta(seconds=lease_s)
+        _lease(connection, claimed, worker, until=until, held=held)
     # Not before the rows are everybody's again: truths are large, see `brief_transaction`.
     return _claims(engine, claimed)
+
+
+def _lost_answer(connection: Connection, worker: str, held: Collection[int]) -> list[int]:
+    """List what is leased to the worker without its knowledge."""
+    reading = tables.reading.c
+    unknown = select(reading.id).where(is_leased_to(worker), reading.id.not_in(held))
+    return list(connection.scalars(unknown.order_by(reading.id)))
+
+
+def _next_in_queue(
+    connection: Connection, waiting: ColumnElement[bool], n_pages: int, *, n_held: int
+) -> list[int]:
+    """Lock what waits first, and choose of it what may come together."""
+    reading = tables.reading.c
+    rows = connection.execute(
+        select(reading.id, reading.chunk_limit)
+        .where(waiting)
+        .order_by(*QUEUE_ORDER)
+        .limit(n_pages)
+        # Rows that another worker is just claiming are not worth waiting for.
+        .with_for_update(skip_locked=True)
+    ).all()
+    if not rows:
+        return []
+    most = n_pages if rows[0].chunk_limit is None else min(n_pages, rows[0].chunk_limit - n_held)
+    fit = [row.id for row in rows if row.chunk_limit is None or row.chunk_limit >= n_held + most]
+    return fit[: max(0, most)]
+
+
+def _lease(
+    connection: Connection, claimed: Sequence[int], worker: str, *, until: Any, held: Collection[int]
+) -> None:
+    reading, n_together = tables.reading.c, len(held) + len(claimed)
+    lease = {"status": Status.LEASED, "worker": worker, "lease_until": until, "lease_size": n_together}
+    connection.execute(update(tables.reading).where(reading.id.in_(claimed)).values(lease))
+    if len(held) == 1:
+        # Claimed as all that the worker held, this page is not alone any more.
+        was_alone = and_(reading.id.in_(held), is_leased_to(worker), reading.lease_size == 1)
+        connection.execute(update(tables.reading).where(was_alone).values(lease_size=n_together))
 
 
 def _claims(engine: Engine, reading_ids: Sequence[int]) -> list[Claim]:
@@ -86,6 +124,7 @@ def _claims(engine: Engine, reading_ids: Sequence[int]) -> list[Claim]:
         "member": source.member,
         "digest": page.digest,
         "size_bytes": page.size_bytes,
+        "chunk_limit": reading.chunk_limit,
         "run_id": newest_run(),
     }
     statement = (

@@ -162,9 +162,7 @@ def _take_out_of_queue(engine: Engine, doomed: Doomed) -> int:
     reading = tables.reading.c
     with request_transaction(engine) as connection:
         waiting = and_(doomed.condition, reading.status == Status.QUEUED)
-        change_readings(
-            connection, waiting, status=Status.CANCELLED, announced_at=None, finished_at=now(connection)
-        )
+        change_readings(connection, waiting, status=Status.CANCELLED, finished_at=now(connection))
         in_hand = and_(doomed.condition, reading.status == Status.LEASED)
         count = select(func.count()).select_from(tables.reading).where(in_hand)
         if n_leased := connection.execute(count).scalar_one():

@@ -12,7 +12,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, and_, case, select
 
 from fumikura.core.store import tables
 from fumikura.core.store.reading_status import FREE, change_readings, lock_readings
-from fumikura.core.store.relations import is_asked_for, is_leased_to
+from fumikura.core.store.relations import IS_LEASED, is_asked_for, is_leased_to
 from fumikura.core.store.tables import Status
 from fumikura.core.store.transactions import (
     brief_transaction,
@@ -91,7 +91,7 @@ def return_expired(engine: Engine, max_attempts: int) -> int:
         if not try_alone(connection, "sweep"):
             return 0
         time = now(connection)
-        expired = and_(tables.reading.c.status == Status.LEASED, tables.reading.c.lease_until < time)
+        expired = and_(IS_LEASED, tables.reading.c.lease_until < time)
         if _was_outage(connection, time):
             until = time + timedelta(seconds=GRACE_S)
             change_readings(connection, expired, skip_locked=True, lease_until=until)
@@ -101,11 +101,14 @@ def return_expired(engine: Engine, max_attempts: int) -> int:
 
 def leaseholders(engine: Engine) -> list[str]:
     """List the workers that hold leases, dead ones included."""
-    reading = tables.reading.c
-    holds = reading.status == Status.LEASED
-    statement = select(reading.worker).where(holds).distinct().order_by(reading.worker)
     with read_transaction(engine) as connection:
-        return [worker for worker in connection.scalars(statement) if worker is not None]
+        return leaseholders_in(connection)
+
+
+def leaseholders_in(connection: Connection) -> list[str]:
+    worker = tables.reading.c.worker
+    holders = select(worker).where(IS_LEASED, worker.is_not(None)).distinct().order_by(worker)
+    return list(connection.scalars(holders))
 
 
 def _take_back(

@@ -191,7 +191,6 @@ def _cancel_batch(connection: Connection, reading_ids: list[int]) -> int:
         connection,
         and_(reading.id.in_(reading_ids), reading.status == Status.QUEUED),
         status=Status.CANCELLED,
-        announced_at=None,
         finished_at=now(connection),
     )
 

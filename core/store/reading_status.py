@@ -14,7 +14,7 @@ from fumikura.core.store import tables
 from fumikura.core.store.tables import Status
 
 #: What a reading holds that is in nobody's hands.
-FREE: Mapping[str, Any] = {"announced_at": None, "worker": None, "lease_until": None, "lease_size": None}
+FREE: Mapping[str, Any] = {"worker": None, "lease_until": None, "lease_size": None}
 
 
 #: Readings that are locked by their ids: a statement takes 32,766 values.

@@ -11,6 +11,7 @@ from sqlalchemy import (
     case,
     exists,
     func,
+    literal,
     not_,
     select,
     tuple_,
@@ -23,6 +24,11 @@ from fumikura.core.store.tables import Status, page, page_source, reading, recip
 readings_of_runs = run.outerjoin(run_page).outerjoin(
     reading, and_(reading.c.page_id == run_page.c.page_id, reading.c.recipe_id == run.c.recipe_id)
 )
+
+# The status is written out in the statement and not sent beside it: only so does a database know that the
+# small index of the rows in that status will do (`_index_of` in tables.py).
+IS_QUEUED = reading.c.status == literal(Status.QUEUED, reading.c.status.type, literal_execute=True)
+IS_LEASED = reading.c.status == literal(Status.LEASED, reading.c.status.type, literal_execute=True)
 
 
 def asked_by(run_id: int) -> ColumnElement[bool]:
@@ -50,7 +56,7 @@ def is_asked_by(run_id: int) -> ColumnElement[bool]:
 
 def is_leased_to(worker: str) -> ColumnElement[bool]:
     """Make the condition that a worker holds a reading."""
-    return and_(reading.c.status == Status.LEASED, reading.c.worker == worker)
+    return and_(IS_LEASED, reading.c.worker == worker)
 
 
 def is_asked_for(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import Engine, exists, select
+from sqlalchemy import Engine, select
 
 from fumikura.core.store import tables
-from fumikura.core.store.tables import Status
+from fumikura.core.store.queue import count_waiting
+from fumikura.core.store.relations import IS_LEASED
 from fumikura.core.store.transactions import read_transaction
 
 
@@ -29,15 +30,14 @@ def remaining(engine: Engine, recipe_digest: str) -> Remaining:
     """Look for what is left to be read by a recipe."""
     reading = tables.reading.c
     with read_transaction(engine) as connection:
-        ids: dict[str, int] = dict(
-            connection.execute(select(tables.recipe.c.digest, tables.recipe.c.id)).all()
-        )
-        mine = ids.pop(recipe_digest, None)
+        digests = list(connection.scalars(select(tables.recipe.c.digest)))
 
-        def some(recipe_id: int | None, status: Status) -> bool:
-            found = exists().where(reading.recipe_id == recipe_id, reading.status == status)
-            return recipe_id is not None and bool(connection.scalar(select(found)))
+        def waits(digest: str) -> bool:
+            return count_waiting(connection, digest, most=1) > 0
 
-        if some(mine, Status.QUEUED) or some(mine, Status.LEASED):
+        of_recipe = tables.recipe.c.digest == recipe_digest
+        in_hand = select(reading.id).join(tables.recipe).where(IS_LEASED, of_recipe)
+        if waits(recipe_digest) or connection.scalar(in_hand.limit(1)) is not None:
             return Remaining(of_recipe=True, of_others=False)
-        return Remaining(of_recipe=False, of_others=any(some(other, Status.QUEUED) for other in ids.values()))
+        of_others = any(waits(digest) for digest in digests if digest != recipe_digest)
+        return Remaining(of_recipe=False, of_others=of_others)

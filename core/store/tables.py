@@ -37,7 +37,7 @@ from fumikura.core.page import Scores
 
 #: The newest revision in migrations/versions. Alembic knows it too, but takes half a
 #: second to ask.
-SCHEMA_REVISION = "0005"
+SCHEMA_REVISION = "0006"
 
 
 class Status(StrEnum):
@@ -106,6 +106,13 @@ _OFTEN_CLEANED = {
     "autovacuum_vacuum_insert_scale_factor": "0.02",
     "autovacuum_analyze_scale_factor": "0.02",
 }
+
+
+def _index_of(status: Status, *columns: str) -> Index:
+    """Make an index of the readings in one status; a statement is to name it by `relations.IS_…`."""
+    rows = text(f"status = '{status}'")
+    return Index(f"ix_reading_{status}", *columns, sqlite_where=rows, postgresql_where=rows)
+
 
 page = Table(
     "page",
@@ -196,12 +203,11 @@ reading = Table(
     Column("status", _status_type, nullable=False),
     # How many workers were lost while this page was all that they held.
     Column("attempts", Integer, nullable=False),
-    # After a lost worker, the page goes out again among at most so many.
+    # After a lost worker, the next one holds this page among at most so many.
     Column("chunk_limit", Integer),
-    Column("announced_at", UtcDateTime),
     Column("worker", Text),
     Column("lease_until", UtcDateTime),
-    # How many pages the worker claimed together with this one.
+    # How many pages the worker held together with this one when it had claimed it.
     Column("lease_size", Integer),
     Column("finished_at", UtcDateTime),
     Column("error", Text),
@@ -213,9 +219,11 @@ reading = Table(
     Column("mask", LargeBinary),
     UniqueConstraint("page_id", "recipe_id"),
     Index(None, "recipe_id", "status", "id"),
-    # The feeder counts the few that are announced among the many that wait, twice a second.
-    Index(None, "recipe_id", "status", "announced_at"),
     Index(None, "status", "worker"),
+    # Few rows stand in these two, however many there are: who claims and who looks after leases walks
+    # through no others, whatever the planner believes of the table.
+    _index_of(Status.QUEUED, "recipe_id", "id"),
+    _index_of(Status.LEASED, "worker"),
     Index("ix_reading_failed", "id", sqlite_where=_FAILED_ROWS, postgresql_where=_FAILED_ROWS),
     postgresql_with=_OFTEN_CLEANED,
 )

@@ -64,7 +64,6 @@ def _plan(arguments: argparse.Namespace, folder: Path) -> Plan:
         segmenter_path=segmenter,
         classifier_path=classifier,
         lease_s=15.0,
-        announce_again_s=5.0,
         page_time_limit_s=5.0 if arguments.quick else 20.0,
         pages_per_batch=2,
         threads=1,

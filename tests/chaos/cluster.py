@@ -44,7 +44,6 @@ class Cluster:
     environment: Mapping[str, str]
     log: Path
     run_id: int
-    reading_ids: list[int]
     launchers: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def start_launcher(self, place: int | None = None) -> None:
@@ -126,10 +125,7 @@ def running_cluster(
         recipe = recipe_for(settings)
         run_id = add_run(engine, recipe, command="chaos")
         add_pages(engine, run_id, pages)
-        ids = list(range(1, len(pages) + 1))
-        cluster = Cluster(
-            server, database, settings, recipe, engine, environment, log, run_id, reading_ids=ids
-        )
+        cluster = Cluster(server, database, settings, recipe, engine, environment, log, run_id)
         stack.callback(_end, cluster)
         for _ in range(n_workers):
             cluster.start_launcher()

@@ -17,7 +17,7 @@ from fumikura.core.store import tables
 from fumikura.core.store.connecting import Engine
 from fumikura.core.store.tables import Status
 from fumikura.core.store.transactions import read_transaction
-from fumikura.worker.broker import make_app, reached, send
+from fumikura.worker.broker import make_app, reached, wake
 from fumikura.worker.identity import worker_name
 from tests.chaos.cluster import Cluster
 
@@ -109,14 +109,11 @@ def restart_database(cluster: Cluster, chance: random.Random) -> Fault:
 
 
 def double_messages(cluster: Cluster, chance: random.Random) -> Fault:
-    """Twenty messages for pages in any state, each sent twice in a row."""
+    """Messages by the dozen, though every worker is awake, or nothing waits."""
     app = make_app(cluster.settings, cluster.recipe)
     with reached(app) as connection:
-        for _ in range(20):
-            chunk = chance.sample(cluster.reading_ids, min(8, len(cluster.reading_ids)))
-            send(app, connection, chunk)
-            send(app, connection, chunk)
-    return Fault("20 messages sent twice", time.monotonic(), lambda: True, time.monotonic())
+        wake(app, connection, cluster.recipe, chance.randint(20, 60))
+    return Fault("messages too many", time.monotonic(), lambda: True, time.monotonic())
 
 
 def _strike(cluster: Cluster, place: int, blow: signal.Signals) -> tuple[psutil.Process, str]:

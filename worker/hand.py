@@ -1,0 +1,100 @@
+"""A worker's hand holds the pages that it has claimed, and takes more while they are read."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from fumikura.core.settings import Settings
+from fumikura.core.store.claiming import Claim, claim
+from fumikura.core.store.connecting import Engine
+from fumikura.worker.outages import retry_until_stopped
+
+log = logging.getLogger(__name__)
+
+
+class Hand:
+    """These are the pages that one worker has claimed, and neither saved nor given back.
+
+    Args:
+        worker: the name under which pages are leased.
+        stop: set from outside when the worker is to end.
+    """
+
+    def __init__(
+        self, engine: Engine, *, recipe_digest: str, worker: str, settings: Settings, stop: threading.Event
+    ) -> None:
+        self._engine = engine
+        self._recipe_digest = recipe_digest
+        self._worker = worker
+        self._settings = settings
+        self._stop = stop
+        self._lock = threading.Lock()  # claims are taken, written and renewed by different threads
+        self._claims: dict[int, Claim] = {}
+        self._claimer = ThreadPoolExecutor(1, "claim")
+        self._run_id: int | None = None
+        self._after = 0
+        #: Pages taken since the beginning.
+        self.n_taken = 0
+
+    @property
+    def reading_ids(self) -> tuple[int, ...]:
+        with self._lock:
+            return tuple(self._claims)
+
+    def begin(self, run_id: int | None) -> None:
+        """Take pages from the beginning of the queue, only of one run if it is given."""
+        self._run_id, self._after, self.n_taken = run_id, 0, 0
+
+    def take(self) -> list[Claim]:
+        """Claim the next pages, through all outages; none if none wait, or none that may come to these.
+
+        Raises:
+            Stopped: the database is away, and the worker is to end.
+        """
+        claims = self._claim()
+        if not claims and self._after and not self.reading_ids:
+            # What was given back meanwhile stands before the place that we have come to. To begin there each
+            # time would be to walk again and again over what is gone from the queue.
+            self._after = 0
+            claims = self._claim()
+        return claims
+
+    def take_ahead(self) -> Future[list[Claim]] | None:
+        """Begin to `take` more; None while a page is in hand that is to have little company."""
+        with self._lock:
+            if any(claimed.chunk_limit is not None for claimed in self._claims.values()):
+                return None
+        return self._claimer.submit(self.take)
+
+    def let_go(self, claimed: Claim) -> None:
+        """Note that a page is saved, given back, or another worker's by now."""
+        with self._lock:
+            self._claims.pop(claimed.reading_id, None)
+
+    def let_all_go(self) -> None:
+        with self._lock:
+            self._claims.clear()
+
+    def _claim(self) -> list[Claim]:
+        claims = retry_until_stopped(
+            lambda: claim(
+                self._engine,
+                recipe_digest=self._recipe_digest,
+                worker=self._worker,
+                lease_s=self._settings.lease_s,
+                n_pages=self._settings.chunk_size,
+                held=self.reading_ids,
+                after=self._after,
+                run_id=self._run_id,
+            ),
+            self._stop,
+        )
+        if claims:
+            with self._lock:
+                self._claims |= {claimed.reading_id: claimed for claimed in claims}
+            self._after = max(self._after, claims[-1].reading_id)
+            self.n_taken += len(claims)
+            log.debug("%d pages in hand", len(self.reading_ids), extra={"run": claims[0].run_id})
+        return claims
