@@ -8,7 +8,7 @@ from fumikura.cli import options
 from fumikura.cli.output import counted, make_table, print_json, print_tables, say
 from fumikura.core.settings import Settings
 from fumikura.core.store.existing_database import open_existing
-from fumikura.core.store.failures import failures
+from fumikura.core.store.failures import failures, n_replaced
 
 #: Pages shown in a table; --json gives all.
 _SHOWN = 50
@@ -24,7 +24,8 @@ def command(settings: Settings, run_id: int | None, limit: int | None, as_json: 
 
     A `failed` page has something wrong with its image; mend it and run the archive again.
     A `quarantined` page ended the program that read it several times (the attempts);
-    only `fumikura retry` tries it again. --json also tells archive and file.
+    only `fumikura retry` tries it again. Files of equal bytes are one page, and all are named.
+    --json also tells archive and file.
 
     \b
     Example:
@@ -39,9 +40,17 @@ def command(settings: Settings, run_id: int | None, limit: int | None, as_json: 
     limit = limit or _SHOWN
     found = list(failures(engine, run_id, limit=limit + 1))
     rows = [(one.name, one.book, one.status, one.attempts, one.reason) for one in found[:limit]]
-    if not rows:
-        say("no page failed")
+    if rows:
+        print_tables(make_table("page", "book", "status", "attempts", "reason", rows=rows, numbers=[3]))
+    again = "`fumikura retry` or the same `fumikura run` tries again"
+    if len(found) > limit:
+        say(f"the first {limit:,}; --limit shows more; {again}")
         return
-    print_tables(make_table("page", "book", "status", "attempts", "reason", rows=rows, numbers=[3]))
-    count = f"the first {limit:,}; --limit shows more" if len(found) > limit else counted(len(rows), "page")
-    say(f"{count}; `fumikura retry` or the same `fumikura run` tries again")
+    n_pages = len({one.page_id for one in found})
+    same = f" of {counted(n_pages, 'page')}, since their bytes are equal" if n_pages < len(rows) else ""
+    if rows:
+        say(f"{counted(len(rows), 'file')}{same}; {again}")
+    if gone := n_replaced(engine, run_id):
+        say(f"{counted(gone, 'page')} failed before, and other bytes stand in its place by now")
+    elif not rows:
+        say("no page failed")

@@ -38,6 +38,11 @@ def stand_in_digest(archive: str, member: str) -> str:
     return hashlib.sha256(f"{archive}\0{member}".encode()).hexdigest()
 
 
+def name_of(archive: str, member: str) -> str:
+    """Name a page as people do: by its file without the ending, or by its archive if that is all."""
+    return PurePosixPath(member).stem or PurePosixPath(archive).name
+
+
 @dataclass(frozen=True, slots=True)
 class PageReference:
     """A reference says where a page's image lies, and by what it is known.
@@ -64,8 +69,8 @@ class PageReference:
 
     @property
     def name(self) -> str:
-        """Name the page as people do: by its file without the ending, or by its archive if that is all."""
-        return PurePosixPath(self.member).stem or PurePosixPath(self.archive).name
+        """Name the page as people do."""
+        return name_of(self.archive, self.member)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,21 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, Select, select
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Engine,
+    FromClause,
+    RowMapping,
+    Select,
+    and_,
+    exists,
+    func,
+    select,
+    tuple_,
+)
 
+from fumikura.core.page import name_of
 from fumikura.core.store import tables
 from fumikura.core.store.relations import check_run, is_asked_by, newest_source
 from fumikura.core.store.tables import Status
@@ -25,7 +38,7 @@ _ROWS_AT_ONCE = 1000
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """This is a page that failed or is quarantined, with the place where it was seen last and the reason."""
+    """This is a file whose page failed or is quarantined; files of equal bytes are one page."""
 
     reading_id: int
     page_id: int
@@ -49,39 +62,70 @@ class FailureReason:
 
 
 def failures(engine: Engine, run_id: int | None = None, *, limit: int | None = None) -> Iterator[Failure]:
-    """Yield the pages that failed or are quarantined, of one run or of all, in the order they were added.
+    """Yield the files of one run, or of all, whose pages failed or are quarantined, in the order of adding.
 
-    They are fetched as they are asked for, so that a million of them need no memory.
+    A file in whose place other bytes were found since is not among them. They are fetched as they are asked
+    for, so that a million of them need no memory.
 
     Raises:
         FumikuraError: there is no such run; when the first is asked for.
     """
     page, reading, source = tables.page.c, tables.reading.c, tables.page_source.c
-    wanted = _select_failed(
+    key = tuple_(reading.id, source.id)
+    wanted = _of_run(
+        select(
+            reading.id.label("reading_id"),
+            source.id.label("source_id"),
+            page.id.label("page_id"),
+            page.book,
+            source.archive,
+            source.member,
+            reading.status,
+            reading.attempts,
+            reading.error.label("reason"),
+            reading.finished_at,
+        )
+        .join_from(tables.reading, tables.page)
+        .join(tables.page_source, source.page_id == page.id)
+        .where(tables.IS_FAILED, _stands(tables.page_source)),
         run_id,
-        reading.id.label("reading_id"),
-        page.id.label("page_id"),
-        page.name,
-        page.book,
-        source.archive,
-        source.member,
-        reading.status,
-        reading.attempts,
-        reading.error.label("reason"),
-        reading.finished_at,
-    ).order_by(reading.id)
-    last_id, left = 0, limit
+    ).order_by(reading.id, source.id)
+    last, left = (0, 0), limit
     while left is None or left > 0:
         n_rows = _ROWS_AT_ONCE if left is None else min(left, _ROWS_AT_ONCE)
         with read_transaction(engine) as connection:
             check_run(connection, run_id)
-            rows = connection.execute(wanted.where(reading.id > last_id).limit(n_rows)).mappings().all()
-        for row in rows:
-            yield Failure(**row)
+            rows = connection.execute(wanted.where(key > tuple_(*last)).limit(n_rows)).mappings().all()
+        yield from map(_failure, rows)
         if len(rows) < n_rows:
             return
-        last_id = rows[-1]["reading_id"]
+        last = (rows[-1]["reading_id"], rows[-1]["source_id"])
         left = None if left is None else left - n_rows
+
+
+def n_replaced(engine: Engine, run_id: int | None = None) -> int:
+    """Count the failed pages that `failures` does not tell: other bytes stand in all their places by now."""
+    own = tables.page_source.alias("own")
+    is_there = (
+        exists().where(own.c.page_id == tables.reading.c.page_id, _stands(own)).correlate(tables.reading)
+    )
+    statement = select(func.count()).select_from(tables.reading).where(tables.IS_FAILED, ~is_there)
+    with read_transaction(engine) as connection:
+        count: int = connection.execute(_of_run(statement, run_id)).scalar_one()
+        return count
+
+
+def _stands(source: FromClause) -> ColumnElement[bool]:
+    """Make the condition that no other bytes were found since in the place of a source."""
+    newer = tables.page_source.alias("newer")
+    is_same_place = and_(newer.c.archive == source.c.archive, newer.c.member == source.c.member)
+    return ~exists().where(is_same_place, newer.c.seen_at > source.c.seen_at).correlate(source)
+
+
+def _failure(row: RowMapping) -> Failure:
+    values = {key: value for key, value in row.items() if key != "source_id"}
+    # Not the page's own name, which is that of the first of its files.
+    return Failure(**values, name=name_of(row["archive"], row["member"]))
 
 
 def failure_reasons(engine: Engine, run_id: int | None = None) -> list[FailureReason]:
@@ -118,6 +162,10 @@ def _select_failed(run_id: int | None, *columns: ColumnElement[Any]) -> Select[A
         .join(tables.page_source, tables.page_source.c.id == newest_source())
         .where(tables.IS_FAILED)
     )
+    return _of_run(statement, run_id)
+
+
+def _of_run(statement: Select[Any], run_id: int | None) -> Select[Any]:
     return statement if run_id is None else statement.where(is_asked_by(run_id))
 
 
