@@ -76,7 +76,7 @@ def test_a_run_ends_with_the_first_lines_of_a_page_that_has_some(
         engine,
         make_reading(),
         make_reading("序"),
-        make_reading("い", "ろ", "はにほへとちりぬるをわかよたれそつねならむ", "う", "ゐ"),
+        make_reading("い", "ろは", "にほ", "へとちりぬるをわかよたれそつねならむうゐのおく", "やま", "けふ"),
     )
 
     shown = excerpt(engine, run_id)
@@ -84,10 +84,10 @@ def test_a_run_ends_with_the_first_lines_of_a_page_that_has_some(
     assert before == []
     assert shown == [
         "Read on tale_003, the columns from the right:",
-        "  い",
-        "  ろ",
-        "  はにほへとちりぬるをわかよたれそつね…",
-        "  う",
+        "  ろは",
+        "  にほ",
+        "  へとちりぬるをわかよたれそつねならむ…",
+        "  やま",
         "  …",
         "",
     ]

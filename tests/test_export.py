@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import sys
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -296,6 +297,26 @@ def test_a_crash_between_list_and_file_leaves_a_file_that_is_known(
         export(two_books, Selection(), out, format_name="txt")
 
     assert crashed == "いろ\nは\n"
+
+
+def test_what_a_killed_export_left_does_not_stay(two_books: Engine, out: Path) -> None:
+    (out / ".tale_001.txt.fumikura-unfinished").write_text("cut off")
+
+    export(two_books, Selection(), out, format_name="txt")
+
+    assert texts(out)["tale_001.txt"] == "いろ\nは\n"
+    assert list(out.glob(".*")) == [out / folder.LIST_NAME]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="its locks are of another kind")
+def test_two_exports_do_not_work_in_one_folder(two_books: Engine, out: Path) -> None:
+    what = {"format": "txt"}
+
+    with folder.opened_folder(out, what), pytest.raises(UsageError, match="another export is writing into"):
+        export(two_books, Selection(), out, format_name="txt")
+
+    with folder.opened_folder(out, what):
+        pass
 
 
 def test_another_export_needs_another_folder(two_books: Engine, out: Path) -> None:

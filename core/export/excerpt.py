@@ -26,4 +26,6 @@ def first_lines(engine: Engine, run_id: int, *, n_lines: int = 4) -> tuple[ReadP
             break
     if chosen is None:
         return None
-    return chosen, [marked_text(column) for column in chosen.columns[:n_lines]]
+    # A lone character is often a page number, or the scale beside an opening.
+    long = [column for column in chosen.columns if len(column) > 1] or chosen.columns
+    return chosen, [marked_text(column) for column in long[:n_lines]]

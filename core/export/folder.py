@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,6 +19,8 @@ from typing import IO, Any
 from fumikura.core.errors import UsageError
 
 LIST_NAME = ".fumikura-export.jsonl"
+#: What is written in one go takes its place at the end; what a killed export left is written over.
+_UNFINISHED = ".fumikura-unfinished"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +64,7 @@ class NewFiles:
         if (found := self._own_digest(name)) is not None:
             self.replaced[name] = found
         target.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = target.with_name(f".{secrets.token_hex(8)}.unfinished")
+        unfinished = target.with_name(f".{target.name}{_UNFINISHED}")
         self._unfinished[name] = unfinished
         with unfinished.open("w+b") as file:
             yield file
@@ -158,7 +159,7 @@ def opened_folder(path: Path, what: Mapping[str, Any]) -> Iterator[ExportFolder]
         what: is exported, and how; an export of anything else needs a folder of its own.
 
     Raises:
-        UsageError: it is no folder, or holds another export.
+        UsageError: it is no folder, holds another export, or one is at work in it.
     """
     if path.exists() and not path.is_dir():
         raise UsageError(f"{path} is a file; name a folder to export into")
@@ -166,7 +167,24 @@ def opened_folder(path: Path, what: Mapping[str, Any]) -> Iterator[ExportFolder]
     list_path = path / LIST_NAME
     list_path.touch()
     with list_path.open("r+b") as listing:
+        _lock(listing, path)
         yield ExportFolder(path, listing, _find_entries(listing, path, what))
+
+
+def _lock(listing: IO[bytes], folder: Path) -> None:
+    """Keep other exports out of the folder until the list is closed; a killed one holds no lock."""
+    try:
+        import fcntl
+    except ImportError:  # Windows: there, two of them can come into each other's way
+        return
+    try:
+        fcntl.flock(listing, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise UsageError(
+            f"another export is writing into {folder}; wait for its end, or name another"
+        ) from error
+    except OSError:  # some shared folders know no locks
+        return
 
 
 def _find_entries(listing: IO[bytes], folder: Path, what: Mapping[str, Any]) -> dict[str, int]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rapidfuzz.distance import Levenshtein
 
+from fumikura.core.archives.names import one_form
 from fumikura.core.errors import TruthError
 from fumikura.core.folding import fold
 from fumikura.core.scoring.truth_forms.texts import read_texts
@@ -60,7 +61,7 @@ def load_texts(folders: Sequence[Path]) -> dict[str, str]:
             except OSError as error:
                 raise TruthError(f"{path} cannot be read ({error.strerror}); correct that") from error
             for name, text in found.items():
-                texts.setdefault(name, text)
+                texts.setdefault(one_form(name), text)
     return texts
 
 
