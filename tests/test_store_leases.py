@@ -155,6 +155,32 @@ def test_leases_that_ran_out_in_an_outage_count_against_no_page(engine: Engine) 
     assert return_expired(engine, max_attempts=3) == 1
 
 
+def test_a_clock_that_is_set_back_keeps_nobody_waiting_for_the_lost(engine: Engine) -> None:
+    start_run(engine, make_pages(1))
+    claim_all(engine, worker="lost")
+    return_expired(engine, max_attempts=3)
+
+    pass_time(engine, -600)  # all that was noted lies ten minutes in the future
+
+    assert return_expired(engine, max_attempts=3) == 0
+    pass_time(engine, GRACE_S + 1)
+    assert return_expired(engine, max_attempts=3) == 1
+
+
+def test_a_worker_that_lives_keeps_its_pages_when_the_clock_is_set_back(engine: Engine) -> None:
+    start_run(engine, make_pages(1))
+    claim_all(engine, worker="alive")
+    return_expired(engine, max_attempts=3)
+    pass_time(engine, -600)
+    return_expired(engine, max_attempts=3)
+
+    assert renew(engine, "alive", [1], lease_s=60) == 1
+    pass_time(engine, GRACE_S + 1)
+    assert return_expired(engine, max_attempts=3) == 0
+
+    assert leaseholders(engine) == ["alive"]
+
+
 def test_a_lease_that_its_worker_does_not_know_of_is_not_renewed(engine: Engine) -> None:
     start_run(engine, make_pages(2))
     claim_pages(engine, 2, worker="alive", lease_s=5)

@@ -23,6 +23,7 @@ from fumikura.worker.broker import make_app, reached, wake
 from fumikura.worker.folder_broker import folder_url
 from fumikura.worker.hand import Hand
 from fumikura.worker.lease_keeping import is_forgotten, start_watching
+from fumikura.worker.reports import Reports
 from fumikura.worker.stream import Stream
 from tests.simple_launcher import wait_until
 from tests.simple_reader import RECIPE, SimpleReader, draw_pages
@@ -67,7 +68,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
 def take_page(desk: Desk, settings: Settings) -> None:
     """Have a page in hand, which nobody reads."""
     hand = Hand(
-        desk.engine, recipe_digest=RECIPE.digest, worker="here", settings=settings, stop=threading.Event()
+        desk.engine, RECIPE.digest, "here", settings=settings, stop=threading.Event(), reports=Reports()
     )
     assert len(hand.take()) == 1
     desk.stream.hand = hand

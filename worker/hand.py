@@ -9,7 +9,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from fumikura.core.settings import Settings
 from fumikura.core.store.claiming import Claim, claim
 from fumikura.core.store.connecting import Engine
+from fumikura.worker.identity import host_name
+from fumikura.worker.missing import Missing
 from fumikura.worker.outages import retry_until_stopped
+from fumikura.worker.reports import Reports
 
 log = logging.getLogger(__name__)
 
@@ -20,14 +23,26 @@ class Hand:
     Args:
         worker: the name under which pages are leased.
         stop: set from outside when the worker is to end.
+        reports: who is told that the worker pauses.
     """
 
     def __init__(
-        self, engine: Engine, *, recipe_digest: str, worker: str, settings: Settings, stop: threading.Event
+        self,
+        engine: Engine,
+        recipe_digest: str,
+        worker: str,
+        *,
+        settings: Settings,
+        stop: threading.Event,
+        reports: Reports,
     ) -> None:
         self._engine = engine
         self._recipe_digest = recipe_digest
         self._worker = worker
+        #: Counts the pages that are not found here, and tells when to pause.
+        self.missing = Missing(
+            engine, recipe_digest, worker, host=host_name(settings), stop=stop, reports=reports
+        )
         self._settings = settings
         self._stop = stop
         self._lock = threading.Lock()  # claims are taken, written and renewed by different threads
@@ -43,6 +58,11 @@ class Hand:
         with self._lock:
             return tuple(self._claims)
 
+    @property
+    def is_shared(self) -> bool:
+        """Tell whether what comes back may go to other hosts: pages of one run alone are for this one."""
+        return self._run_id is None
+
     def begin(self, run_id: int | None) -> None:
         """Take pages from the beginning of the queue, only of one run if it is given."""
         self._run_id, self._after, self.n_taken = run_id, 0, 0
@@ -51,13 +71,17 @@ class Hand:
         """Claim the next pages, through all outages; none if none wait, or none that may come to these.
 
         Raises:
-            Stopped: the database is away, and the worker is to end.
+            Stopped: the database is away, or the worker pauses, and is to end.
         """
+        if self.is_shared:
+            self.missing.pause_if_due()
         claims = self._claim()
         if not claims and self._after and not self.reading_ids:
             # What was given back meanwhile stands before the place that we have come to. To begin there each
             # time would be to walk again and again over what is gone from the queue.
             self._after = 0
+            claims = self._claim()
+        if not claims and self.is_shared and not self.reading_ids and self.missing.try_again():
             claims = self._claim()
         return claims
 
@@ -88,6 +112,7 @@ class Hand:
                 held=self.reading_ids,
                 after=self._after,
                 run_id=self._run_id,
+                host=self.missing.host if self.is_shared else None,
             ),
             self._stop,
         )

@@ -27,6 +27,7 @@ from fumikura.core.settings import Settings
 from fumikura.core.store.claiming import Claim
 from fumikura.core.store.connecting import Engine
 from fumikura.core.store.leases import hand_back, return_leases, return_page
+from fumikura.core.store.missing import Miss
 from fumikura.core.store.saving import save_failure, save_reading
 from fumikura.worker.decoding import DecodedPage, ahead, decode_page
 from fumikura.worker.emergency_exit import end_if_device_broke, time_limit
@@ -76,7 +77,7 @@ class Stream:
         self._stop = stop
         self._reports = reports or Reports()
         self.hand = Hand(
-            engine, recipe_digest=reader.recipe.digest, worker=worker, settings=settings, stop=stop
+            engine, reader.recipe.digest, worker, settings=settings, stop=stop, reports=self._reports
         )
         self._idle_since_s: float | None = time.monotonic()
         # Pillow lets go of the interpreter's lock, so that threads are enough; more of them than
@@ -169,6 +170,7 @@ class Stream:
                     wait([decoding])
                 page = self._or_failed(claimed, decoding.result)
                 if page is not None:
+                    self.hand.missing.note_found()
                     yield page
 
     def _read_group(self, group: Sequence[DecodedPage]) -> list[tuple[Claim, Reading]]:
@@ -225,6 +227,9 @@ class Stream:
             if is_out_of_memory(error):
                 self._come_back_alone(claimed)
                 return None
+            if isinstance(error, PageError) and error.is_only_here and self.hand.is_shared:
+                self._miss(claimed, error)
+                return None
             is_expected = isinstance(error, PageError)
             log.warning(
                 "page %d: %s",
@@ -241,6 +246,14 @@ class Stream:
             if was_ours:
                 self._reports.page("failed")
             return None
+
+    def _miss(self, claimed: Claim, error: PageError) -> None:
+        """Let another host look for a page that is not found on this one; where there is none, it fails."""
+        log.warning("page %d: %s", claimed.page_id, error, extra=_facts(claimed))
+        miss = self.hand.missing.note(claimed, error)
+        self.hand.let_go(claimed)
+        if miss in (Miss.FAILED, Miss.ALONE):
+            self._reports.page("failed")
 
     def _come_back_alone(self, claimed: Claim) -> None:
         """Let a page that needs more memory than there is now have it all; should that fail, it counts."""

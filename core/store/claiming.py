@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, and_, select, update
 
 from fumikura.core.page import Truth
 from fumikura.core.store import tables
+from fumikura.core.store.missing import is_not_missed_on
 from fumikura.core.store.queue import QUEUE_ORDER, in_queue
 from fumikura.core.store.relations import is_leased_to, newest_run, newest_source
 from fumikura.core.store.rows import row_to_truth
@@ -49,6 +50,7 @@ def claim(
     held: Collection[int] = (),
     after: int = 0,
     run_id: int | None = None,
+    host: str | None = None,
 ) -> list[Claim]:
     """Lease to a worker the next pages that wait for a recipe, in the order of their ids.
 
@@ -62,11 +64,14 @@ def claim(
         held: readings that the worker knows it holds.
         after: only readings behind this one.
         run_id: only pages of this run; None means all.
+        host: leave out pages that this host missed.
     """
     with brief_transaction(engine) as connection:
         claimed = _lost_answer(connection, worker, held)
         if not claimed:
             waiting = in_queue(connection, recipe_digest, run_id=run_id, after=after)
+            if host is not None:
+                waiting = and_(waiting, is_not_missed_on(host))
             claimed = _next_in_queue(connection, waiting, n_pages, n_held=len(held))
         if not claimed:
             return []

@@ -26,6 +26,8 @@ from fumikura.core.store.transactions import (
 #: If nobody returned expired leases for so long, there was an outage: the database or
 #: all workers were gone, and leases ran out though their pages harmed nobody.
 OUTAGE_S = 30.0
+#: A clock that is so much behind what it said before was set back.
+STEP_S = 5.0
 #: How long workers then have to renew their leases.
 GRACE_S = 20.0
 _LOST = "{} workers ended while they read this page alone"
@@ -51,7 +53,7 @@ def hand_back(engine: Engine, worker: str) -> int:
         return change_readings(
             connection,
             tables.reading.c.id.in_(held),
-            status=_waiting(),
+            status=waiting_status(),
             finished_at=case((is_asked_for(), None), else_=time),
             **FREE,
         )
@@ -85,15 +87,21 @@ def return_expired(engine: Engine, max_attempts: int) -> int:
     """Take back the leases that nobody renewed in time, as `return_leases` does.
 
     Meant to be called every few seconds by whoever is alive. After a gap of OUTAGE_S
-    the expired leases last GRACE_S longer instead, as no worker could renew them.
+    the expired leases last GRACE_S longer instead, as no worker could renew them; after the
+    database's clock was set back, all leases last so long.
     """
     with brief_transaction(engine) as connection:
         if not try_alone(connection, "sweep"):
             return 0
         time = now(connection)
         expired = and_(IS_LEASED, tables.reading.c.lease_until < time)
-        if _was_outage(connection, time):
-            until = time + timedelta(seconds=GRACE_S)
+        last_sweep = _note_sweep(connection, time)
+        until = time + timedelta(seconds=GRACE_S)
+        if last_sweep is not None and last_sweep > time + timedelta(seconds=STEP_S):
+            # The clock was set back, and leases from before would last so much longer. Who lives renews them.
+            change_readings(connection, IS_LEASED, skip_locked=True, lease_until=until)
+            return 0
+        if last_sweep is not None and last_sweep < time - timedelta(seconds=OUTAGE_S):
             change_readings(connection, expired, skip_locked=True, lease_until=until)
             return 0
         return _take_back(connection, expired, max_attempts, reason=_LOST.format(max_attempts))
@@ -129,7 +137,7 @@ def _take_back(
     return change_readings(
         connection,
         reading.id.in_(held),
-        status=case((is_last, Status.QUARANTINED), else_=_waiting()),
+        status=case((is_last, Status.QUARANTINED), else_=waiting_status()),
         attempts=case((was_alone, reading.attempts + 1), else_=reading.attempts),
         chunk_limit=half,
         error=case((is_last, f"{reason}; `fumikura retry` tries it again"), else_=None),
@@ -138,14 +146,14 @@ def _take_back(
     )
 
 
-def _waiting() -> ColumnElement[Status]:
+def waiting_status() -> ColumnElement[Status]:
     """Choose the status of a page that comes back: cancelled if all its runs are, else queued."""
     return case((is_asked_for(), Status.QUEUED), else_=Status.CANCELLED)
 
 
-def _was_outage(connection: Connection, time: datetime) -> bool:
-    """Tell whether nobody looked for expired leases for OUTAGE_S, and note that somebody does now."""
+def _note_sweep(connection: Connection, time: datetime) -> datetime | None:
+    """Note that somebody looks for expired leases now, and tell when anybody did so before."""
     gate = tables.gate.c
-    due = connection.scalar(select(gate.next_at).where(gate.name == "sweep"))
-    connection.execute(set_gate(connection, "sweep", time + timedelta(seconds=OUTAGE_S)))
-    return due is not None and due < time
+    last = connection.scalar(select(gate.next_at).where(gate.name == "sweep"))
+    connection.execute(set_gate(connection, "sweep", time))
+    return last

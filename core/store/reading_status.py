@@ -54,5 +54,6 @@ def change_readings(
 
 def queue_again(connection: Connection, *conditions: ColumnElement[bool]) -> int:
     """Queue finished readings as if for the first time; return how many."""
-    fresh = {**FREE, "attempts": 0, "chunk_limit": None, "error": None, "finished_at": None}
+    fresh = {**FREE, "attempts": 0, "chunk_limit": None, "error": None}
+    fresh |= {"finished_at": None, "missed_on": None}
     return change_readings(connection, and_(*conditions), status=Status.QUEUED, **fresh)

@@ -70,7 +70,16 @@ def _finish(connection: Connection, reading_id: int, worker: str, outcome: Mappi
         update(tables.reading)
         .where(reading.id == reading_id, is_leased_to(worker))
         # The row keeps the name of the worker that finished it.
-        .values({**FREE, **outcome, "finished_at": moment(connection), "chunk_limit": None, "worker": worker})
+        .values(
+            {
+                **FREE,
+                **outcome,
+                "finished_at": moment(connection),
+                "chunk_limit": None,
+                "missed_on": None,
+                "worker": worker,
+            }
+        )
     )
     return finished.rowcount == 1
 

@@ -37,7 +37,7 @@ from fumikura.core.page import Scores
 
 #: The newest revision in migrations/versions. Alembic knows it too, but takes half a
 #: second to ask.
-SCHEMA_REVISION = "0006"
+SCHEMA_REVISION = "0007"
 
 
 class Status(StrEnum):
@@ -217,6 +217,9 @@ reading = Table(
     Column("text", Text),
     # Last, because SQLite must walk through all that stands before a column.
     Column("mask", LargeBinary),
+    # Hosts that did not find the page, each between two line breaks. Behind the mask, for it is asked
+    # of pages that wait, which have none.
+    Column("missed_on", Text),
     UniqueConstraint("page_id", "recipe_id"),
     Index(None, "recipe_id", "status", "id"),
     Index(None, "status", "worker"),
