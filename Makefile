@@ -26,7 +26,7 @@ help:
 	@echo 'make test    run all tests (TESTS=tests/test_docs.py for some)'
 	@echo 'make test-rabbitmq   run the tests for which RabbitMQ must be installed (apt-get install rabbitmq-server)'
 	@echo 'make test-floors     run the tests with the oldest versions that pyproject.toml allows (half an hour; TESTS=...)'
-	@echo 'make chaos   read 2,000 pages while everything breaks; an hour or more (CHAOS="--pages 300" for less)'
+	@echo 'make chaos   read 300 pages while everything breaks; half an hour (CHAOS=--quick: 2,000 pages without networks)'
 	@echo 'make check   ruff, mypy and the import rules'
 	@echo 'make format  put the code into ruff'"'"'s form'
 	@echo 'make lock    write requirements.lock, which the image installs, with the versions of .venv'

@@ -17,14 +17,14 @@ from rich.console import Console
 from rich.table import Table
 
 from fumikura.core.settings import Settings
-from tests.chaos.storm import ALL_BLOWS, Outcome, Plan, run_storm
+from tests.chaos.storm import ALL_BLOWS, OF_REDIS, Outcome, Plan, run_storm
 from tests.handmade import write_weights
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
-    parser.add_argument("--pages", type=int, default=2000, help="at most 2000 [default: 2000]")
-    parser.add_argument("--poison", type=int, default=20, help="of them, pages that nobody survives")
+    parser.add_argument("--pages", type=int, help="at most 2000 [default: 2000 with --quick, else 300]")
+    parser.add_argument("--poison", type=int, help="of them, pages that nobody survives [default: 20, or 12]")
     parser.add_argument("--workers", type=int, default=4)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--time-limit-s", type=float, default=7200)
@@ -70,10 +70,10 @@ def _plan(arguments: argparse.Namespace, folder: Path) -> Plan:
     )
     return Plan(
         seed=arguments.seed,
-        n_pages=arguments.pages,
-        n_poison=arguments.poison,
+        n_pages=arguments.pages or (2000 if arguments.quick else 300),
+        n_poison=(20 if arguments.quick else 12) if arguments.poison is None else arguments.poison,
         n_workers=arguments.workers,
-        blows=ALL_BLOWS,
+        blows=[one for one in ALL_BLOWS if arguments.broker == "redis" or one[0] not in OF_REDIS],
         database_survives=not arguments.forgetful,
         settings=settings,
         time_limit_s=arguments.time_limit_s,

@@ -17,7 +17,7 @@ from fumikura.core.page import PageReference
 from fumikura.core.recognition.recipe import Recipe
 from fumikura.core.settings import Settings
 from fumikura.core.store.connecting import Engine
-from fumikura.core.store.pages import add_pages, add_run
+from fumikura.core.store.pages import add_pages, add_run, finish_listing
 from fumikura.core.store.queries import RunSummary, run_summary
 from fumikura.core.store.upgrading import open_database, upgrade
 from tests.chaos.worker import recipe_for
@@ -34,6 +34,9 @@ class Cluster:
 
     Attributes:
         environment: of the launchers, beside the settings.
+        pages: that are to be read.
+        hosts: a folder for each host, see `chaos/pages.py`.
+        wrong: what should not have been, for a person.
     """
 
     broker: Server
@@ -44,19 +47,32 @@ class Cluster:
     environment: Mapping[str, str]
     log: Path
     run_id: int
+    pages: list[PageReference]
+    hosts: Path
+    wrong: list[str] = field(default_factory=list)
     launchers: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     def start_launcher(self, place: int | None = None) -> None:
         """One more, or a new one in the place of one that died."""
         command = [sys.executable, "-m", "tests.chaos.launcher"]
-        environment = {**os.environ, **self.environment, **self.settings.to_environment()}
+        host = f"host-{len(self.launchers) if place is None else place}"
+        settings = self.settings.overridden(host_name=host)
+        modules = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
+        environment = {**os.environ, **self.environment, **settings.to_environment(), "PYTHONPATH": modules}
         with self.log.open("ab") as log:
-            process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=log)
+            process = subprocess.Popen(command, cwd=self.hosts / host, env=environment, stderr=log)
         if place is None:
             self.launchers.append(process)
         else:
             self.launchers[place].wait(10)
             self.launchers[place] = process
+
+    def unmount(self, place: int) -> None:
+        """Let the scans be gone on a host."""
+        (self.hosts / f"host-{place}" / "scans").unlink()
+
+    def mount(self, place: int) -> None:
+        (self.hosts / f"host-{place}" / "scans").symlink_to(self.hosts.parent / "scans")
 
     def replace_the_dead(self) -> None:
         """What systemd or a container engine does."""
@@ -105,12 +121,13 @@ def running_cluster(
     database_survives: bool,
     settings: Settings,
     environment: Mapping[str, str],
-    log: Path,
+    folder: Path,
 ) -> Iterator[Cluster]:
     """A cluster that has begun to read some pages, ended at the end whatever became of it.
 
     Args:
         broker: "redis" or "rabbitmq".
+        folder: with the scans; logs go there.
         database_survives: keep what was committed just before a crash of the database.
     """
     with ExitStack() as stack:
@@ -125,9 +142,13 @@ def running_cluster(
         recipe = recipe_for(settings)
         run_id = add_run(engine, recipe, command="chaos")
         add_pages(engine, run_id, pages)
-        cluster = Cluster(server, database, settings, recipe, engine, environment, log, run_id)
+        finish_listing(engine, run_id)
+        log, hosts = folder / "workers.log", folder / "hosts"
+        cluster = Cluster(server, database, settings, recipe, engine, environment, log, run_id, pages, hosts)
         stack.callback(_end, cluster)
-        for _ in range(n_workers):
+        for place in range(n_workers):
+            (hosts / f"host-{place}").mkdir(parents=True)
+            cluster.mount(place)
             cluster.start_launcher()
         yield cluster
 

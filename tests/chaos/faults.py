@@ -72,7 +72,7 @@ def freeze_host(cluster: Cluster, chance: random.Random) -> Fault:
     cluster.launchers[place].send_signal(signal.SIGSTOP)
     fault = Fault("worker and launcher frozen", time.monotonic(), lambda: False)
     time.sleep(cluster.settings.lease_s)
-    goes_on = _finishes_another(cluster)
+    goes_on = finishes_another(cluster)
     while fault.recovered_s is None and time.monotonic() - fault.broken_s < LONGEST_FREEZE_S:
         time.sleep(0.2)
         if _n_held(cluster.engine, name) == 0 and (goes_on() or cluster.summary().queued == 0):
@@ -88,7 +88,7 @@ def restart_broker(cluster: Cluster, chance: random.Random) -> Fault:
     cluster.broker.kill()
     time.sleep(chance.uniform(*AWAY_S))
     cluster.broker.start_again()
-    return Fault("broker restarted", time.monotonic(), _finishes_another(cluster))
+    return Fault("broker restarted", time.monotonic(), finishes_another(cluster))
 
 
 def empty_broker(cluster: Cluster, chance: random.Random) -> Fault:
@@ -97,7 +97,7 @@ def empty_broker(cluster: Cluster, chance: random.Random) -> Fault:
     cluster.broker.forget()
     time.sleep(chance.uniform(*AWAY_S))
     cluster.broker.start_again()
-    return Fault("broker lost all its data", time.monotonic(), _finishes_another(cluster))
+    return Fault("broker lost all its data", time.monotonic(), finishes_another(cluster))
 
 
 def restart_database(cluster: Cluster, chance: random.Random) -> Fault:
@@ -105,7 +105,7 @@ def restart_database(cluster: Cluster, chance: random.Random) -> Fault:
     cluster.database.kill()
     time.sleep(chance.uniform(*AWAY_S))
     cluster.database.start_again()
-    return Fault("database restarted", time.monotonic(), _finishes_another(cluster))
+    return Fault("database restarted", time.monotonic(), finishes_another(cluster))
 
 
 def double_messages(cluster: Cluster, chance: random.Random) -> Fault:
@@ -137,7 +137,7 @@ def _busy_worker(cluster: Cluster, place: int) -> tuple[psutil.Process, str]:
         time.sleep(0.02)
 
 
-def _finishes_another(cluster: Cluster) -> Callable[[], bool]:
+def finishes_another(cluster: Cluster) -> Callable[[], bool]:
     n_before = cluster.n_done()
     return lambda: cluster.n_done() > n_before
 

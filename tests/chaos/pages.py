@@ -1,4 +1,8 @@
-"""Pages for the chaos suite: many that can be read, and a few that nobody survives."""
+"""Pages for the chaos suite: many that can be read, and a few that nobody survives.
+
+Their archive lies in the folder `scans`, and is named by a link that leads through the working folder of
+whoever asks: so each host, whose processes have a working folder of their own, can lose its mount alone.
+"""
 
 from __future__ import annotations
 
@@ -37,8 +41,10 @@ def draw_book(folder: Path, *, n_pages: int, n_poison: int, chance: random.Rando
     kinds = list(POISONS)
     places = chance.sample(range(n_pages), n_poison)
     poison = {place: kinds[number % len(kinds)] for number, place in enumerate(places)}
-    path, pages = folder / "book.zip", []
-    with zipfile.ZipFile(path, "w") as archive:
+    (folder / "scans").mkdir()
+    (folder / "shelf").symlink_to("/proc/self/cwd/scans")
+    path, pages = folder / "shelf" / "book.zip", []
+    with zipfile.ZipFile(folder / "scans" / "book.zip", "w") as archive:
         for number in range(n_pages):
             member = f"book_{number:05}_1.png"
             data = _poison_png(number, poison[number]) if number in poison else page_png(number)

@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sqlalchemy import func, select
@@ -24,7 +24,7 @@ from fumikura.core.store.pages import add_pages, add_run
 from fumikura.core.store.transactions import read_transaction
 from fumikura.core.store.upgrading import open_database
 from fumikura.worker.launcher import run_locally
-from tests.chaos import faults
+from tests.chaos import disasters, faults
 from tests.chaos.cluster import Cluster, running_cluster
 from tests.chaos.faults import Fault
 from tests.chaos.pages import Book, draw_book
@@ -93,11 +93,12 @@ def run_storm(plan: Plan, folder: Path, *, say: Callable[[str], None]) -> Outcom
         database_survives=plan.database_survives,
         settings=plan.settings,
         environment={"CHAOS_READ_LOG": str(read_log)},
-        log=folder / "workers.log",
+        folder=folder,
     ) as cluster:
         started_s = time.monotonic()
         outcome.faults = _break_and_wait(cluster, plan, chance, n_good=len(book.good), say=say)
         outcome.seconds = time.monotonic() - started_s
+        outcome.wrong += cluster.wrong
         unrecovered = [fault.kind for fault in outcome.faults if fault.recovered_s is None]
         outcome.wrong += [f"{kind}: the others did not get over it" for kind in unrecovered]
         outcome.n_read = len(read_log.read_text().splitlines())
@@ -225,7 +226,8 @@ def _read_in_peace(pages: Sequence[PageReference], settings: Settings, folder: P
     engine = open_database(calm.database_url)
     recipe: Recipe = recipe_for(calm)
     run_id = add_run(engine, recipe, command="peace")
-    add_pages(engine, run_id, pages)
+    shelf, scans = str(folder / "shelf"), str(folder / "scans")
+    add_pages(engine, run_id, [replace(page, archive=page.archive.replace(shelf, scans)) for page in pages])
     run_locally(
         calm, engine, run_id, recipe, on_progress=lambda _: None, stop=threading.Event(), command=COMMAND
     )
@@ -243,4 +245,11 @@ ALL_BLOWS: Sequence[tuple[Blow, int]] = (
     (faults.empty_broker, 1),
     (faults.restart_database, 2),
     (faults.double_messages, 3),
+    (disasters.lose_mount, 2),
+    (disasters.refuse_writes, 1),
+    (disasters.set_clock_back, 1),
+    (disasters.two_operators, 2),
 )
+
+#: Those that only a Redis knows.
+OF_REDIS = frozenset({disasters.refuse_writes})
