@@ -15,7 +15,7 @@ from fumikura.cli.options import FiniteRange
 from fumikura.cli.output import console_for, make_table, print_json, print_tables, say
 from fumikura.core.settings import Settings
 from fumikura.core.store.existing_database import open_existing
-from fumikura.core.store.lookup import PageSummary, find_pages
+from fumikura.core.store.page_list import ORDERS, Order, PageSummary, find_pages
 from fumikura.core.store.search import Hit, find_characters
 from fumikura.core.store.tables import Status
 
@@ -90,6 +90,18 @@ def characters(
 @click.option("--text", metavar="PHRASE", help="Only pages on which this was read.")
 @click.option("--min-dice", type=FiniteRange(0, 1), metavar="D", help="Only pages that score so well.")
 @click.option("--max-dice", type=FiniteRange(0, 1), metavar="D", help="Only pages that score so badly.")
+@click.option("--suspicious", "is_suspicious", is_flag=True, help="Only pages that should be looked at.")
+@click.option(
+    "--max-confidence", type=FiniteRange(0, 1), metavar="P", help="Only pages that are on the mean so unsure."
+)
+@click.option(
+    "--sort",
+    "order",
+    type=click.Choice(ORDERS),
+    default="added",
+    help="As they were added; or the least sure, the fewest characters or the worst Dice first (without"
+    " those that have none).",
+)
 @options.limit()
 @options.as_json
 def pages(
@@ -101,17 +113,23 @@ def pages(
     text: str | None,
     min_dice: float | None,
     max_dice: float | None,
+    is_suspicious: bool,
+    max_confidence: float | None,
+    order: Order,
     limit: int,
     as_json: bool,
 ) -> None:
     """List pages with what was found on them.
 
     Dice compares the mask with the truth, character F1 the characters; both stand only
-    where there is truth. `fumikura show PAGE` draws a page.
+    where there is truth. `look at` says why a page should be looked at: it is long as a scroll,
+    white on black, its columns run across, it has few characters for its ink, low confidence or
+    tiny characters. `fumikura show PAGE` draws a page.
 
     \b
     Example:
       fumikura query pages --book 200010454
+      fumikura query pages --suspicious --sort confidence
       fumikura query pages --text 源氏
     """
     found = find_pages(
@@ -123,6 +141,9 @@ def pages(
         text=text,
         min_dice=min_dice,
         max_dice=max_dice,
+        is_suspicious=is_suspicious,
+        max_confidence=max_confidence,
+        order=order,
         limit=limit,
     )
     _answer(found, _page_table, limit=limit, as_json=as_json)
@@ -164,7 +185,8 @@ def _hit_table(hits: list[Hit]) -> Table:
 
 
 def _page_table(found: list[PageSummary]) -> Table:
-    columns = ("id", "page", "book", "status", "characters", "sure", "Dice", "character F1")
+    columns = ["id", "page", "book", "status", "characters", "sure", "Dice", "character F1"]
+    more = ["look at"] if any(page.suspicions for page in found) else []
     rows = [
         (
             page.page_id,
@@ -175,7 +197,8 @@ def _page_table(found: list[PageSummary]) -> Table:
             page.mean_confidence,
             page.dice,
             page.character_f1,
+            *(page.suspicions or "" for _ in more),
         )
         for page in found
     ]
-    return make_table(*columns, rows=rows, numbers=[0, *range(4, len(columns))])
+    return make_table(*columns, *more, rows=rows, numbers=[0, *range(4, len(columns))])

@@ -20,6 +20,7 @@ from fumikura.core.intake import score_readings
 from fumikura.core.recognition.recipe import Recipe, recipe_of
 from fumikura.core.settings import Settings
 from fumikura.core.store.connecting import Engine
+from fumikura.core.store.page_list import count_suspicious
 from fumikura.core.store.queries import RunSummary, run_scores_by_book, run_summary
 from fumikura.worker.devices import listed_devices
 
@@ -64,17 +65,20 @@ def command(
     scores = run_scores_by_book(engine, submitted.run_id)
     seconds = time.monotonic() - started_s
     figures = run_results.figures(state, scores, seconds=seconds, steady_rate=pace.pages_per_second)
+    figures["suspicious"] = count_suspicious(engine, submitted.run_id)
     with suppress(ReaderGoneError):  # the exit code still tells whether all was read
         if as_json:
             print_json(figures)
         else:
             print_tables(*run_results.tables(figures, scores))
-            for line in run_results.excerpt(engine, submitted.run_id):
+            lines = run_results.excerpt(engine, submitted.run_id)
+            for line in (*lines, *run_results.look_at_these(engine, figures)):
                 put(line)
     if stop.is_set():
         say("interrupted; give the same command again to go on")
         ctx.exit(130)
-    for line in run_results.next_steps(state, database=settings.database_url):
+    n_suspicious = figures["suspicious"]
+    for line in run_results.next_steps(state, database=settings.database_url, n_suspicious=n_suspicious):
         say(line)
     ctx.exit(3 if state.failed or state.cancelled else 0)
 

@@ -14,13 +14,17 @@ from typing import Any
 from rich.cells import cell_len, set_cell_size
 from rich.table import Table
 
-from fumikura.cli.output import console_for, make_table, printable
+from fumikura.cli.output import console_for, counted, make_table, printable
 from fumikura.core.export.excerpt import first_lines
 from fumikura.core.page import Scores
 from fumikura.core.scoring.metrics import pool
 from fumikura.core.settings import Settings, variable
 from fumikura.core.store.connecting import Engine
+from fumikura.core.store.page_list import find_pages
 from fumikura.core.store.queries import RunSummary
+
+#: Suspicious pages that a run names at its end.
+_N_NAMED = 5
 
 MASK_SCORES = ("dice", "iou", "accuracy", "precision", "recall", "f1")
 CHARACTER_SCORES = ("detection_f1", "character_f1", "character_accuracy")
@@ -93,7 +97,22 @@ def excerpt(engine: Engine, run_id: int) -> list[str]:
     ]
 
 
-def next_steps(summary: RunSummary, *, database: str) -> list[str]:
+def look_at_these(engine: Engine, figures: Mapping[str, Any]) -> list[str]:
+    """Name the first pages whose reading should be looked at, with the reason, a line each."""
+    if not figures["suspicious"]:
+        return []
+    first = find_pages(engine, run_id=figures["run"], is_suspicious=True, limit=_N_NAMED)
+    width = max(cell_len(printable(page.name)) for page in first)
+    rest = figures["suspicious"] - len(first)
+    return [
+        f"Look at these, {counted(figures['suspicious'], 'page')} that may be read badly:",
+        *(f"  {set_cell_size(printable(page.name), width)}  {page.suspicions}" for page in first),
+        *([f"  and {rest:,} more"] if rest > 0 else []),
+        "",
+    ]
+
+
+def next_steps(summary: RunSummary, *, database: str, n_suspicious: int = 0) -> list[str]:
     """Return the commands to try now, a line each, as they have to be typed here."""
     program, where = _program(), _database_option(database)
     steps = []
@@ -101,6 +120,9 @@ def next_steps(summary: RunSummary, *, database: str) -> list[str]:
         steps.append(("run ...", "the same again, for the pages that were cancelled"))
     if summary.failed:
         steps.append((f"failed{where}", "which pages failed, and why"))
+    if n_suspicious:
+        wanted = f"query pages --suspicious --run {summary.run}{where}"
+        steps.append((wanted, "the pages that should be looked at"))
     if summary.characters:
         steps.append((f"text{where}", "all that was read; `export` writes it into files"))
         steps.append((f"query characters 人{where}", "where a character stands"))

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from fumikura.core.store.connecting import Engine
-    from fumikura.core.store.lookup import PageSummary
+    from fumikura.core.store.page_list import PageSummary
     from fumikura.core.store.search import Hit
 
 
@@ -132,8 +132,10 @@ def read_images(
 
 def _read_group(reader: Reader, pages: list[PageImage]) -> Sequence[Reading | PageError]:
     """Read a group of pages; where that fails, read them one by one."""
+    from fumikura.core.recognition.suspicion import with_suspicions  # loads numpy and Pillow
+
     try:
-        return reader._pages.read(pages)
+        return list(map(with_suspicions, pages, reader._pages.read(pages)))
     except Exception as error:
         if len(pages) == 1:
             return [_page_error(error)]
@@ -231,7 +233,7 @@ class Database:
             min_dice: in [0, 1]; leaves out pages without truth, as `max_dice` does.
             limit: the most pages to give.
         """
-        from fumikura.core.store.lookup import find_pages
+        from fumikura.core.store.page_list import find_pages
 
         _check(text=text, book=book, run_id=run_id, min_dice=min_dice, max_dice=max_dice, limit=limit)
         return find_pages(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from itertools import groupby
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Protocol
@@ -110,6 +111,17 @@ class Character:
     column_number: int = 0
 
 
+class Suspicion(StrEnum):
+    """A suspicion says why a reading should be looked at; its value is what people are told."""
+
+    SCROLL = "long as a scroll"
+    NEGATIVE = "white on black"
+    TURNED = "columns run across"
+    FEW = "few characters for its ink"
+    UNSURE = "low confidence"
+    TINY = "tiny characters"
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """A reading holds what was read on one page.
@@ -120,6 +132,7 @@ class Reading:
         width: of the original, upright page, in pixels.
         height: likewise.
         timings_s: seconds that each stage took for this page.
+        suspicions: why it should be looked at; none of most pages.
     """
 
     mask: NDArray[np.bool_]
@@ -127,6 +140,7 @@ class Reading:
     width: int
     height: int
     timings_s: Mapping[str, float] = field(default_factory=dict)
+    suspicions: tuple[Suspicion, ...] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:

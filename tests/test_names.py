@@ -14,7 +14,8 @@ from fumikura.core.archives.listing import list_pages
 from fumikura.core.archives.places import read_member
 from fumikura.core.scoring.truth import load_truth
 from fumikura.core.store.connecting import Engine
-from fumikura.core.store.lookup import find_pages, get_page
+from fumikura.core.store.lookup import get_page
+from fumikura.core.store.page_list import find_pages
 from tests.simple_archives import JPEG, Make, every_kind
 from tests.simple_store import make_page, start_run
 

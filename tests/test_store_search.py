@@ -7,7 +7,8 @@ import pytest
 from fumikura.core.errors import FumikuraError
 from fumikura.core.page import Box, Scores
 from fumikura.core.store.connecting import Engine
-from fumikura.core.store.lookup import find_pages, get_page
+from fumikura.core.store.lookup import get_page
+from fumikura.core.store.page_list import find_pages
 from fumikura.core.store.queries import retry
 from fumikura.core.store.saving import save_failure, save_reading
 from fumikura.core.store.search import find_characters

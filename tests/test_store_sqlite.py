@@ -23,7 +23,7 @@ from fumikura.core.settings import Settings
 from fumikura.core.store import tables, transactions
 from fumikura.core.store.connecting import Engine
 from fumikura.core.store.leases import return_leases
-from fumikura.core.store.lookup import find_pages
+from fumikura.core.store.page_list import find_pages
 from fumikura.core.store.pages import add_pages, add_run
 from fumikura.core.store.queries import list_runs, overview, run_summary
 from fumikura.core.store.search import find_characters

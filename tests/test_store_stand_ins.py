@@ -7,7 +7,8 @@ from dataclasses import replace
 from fumikura.core.page import PageReference, stand_in_digest
 from fumikura.core.store.connecting import Engine
 from fumikura.core.store.failures import failures
-from fumikura.core.store.lookup import find_pages, get_page
+from fumikura.core.store.lookup import get_page
+from fumikura.core.store.page_list import find_pages
 from fumikura.core.store.pages import add_pages
 from fumikura.core.store.queries import retry, run_summary
 from fumikura.core.store.saving import save_failure

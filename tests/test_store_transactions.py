@@ -13,7 +13,7 @@ from sqlalchemy import insert, select, text
 from fumikura.core.errors import DatabaseError, FumikuraError
 from fumikura.core.store import tables
 from fumikura.core.store.connecting import Engine, connect
-from fumikura.core.store.lookup import find_pages
+from fumikura.core.store.page_list import find_pages
 from fumikura.core.store.pages import add_pages, add_run
 from fumikura.core.store.queries import list_runs, run_summary
 from fumikura.core.store.transactions import now, read_transaction, serialize_writers, write_transaction

@@ -13,7 +13,8 @@ from fumikura.core.scoring.metrics import pool
 from fumikura.core.store import tables
 from fumikura.core.store.connecting import Engine
 from fumikura.core.store.forgetting import doomed_by_recipe, forget
-from fumikura.core.store.lookup import PageDetails, find_pages, get_page
+from fumikura.core.store.lookup import PageDetails, get_page
+from fumikura.core.store.page_list import find_pages
 from fumikura.core.store.search import find_characters
 from fumikura.core.store.tables import Status
 from fumikura.core.store.upgrading import open_database

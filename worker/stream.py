@@ -22,6 +22,7 @@ from fumikura.core.errors import PageError, first_line
 from fumikura.core.page import Reading, ReadsPages
 from fumikura.core.recognition.out_of_memory import OUT_OF_MEMORY, is_out_of_memory
 from fumikura.core.recognition.recipe import Recipe
+from fumikura.core.recognition.suspicion import with_suspicions
 from fumikura.core.scoring.metrics import score
 from fumikura.core.settings import Settings
 from fumikura.core.store.claiming import Claim
@@ -134,8 +135,8 @@ class Stream:
             with closing(self._decoded_ahead(claims, ends_s=ends_s)) as pages:
                 while group := list(islice(pages, self._settings.pages_per_batch)):
                     self._reports.batch(len(group), self._settings.pages_per_batch)
-                    for claimed, reading in self._read_group(group):
-                        writes.append(self._submit_write(claimed, reading))
+                    for page, reading in self._read_group(group):
+                        writes.append(self._submit_write(page, reading))
                     # A database slower than the device must not fill the memory with readings.
                     self._finish(writes, n_left=2 * self._settings.pages_per_batch)
                     self._check_stop()
@@ -173,7 +174,7 @@ class Stream:
                     self.hand.missing.note_found()
                     yield page
 
-    def _read_group(self, group: Sequence[DecodedPage]) -> list[tuple[Claim, Reading]]:
+    def _read_group(self, group: Sequence[DecodedPage]) -> list[tuple[DecodedPage, Reading]]:
         """Read a group of pages; where that fails, read them one by one."""
         if len(group) == 1:
             readings = self._or_failed(group[0].claim, lambda: self._read_pages(group))
@@ -185,18 +186,19 @@ class Stream:
             log.warning("%d pages cannot be read together, so one by one: %r", len(group), error)
             return [reading for page in group for reading in self._read_group([page])]
 
-    def _read_pages(self, group: Sequence[DecodedPage]) -> list[tuple[Claim, Reading]]:
+    def _read_pages(self, group: Sequence[DecodedPage]) -> list[tuple[DecodedPage, Reading]]:
         with time_limit(self._settings.page_time_limit_s * len(group)):
             readings = self._reader.read([page.image for page in group])
         return [
-            (page.claim, replace(reading, timings_s={"decode": page.decode_s, **reading.timings_s}))
+            (page, replace(reading, timings_s={"decode": page.decode_s, **reading.timings_s}))
             for page, reading in zip(group, readings, strict=True)
         ]
 
-    def _submit_write(self, claimed: Claim, reading: Reading) -> Future[None]:
-        return self._writer.submit(self._or_failed, claimed, lambda: self._write(claimed, reading))
+    def _submit_write(self, page: DecodedPage, reading: Reading) -> Future[None]:
+        return self._writer.submit(self._or_failed, page.claim, lambda: self._write(page, reading))
 
-    def _write(self, claimed: Claim, reading: Reading) -> None:
+    def _write(self, page: DecodedPage, reading: Reading) -> None:
+        claimed, reading = page.claim, with_suspicions(page.image, reading)
         scores = None if claimed.truth is None else score(reading, claimed.truth)
         started_s = time.perf_counter()
         was_ours = self._retry(

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from sqlalchemy import ColumnElement, Connection, Engine, and_, select
+from sqlalchemy import ColumnElement, Connection, Engine, and_, or_, select
 
+from fumikura.core.archives.names import forms
 from fumikura.core.errors import FumikuraError
 from fumikura.core.store import tables
 from fumikura.core.store.lookup import find_page_id
@@ -51,13 +52,12 @@ def _meant(connection: Connection, word: str, is_read: ColumnElement[bool]) -> l
     page = tables.page.c
     condition: ColumnElement[bool]
     if _IS_PATTERN.search(word):
-        escaped = re.sub(r"([\\%_])", r"\\\1", word)
-        condition = page.name.like(escaped.replace("*", "%").replace("?", "_"), escape="\\")
+        condition = or_(*(page.name.like(_as_like(form), escape="\\") for form in forms(word)))
     else:
         try:
             return [find_page_id(connection, word)]
         except FumikuraError as error:
-            condition, problem = page.book == word, error
+            condition, problem = page.book.in_(forms(word)), error
     pages = select(page.id).join(tables.reading, tables.reading.c.page_id == page.id)
     found = list(connection.scalars(pages.where(condition, is_read).order_by(page.id)))
     if found:
@@ -67,6 +67,10 @@ def _meant(connection: Connection, word: str, is_read: ColumnElement[bool]) -> l
             f"no page was read whose name is like {word!r}; `fumikura query pages` lists them"
         )
     raise problem
+
+
+def _as_like(pattern: str) -> str:
+    return re.sub(r"([\\%_])", r"\\\1", pattern).replace("*", "%").replace("?", "_")
 
 
 def _name(connection: Connection, page_id: int) -> str:

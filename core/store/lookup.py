@@ -1,4 +1,4 @@
-"""Find pages, and tell all that is known of one."""
+"""Find a page, and tell all that is known of it."""
 
 from __future__ import annotations
 
@@ -7,15 +7,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, Float, Select, cast, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Engine, Select, or_, select
 
 from fumikura.core.archives.names import forms
 from fumikura.core.errors import FumikuraError
 from fumikura.core.page import Character, Reading, Scores, Truth
 from fumikura.core.store import tables
-from fumikura.core.store.relations import begins_with, check_run, newest_source, shown_reading
+from fumikura.core.store.relations import begins_with, check_run, shown_reading
 from fumikura.core.store.rows import png_to_mask, row_to_character, row_to_scores, row_to_truth
-from fumikura.core.store.search import match_phrase
 from fumikura.core.store.tables import Status
 from fumikura.core.store.transactions import read_transaction
 
@@ -23,34 +22,6 @@ from fumikura.core.store.transactions import read_transaction
 _SHORTEST_PREFIX = 6
 #: Pages that a message about an unclear name lists.
 _N_LISTED = 5
-
-
-@dataclass(frozen=True, slots=True)
-class PageSummary:
-    """This is a page with its reading in figures; what concerns the reading is None without one.
-
-    Attributes:
-        error: why it failed.
-        dice: of the mask against the truth.
-        character_f1: against the truth, old and new kanji counted as the same.
-    """
-
-    page_id: int
-    name: str
-    book: str
-    digest: str
-    archive: str
-    member: str
-    width: int | None
-    height: int | None
-    reading_id: int | None
-    status: Status | None
-    error: str | None
-    n_characters: int | None
-    mean_confidence: float | None
-    finished_at: datetime | None
-    dice: float | None
-    character_f1: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,50 +60,6 @@ class PageDetails:
             return None
         mask = png_to_mask(self.mask_png)
         return Reading(mask, self.characters, self.width, self.height, self.timings_s or {})
-
-
-def find_pages(
-    engine: Engine,
-    *,
-    book: str | None = None,
-    status: Status | None = None,
-    text: str | None = None,
-    run_id: int | None = None,
-    recipe: str | None = None,
-    min_dice: float | None = None,
-    max_dice: float | None = None,
-    limit: int = 50,
-) -> list[PageSummary]:
-    """List pages in the order in which they were added, each with one reading.
-
-    That is the newest done one, or the newest if none is done.
-
-    Args:
-        text: a character or a phrase that was read on the page.
-        run_id: only pages of this run, with its readings.
-        recipe: the beginning of a recipe's digest; only pages that have a reading by it.
-        min_dice: leaves out pages without truth, as `max_dice` does.
-
-    Raises:
-        FumikuraError: there is no such run.
-    """
-    reading, dice = tables.reading.c, _dice()
-    statement = _summaries(shown_reading(recipe_prefix=recipe, run_id=run_id)).limit(limit)
-    if book is not None:
-        statement = statement.where(tables.page.c.book.in_(forms(book)))
-    if status is not None:
-        statement = statement.where(reading.status == status)
-    if run_id is not None or recipe is not None:
-        statement = statement.where(reading.id.is_not(None))
-    if text is not None:
-        statement = statement.where(reading.id.in_(select(match_phrase(text).c.reading_id)))
-    if min_dice is not None:
-        statement = statement.where(dice >= min_dice)
-    if max_dice is not None:
-        statement = statement.where(dice <= max_dice)
-    with read_transaction(engine) as connection:
-        check_run(connection, run_id)
-        return [PageSummary(**row) for row in connection.execute(statement).mappings()]
 
 
 def get_page(
@@ -207,7 +134,7 @@ def _once_called(name: str) -> Select[tuple[int]]:
     return select(source.page_id).where(or_(*conditions))
 
 
-def _shared_columns() -> tuple[ColumnElement[Any], ...]:
+def shared_columns() -> tuple[ColumnElement[Any], ...]:
     """Choose what a summary and the details of a page both tell."""
     page, reading = tables.page.c, tables.reading.c
     of_page = (page.id.label("page_id"), page.name, page.book, page.digest, page.width, page.height)
@@ -215,29 +142,11 @@ def _shared_columns() -> tuple[ColumnElement[Any], ...]:
     return (*of_page, reading.id.label("reading_id"), *of_reading)
 
 
-def _summaries(shown: ColumnElement[int]) -> Select[Any]:
-    page, reading, source = tables.page.c, tables.reading.c, tables.page_source.c
-    return (
-        select(
-            *_shared_columns(),
-            source.archive,
-            source.member,
-            reading.n_characters,
-            _dice().label("dice"),
-            _character_f1().label("character_f1"),
-        )
-        .join_from(tables.page, tables.page_source, source.id == newest_source())
-        .outerjoin(tables.reading, reading.id == shown)
-        .outerjoin(tables.score, tables.score.c.reading_id == reading.id)
-        .order_by(page.id)
-    )
-
-
 def _details(shown: ColumnElement[int]) -> Select[Any]:
     reading = tables.reading.c
     return (
         select(
-            *_shared_columns(),
+            *shared_columns(),
             tables.recipe.c.digest.label("recipe_digest"),
             reading.text,
             reading.timings_s,
@@ -246,17 +155,6 @@ def _details(shown: ColumnElement[int]) -> Select[Any]:
         .outerjoin_from(tables.page, tables.reading, reading.id == shown)
         .outerjoin(tables.recipe, tables.recipe.c.id == reading.recipe_id)
     )
-
-
-def _dice() -> ColumnElement[Any]:
-    score = tables.score.c
-    found_and_true = 2 * score.pixel_tp + score.pixel_fp + score.pixel_fn
-    return cast(2 * score.pixel_tp, Float) / func.nullif(found_and_true, 0)
-
-
-def _character_f1() -> ColumnElement[Any]:
-    score = tables.score.c
-    return cast(2 * score.n_right, Float) / func.nullif(score.n_truth + score.n_found, 0)
 
 
 def _sources(connection: Connection, page_id: int) -> tuple[tuple[str, str], ...]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Engine, delete, select, update
+from sqlalchemy import Connection, Engine, delete, insert, select, update
 
 from fumikura.core.page import Reading, Scores, Truth
 from fumikura.core.store import tables
@@ -53,6 +53,7 @@ def save_reading(
         connection.execute(delete(tables.character).where(tables.character.c.reading_id == reading_id))
         insert_rows(connection, tables.character, character_rows(reading_id, reading.characters))
         replace_scores(connection, reading_id, scores, truth=truth)
+        _replace_suspicions(connection, reading_id, reading)
         _set_page_size(connection, reading_id, reading)
     return True
 
@@ -82,6 +83,13 @@ def _finish(connection: Connection, reading_id: int, worker: str, outcome: Mappi
         )
     )
     return finished.rowcount == 1
+
+
+def _replace_suspicions(connection: Connection, reading_id: int, reading: Reading) -> None:
+    connection.execute(delete(tables.suspicion).where(tables.suspicion.c.reading_id == reading_id))
+    if reading.suspicions:
+        row = {"reading_id": reading_id, "reasons": ", ".join(reading.suspicions)}
+        connection.execute(insert(tables.suspicion), row)
 
 
 def _set_page_size(connection: Connection, reading_id: int, reading: Reading) -> None:

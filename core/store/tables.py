@@ -37,7 +37,7 @@ from fumikura.core.page import Scores
 
 #: The newest revision in migrations/versions. Alembic knows it too, but takes half a
 #: second to ask.
-SCHEMA_REVISION = "0007"
+SCHEMA_REVISION = "0008"
 
 
 class Status(StrEnum):
@@ -227,6 +227,8 @@ reading = Table(
     # through no others, whatever the planner believes of the table.
     _index_of(Status.QUEUED, "recipe_id", "id"),
     _index_of(Status.LEASED, "worker"),
+    # The least sure of millions are asked for, a few at a time.
+    Index(None, "mean_confidence"),
     Index("ix_reading_failed", "id", sqlite_where=_FAILED_ROWS, postgresql_where=_FAILED_ROWS),
     postgresql_with=_OFTEN_CLEANED,
 )
@@ -249,6 +251,15 @@ character = Table(
     Index(None, "label", "next_label", "reading_id", "position"),
     sqlite_with_rowid=False,
     postgresql_with=_OFTEN_CLEANED,
+)
+
+# Of the few readings that should be looked at; a column of `reading` would lie behind its masks.
+suspicion = Table(
+    "suspicion",
+    metadata,
+    _reference("reading", primary_key=True),
+    # As people are told them, with commas between.
+    Column("reasons", Text, nullable=False),
 )
 
 score = Table(

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from fumikura.core.errors import FumikuraError, PageError
     from fumikura.core.library import Database, Reader, load_reader, open_database, read_image, read_images
     from fumikura.core.page import Box, Character, Reading
-    from fumikura.core.store.lookup import PageSummary
+    from fumikura.core.store.page_list import PageSummary
     from fumikura.core.store.search import Hit
 else:
 
@@ -37,7 +37,7 @@ else:
         from importlib import import_module
 
         homes = {"Box": "page", "Character": "page", "Reading": "page", "FumikuraError": "errors"}
-        homes |= {"PageError": "errors", "Hit": "store.search", "PageSummary": "store.lookup"}
+        homes |= {"PageError": "errors", "Hit": "store.search", "PageSummary": "store.page_list"}
         if name in __all__:
             return getattr(import_module(f"fumikura.core.{homes.get(name, 'library')}"), name)
         raise AttributeError(f"module 'fumikura' has no attribute {name!r}")
