@@ -97,10 +97,10 @@ $(VENV)/installed-dev: pyproject.toml
 	$(call install,--editable '.[dev]')
 	@touch $(VENV)/installed $@
 
-$(FLOORS)/installed: pyproject.toml tests/floors.py
+$(FLOORS)/installed: pyproject.toml
 	$(FLOORS_PYTHON) -m venv --clear $(FLOORS)
-	$(FLOORS_PYTHON) -m tests.floors > $(FLOORS)/floors.txt
-	$(FLOORS)/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(FLOORS)/floors.txt \
+	$(FLOORS)/bin/python -m pip install --quiet --disable-pip-version-check uv
+	$(FLOORS)/bin/python -m uv pip install --quiet --python $(FLOORS) --resolution lowest-direct \
 		--editable '.[dev,flower,gpu]'
 	@touch $@
 

@@ -3,16 +3,26 @@
 from __future__ import annotations
 
 import re
+import tomllib
+from itertools import chain
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from tests.floors import constraints, requirements
-
 ROOT = Path(__file__).parents[1]
 LOCK = (ROOT / "requirements.lock").read_text()
+
+
+def requirements(*extras: str) -> list[str]:
+    """Give the lines of the dependencies, and of some extras or all, as pyproject.toml has them."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    optional = project["optional-dependencies"]
+    lines = chain(project["dependencies"], *(optional[extra] for extra in extras or optional))
+    return [line for line in lines if not line.startswith("fumikura[")]
+
+
 EXTRAS = re.findall(r"^LOCKED_EXTRAS := (.+)$", (ROOT / "Makefile").read_text(), re.MULTILINE)[0].split()
 IN_IMAGE = [Requirement(line) for line in (*requirements(*EXTRAS), "hatchling>=1.26")]
 
@@ -56,16 +66,9 @@ def test_everything_has_a_floor_but_types() -> None:
     assert [line for line in without if not line.startswith("types-")] == []
 
 
-def test_floors_become_constraints_of_exactly_these_versions() -> None:
-    found = constraints()
+def test_floors_are_those_that_were_found_to_hold() -> None:
+    floors = {one.name: one.specifier for line in requirements() if (one := Requirement(line)).specifier}
 
-    assert f"torch=={_floor('torch')}" in found
-    assert f"psycopg=={_floor('psycopg')}" in found  # without its extra, which a constraint may not name
-    assert len(found) == len({line.partition("==")[0] for line in found})
-    assert all("==" in line and "[" not in line for line in found)
-
-
-def _floor(name: str) -> str:
-    [requirement] = [one for line in requirements() if (one := Requirement(line)).name == name]
-    [floor] = requirement.specifier
-    return floor.version
+    # Each of these failed: sound TIFFs, options of tables, a clock that was set, what Celery asks for.
+    for name, too_old in (("pillow", "12.3"), ("sqlalchemy", "2.0.58"), ("psutil", "7.0"), ("click", "8.2")):
+        assert not floors[name].contains(too_old)
