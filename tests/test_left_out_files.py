@@ -105,3 +105,16 @@ def test_another_name_of_a_file_in_a_tar_is_named(tmp_path: Path) -> None:
     assert [(one.member, one.kind) for one in listing.left_out] == [
         ("q.jpg", "another name of a file that is listed")
     ]
+
+
+def test_another_way_into_a_folder_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "p.jpg").write_bytes(JPEG)
+    (tmp_path / "a" / "loop").symlink_to(tmp_path)
+
+    listing = list_pages([str(tmp_path)])
+
+    assert [page.member for page in listing.pages] == ["a/p.jpg"]
+    assert [(one.member, one.kind) for one in listing.left_out] == [
+        ("a/loop", "another way into a folder that is listed")
+    ]

@@ -115,6 +115,8 @@ class Folder:
             status = Path(folder).stat()
             if (status.st_dev, status.st_ino) in seen:
                 subfolders.clear()
+                name = shown[folder].as_posix()
+                yield Member(name, 0, None, left_out="another way into a folder that is listed")
                 continue
             seen.add((status.st_dev, status.st_ino))
             unique = _unique([*subfolders, *names])

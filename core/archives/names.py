@@ -8,7 +8,6 @@ from __future__ import annotations
 import hashlib
 import unicodedata
 from collections.abc import Iterable
-from contextlib import suppress
 from pathlib import PurePosixPath
 
 _LONGEST_NAME_BYTES = 1000
@@ -43,7 +42,7 @@ def shown_name(name: str, *, encoding: str | None = None) -> str:
 
 def _decoded(raw: bytes, encoding: str | None) -> str:
     for tried in ("utf-8", encoding or legacy_encoding([raw])):
-        with suppress(UnicodeDecodeError):
+        if _is_in(raw, tried):
             return raw.decode(tried)
     return raw.decode("utf-8", "replace")
 
@@ -64,10 +63,11 @@ def legacy_encoding(names: Iterable[bytes]) -> str:
 
 def _is_in(name: bytes, encoding: str) -> bool:
     try:
-        name.decode(encoding)
+        text = name.decode(encoding)
     except UnicodeDecodeError:
         return False
-    return True
+    # Python takes these for bytes that Windows leaves undefined.
+    return not any("\uf8f0" <= letter <= "\uf8f3" for letter in text)
 
 
 def packed_name(name: str, *, encoding: str | None = None) -> str:
