@@ -17,6 +17,7 @@ from fumikura.core.errors import BrokerError, first_line
 from fumikura.core.recognition.recipe import Recipe
 from fumikura.core.settings import Settings
 from fumikura.worker import folder_broker
+from fumikura.worker.patience import PATIENT_CONSUMER
 from fumikura.worker.rabbitmq import CONFIRMED, answer_within, is_rabbitmq, rabbitmq_queue
 
 READ_WAITING = "fumikura.read_waiting"
@@ -63,6 +64,7 @@ def make_app(settings: Settings, recipe: Recipe) -> Celery:
         # An answer that says no is waited out too: a Redis that takes no writes (a failover, a full memory or
         # disk), a RabbitMQ whose node with the queue is away. To Celery they would be the worker's end.
         broker_channel_error_retry=True,
+        worker_consumer=PATIENT_CONSUMER,
         broker_connection_timeout=ANSWER_S,
         broker_transport_options=_transport_options(url, path),
     )
