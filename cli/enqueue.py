@@ -9,7 +9,7 @@ import click
 
 from fumikura.cli import options
 from fumikura.cli.output import print_json, say
-from fumikura.cli.submission import submit_archives
+from fumikura.cli.submission import Request, submit_all
 from fumikura.cli.worker_tables import unread_lines
 from fumikura.core.recognition.recipe import recipe_of
 from fumikura.core.settings import Settings
@@ -26,14 +26,16 @@ def command(
     book: str | None,
     truth: tuple[Path, ...],
     partial_truth: tuple[Path, ...],
+    rehash: bool,
     as_json: bool,
 ) -> None:
     """Ask the workers of a cluster to read archives.
 
-    Writes into the database what is to be read, wakes the workers and returns at once;
-    `fumikura status` shows how far they are. Workers must find the archives under the
-    same path as this machine, or under a URL (s3://, https:// and others), which is fetched
-    once to list its pages. Pages read before are not read again.
+    Writes into the database what is to be read, while it is still looking for more, and wakes
+    the workers; `fumikura status` shows how far they are. Workers must find the archives under
+    the same path as this machine, or under a URL (s3://, https:// and others), which is fetched
+    once to list its pages. Pages read before are not read again. To go on after an interruption,
+    give the same command again: a file of the same size and time is not hashed a second time.
 
     \b
     Example:
@@ -43,9 +45,11 @@ def command(
     from fumikura.worker.feeder import wake_cluster  # loads Celery, which --help does not need
 
     recipe = recipe_of(settings)
-    engine, submitted = submit_archives(
-        settings, archives, recipe=recipe, verb="enqueue", book=book, truth=truth, partial_truth=partial_truth
+    request = Request("enqueue", archives, book, truth, partial_truth, rehash)
+    submission = submit_all(
+        settings, request, recipe, wake=lambda engine: announce_now(settings, engine, recipe)
     )
+    engine, submitted = submission.engine, submission.latest
     if as_json:
         print_json({"run": submitted.run_id, **asdict(submitted.added)})
     wake_cluster(settings, engine, recipe)

@@ -208,7 +208,7 @@ def with_options(added: Sequence[Callable[[Function], Function]]) -> Callable[[F
 
 
 def archives(function: Function) -> Function:
-    """Add ARCHIVE… with --book, --truth and --partial-truth."""
+    """Add ARCHIVE… with --book, --truth, --partial-truth and --rehash."""
     path = click.Path(path_type=Path, exists=True)
     added = [
         click.argument("archives", nargs=-1, required=True, metavar="ARCHIVE..."),
@@ -229,6 +229,11 @@ def archives(function: Function) -> Function:
             multiple=True,
             metavar="PATH",
             help="The same where some characters lack a box. Repeatable.",
+        ),
+        click.option(
+            "--rehash",
+            is_flag=True,
+            help="Look into files again that have the size and time that they had when they were hashed.",
         ),
     ]
     return with_options(added)(function)

@@ -14,15 +14,17 @@ from fumikura.cli.output import print_json, print_tables, put, say
 from fumikura.cli.progress import Start, shown_progress
 from fumikura.cli.rates import Pace
 from fumikura.cli.stop_signals import stopped_by_signals
-from fumikura.cli.submission import submit_archives
+from fumikura.cli.submission import Request, Submission, begin
 from fumikura.cli.terminal import ReaderGoneError
 from fumikura.core.intake import score_readings
 from fumikura.core.recognition.recipe import Recipe, recipe_of
 from fumikura.core.settings import Settings
-from fumikura.core.store.connecting import Engine
 from fumikura.core.store.page_list import count_suspicious
 from fumikura.core.store.queries import RunSummary, run_scores_by_book, run_summary
 from fumikura.worker.devices import listed_devices
+
+#: How long a run that is told to stop waits for the pages that are just being added.
+_LAST_BATCH_S = 10.0
 
 
 @click.command()
@@ -37,6 +39,7 @@ def command(
     book: str | None,
     truth: tuple[Path, ...],
     partial_truth: tuple[Path, ...],
+    rehash: bool,
     as_json: bool,
 ) -> None:
     """Read archives of page scans on this machine.
@@ -57,21 +60,21 @@ def command(
     started_s = time.monotonic()
     recipe = recipe_of(settings)
     listed_devices(settings.devices)  # before anything is queued
-    engine, submitted = submit_archives(
-        settings, archives, recipe=recipe, verb="run", book=book, truth=truth, partial_truth=partial_truth
-    )
+    request = Request("run", archives, book, truth, partial_truth, rehash)
     stop, pace = threading.Event(), Pace()
-    state = _read(settings, engine, submitted.run_id, recipe, stop=stop, pace=pace)
-    scores = run_scores_by_book(engine, submitted.run_id)
+    submission = begin(settings, request, recipe, stop=stop)
+    engine, run_id = submission.engine, submission.latest.run_id
+    state = _read(settings, submission, recipe, stop=stop, pace=pace)
+    scores = run_scores_by_book(engine, run_id)
     seconds = time.monotonic() - started_s
     figures = run_results.figures(state, scores, seconds=seconds, steady_rate=pace.pages_per_second)
-    figures["suspicious"] = count_suspicious(engine, submitted.run_id)
+    figures["suspicious"] = count_suspicious(engine, run_id)
     with suppress(ReaderGoneError):  # the exit code still tells whether all was read
         if as_json:
             print_json(figures)
         else:
             print_tables(*run_results.tables(figures, scores))
-            lines = run_results.excerpt(engine, submitted.run_id)
+            lines = run_results.excerpt(engine, run_id)
             for line in (*lines, *run_results.look_at_these(engine, figures)):
                 put(line)
     if stop.is_set():
@@ -84,16 +87,20 @@ def command(
 
 
 def _read(
-    settings: Settings, engine: Engine, run_id: int, recipe: Recipe, *, stop: threading.Event, pace: Pace
+    settings: Settings, submission: Submission, recipe: Recipe, *, stop: threading.Event, pace: Pace
 ) -> RunSummary:
     """Read what waits of a run, until all is read or `stop` is set; return how the run then stands."""
+    engine, run_id, was_listed = submission.engine, submission.latest.run_id, submission.latest.is_listed
     state = run_summary(engine, run_id)
-    if state.is_finished:
+    if state.is_over:
         return state
     from fumikura.worker.launcher import run_locally  # a run that only skips pages needs no queue
 
     start = Start()
     with shown_progress(pace, start) as show, stopped_by_signals(stop):
         run_locally(settings, engine, run_id, recipe, on_progress=show, on_stage=start.note, stop=stop)
+    submitted = submission.wait(timeout_s=_LAST_BATCH_S)
+    if not was_listed and submitted.is_listed:
+        submission.say_findings()
     score_readings(engine, run_id)  # pages that were being read when their truth came
     return run_summary(engine, run_id)

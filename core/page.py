@@ -55,6 +55,7 @@ class PageReference:
         digest: SHA-256 of the image's bytes, in hexadecimal; where they cannot be read, of archive,
             a zero byte and member.
         book: the work the page belongs to.
+        stamp: by what the file is told to be unchanged, without a look at its bytes; None if by nothing.
     """
 
     archive: str
@@ -62,6 +63,7 @@ class PageReference:
     digest: str
     size_bytes: int
     book: str
+    stamp: str | None = None
 
     @property
     def is_stand_in(self) -> bool:

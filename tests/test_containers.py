@@ -451,6 +451,7 @@ def test_a_compressed_tar_is_read_on_when_its_server_is_back(tmp_path: Path) -> 
 
     class Server:
         size_bytes = len(data)
+        stamp = None
         n_opened = 0
 
         def open(self) -> io.BytesIO:

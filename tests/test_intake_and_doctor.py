@@ -42,7 +42,7 @@ def test_what_is_no_page_is_counted(tmp_path: Path, engine: Engine) -> None:
 
     submitted = submit(engine, survey([str(tmp_path / "scans")]), recipe=RECIPE, command="test")
 
-    assert (submitted.added.n_pages, submitted.added.n_queued, len(submitted.left_out)) == (1, 1, 1)
+    assert (submitted.added.n_pages, submitted.added.n_queued, submitted.ignored.n_files) == (1, 1, 1)
 
 
 def test_new_truth_scores_a_reading_that_is_done(tmp_path: Path, engine: Engine) -> None:

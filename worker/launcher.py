@@ -63,12 +63,13 @@ def run_locally(
             settings = replace(settings, broker_url=folder_url(folder))
         logs = None if log.isEnabledFor(logging.INFO) else folder
         # More workers than claims would only start and end.
-        n_claims = math.ceil(run_summary(engine, run_id).queued / settings.chunk_size)
+        begun = run_summary(engine, run_id)
+        n_claims = max(1, math.ceil(begun.queued / settings.chunk_size))
         children = Children(
             engine,
             settings,
             recipe,
-            most=max(1, n_claims),
+            most=n_claims if begun.is_listed else None,
             run_id=run_id,
             logs=logs,
             command=command,
@@ -85,7 +86,7 @@ def run_locally(
                 return
             on_stage(children.stage)
             on_progress(summary)
-            if summary.is_finished:
+            if summary.is_over:
                 if is_private:  # Celery would look two seconds more for messages that nobody sends
                     children.stop(grace_s=0)
                 return

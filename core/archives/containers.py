@@ -6,28 +6,29 @@ tar files could point anywhere, and count as files without content.
 
 from __future__ import annotations
 
-import os
 import stat
 import struct
 import tarfile
 import zipfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO, Any, cast
 
+from fumikura.core.archives.folders import Folder
 from fumikura.core.archives.member import (
     DAMAGES,
     Container,
     Member,
     Packed,
+    file_stamp,
     is_lost_share,
 )
-from fumikura.core.archives.names import UniqueNames, forms, legacy_encoding, shown_name
+from fumikura.core.archives.names import UniqueNames, legacy_encoding, natural, shown_name
 from fumikura.core.archives.remote import RemoteFolder, remote_file
-from fumikura.core.archives.tars import open_tar
+from fumikura.core.archives.tars import CompressedTar, Tar, open_tar
 from fumikura.core.archives.urls import Place, Url
 from fumikura.core.archives.zip_directory import check_directory
 from fumikura.core.errors import ArchiveError, PageError
@@ -72,6 +73,11 @@ def open_container(place: Place, limits: Limits) -> Container:
         ) from error
 
 
+def is_tar(place: Place, limits: Limits) -> bool:
+    """Tell whether an archive is a tar file: one has no order, and several files of one name."""
+    return isinstance(open_container(place, limits), Tar | CompressedTar)
+
+
 @dataclass(frozen=True, slots=True)
 class _LocalFile:
     path: Path
@@ -80,6 +86,10 @@ class _LocalFile:
 
     def __str__(self) -> str:
         return str(self.path)
+
+    @property
+    def stamp(self) -> str | None:
+        return file_stamp(self.size_bytes, self.mtime_ns)
 
     def open(self) -> IO[bytes]:
         return self.path.open("rb")
@@ -100,91 +110,6 @@ def _open_unchanged(file: Packed, limits: Limits) -> Container:
     return Zip(file, limits) if is_zip else open_tar(file, limits)
 
 
-class Folder:
-    """A folder is a directory and all below it, also through symbolic links, each directory once."""
-
-    def __init__(self, path: Path, limits: Limits) -> None:
-        self._path = path
-        self._limits = limits
-
-    def members(self) -> Iterator[Member]:
-        seen: set[tuple[int, int]] = set()
-        errors: list[OSError] = []
-        shown = {str(self._path): PurePosixPath()}
-        for folder, subfolders, names in os.walk(self._path, onerror=errors.append, followlinks=True):
-            status = Path(folder).stat()
-            if (status.st_dev, status.st_ino) in seen:
-                subfolders.clear()
-                name = shown[folder].as_posix()
-                yield Member(name, 0, None, left_out="another way into a folder that is listed")
-                continue
-            seen.add((status.st_dev, status.st_ino))
-            unique = _unique([*subfolders, *names])
-            shown |= {os.path.join(folder, name): shown[folder] / unique[name] for name in subfolders}  # noqa: PTH118
-            yield from (
-                self._member(Path(folder) / name, (shown[folder] / unique[name]).as_posix()) for name in names
-            )
-        for error in errors:
-            reason = f"{error.filename} cannot be read ({error.strerror}); correct its permissions"
-            raise ArchiveError(reason) from error
-
-    def member(self, name: str) -> Member:
-        """Give a file by its real name."""
-        return self._member(self._path / name, shown_name(name))
-
-    def _member(self, path: Path, shown: str) -> Member:
-        try:
-            status = path.stat()
-        except OSError as error:
-            return Member(shown, 0, None, f"leads nowhere ({error.strerror}); put the image itself there")
-        if not stat.S_ISREG(status.st_mode):
-            return Member(shown, 0, None, "is a device or the like; put the image itself there")
-        if problem := self._limits.problem(status.st_size):
-            return Member(shown, status.st_size, None, problem)
-        return Member(shown, status.st_size, lambda: path.open("rb"))
-
-    def read(self, name: str, digest: str | None = None) -> bytes:  # noqa: ARG002
-        path = self._path / name if os.path.lexists(self._path / name) else self._real(name)
-        member = self._member(path, name)
-        if member.open is None:
-            is_gone = not os.path.exists(path)  # noqa: PTH110  # `Path.exists` may raise
-            raise PageError(f"{name} {member.problem}", is_only_here=is_gone)
-        with member.open() as file:
-            return file.read(self._limits.max_file_bytes)
-
-    def _real(self, name: str) -> Path:
-        """Find a file that is shown under another name than its own."""
-        path = real_path(self._path, PurePosixPath(name).parts)
-        if path is None:
-            raise KeyError(name)
-        return path
-
-
-def real_path(folder: Path, shown: Iterable[str]) -> Path | None:
-    """Find what is shown under these names, one below the other; None if there is nothing."""
-    for name in shown:
-        # As a Mac writes it: a look at the whole folder for each page would take long.
-        likely = next((form for form in forms(name) if os.path.lexists(folder / form)), None)
-        if likely is None:
-            try:
-                names = {text: real for real, text in _unique(os.listdir(folder)).items()}  # noqa: PTH208
-            except OSError:
-                return None
-            likely = names.get(name)
-        if likely is None:
-            return None
-        folder /= likely
-    return folder
-
-
-def _unique(names: Iterable[str]) -> dict[str, str]:
-    """Give for each name in a folder the one under which it is shown; most are shown under their own."""
-    unique = UniqueNames()
-    return {
-        name: unique.shown(name) for name in sorted(names, key=lambda name: (shown_name(name) != name, name))
-    }
-
-
 class Zip:
     """This class reads a zip file; `ZipFile` itself lets many threads read."""
 
@@ -196,6 +121,7 @@ class Zip:
         except BaseException:
             self._opened.close()  # the error's frames may keep `self`, and nobody knows for how long
             raise
+        self._stamp = file.stamp
         infos = self._zip.infolist()
         self._infos = _named(infos)
         self._problems: dict[str, str] = {}
@@ -215,9 +141,11 @@ class Zip:
             self._opened.close()  # `ZipFile` leaves open what it has not opened
 
     def members(self) -> Iterator[Member]:
-        for name, info in self._infos.items():
+        for name, info in sorted(self._infos.items(), key=lambda item: natural(item[0])):
             problem = self._problems.get(name)
-            yield Member(name, info.file_size, None if problem else partial(self._zip.open, info), problem)
+            content = None if problem else partial(self._zip.open, info)
+            stamp = None if self._stamp is None else f"{self._stamp}/{info.CRC:08x}:{info.file_size}"
+            yield Member(name, info.file_size, content, problem, stamp=stamp)
 
     def read(self, name: str, digest: str | None = None) -> bytes:  # noqa: ARG002
         info = self._infos[name]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -12,10 +11,11 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import IO
 
-from fumikura.core.archives.containers import is_packed
+from fumikura.core.archives.containers import is_packed, is_tar
 from fumikura.core.archives.kinds import ending, is_page_name, is_page_start, is_system_file, other_kind
+from fumikura.core.archives.known import Lookup, with_digests
 from fumikura.core.archives.member import DAMAGES, Member
-from fumikura.core.archives.names import shown_name
+from fumikura.core.archives.names import natural, shown_name
 from fumikura.core.archives.places import NO_PAGES, explained, find_places, open_archive
 from fumikura.core.archives.remote import RemoteFolder
 from fumikura.core.archives.urls import Place, Url
@@ -77,64 +77,103 @@ def list_pages(
     limits: Limits = DEFAULT_LIMITS,
     progress: Callable[[int], None] | None = None,
 ) -> Listing:
-    """List all pages of some archives, each with the digest of its bytes.
+    """List all pages of some archives, as `stream_pages` finds them.
 
-    A page whose bytes cannot be read is listed too, and so is an archive of which that is true or
-    that holds no page: it will fail alone, with the reason.
+    Args:
+        progress: called after each page with the number of pages so far.
+    """
+    pages: list[PageReference] = []
+    left_out: list[LeftOut] = []
+    for file in stream_pages(archives, book=book, limits=limits):
+        if isinstance(file, LeftOut):
+            left_out.append(file)
+            continue
+        pages.append(file)
+        if progress is not None:
+            progress(len(pages))
+    return Listing(tuple(pages), tuple(left_out))
+
+
+def stream_pages(
+    archives: Sequence[str],
+    *,
+    book: str | None = None,
+    limits: Limits = DEFAULT_LIMITS,
+    known: Lookup | None = None,
+) -> Iterator[PageReference | LeftOut]:
+    """Yield the pages of some archives as they are found, each with the digest of its bytes.
+
+    In between come the files that are no pages. A page whose bytes cannot be read is there too, and at
+    the end each archive of which that is true or that holds no page: it will fail alone, with the
+    reason. No more is kept in memory than the names of one folder, or what one zip or tar lists.
 
     Args:
         archives: paths or URLs of directories, images, zip and tar files, or globs of such.
-        progress: called after each page with the number of pages so far.
+        known: tells the digests of files that were hashed before; None hashes all.
 
     Raises:
-        ArchiveError: an archive is missing; or all are empty, damaged or no archives.
+        ArchiveError: an archive is missing, before the first page comes; or all are empty, damaged or
+            no archives.
         StorageError: the server of an archive does not answer.
     """
     book = shown_name(book) if book is not None else None
-    pages: list[PageReference] = []
-    left_out: list[LeftOut] = []
     failed: list[tuple[Place, ArchiveError]] = []
-    for archive in archives:
-        places, found = find_places(archive, limits), dict[tuple[str, str], PageReference]()
-        n_failed = len(failed)
-        for place in places:
+    remedies: dict[str, None] = {}
+    n_pages = 0
+    for archive, places in [(archive, find_places(archive, limits)) for archive in archives]:
+        n_before, n_failed = n_pages, len(failed)
+        for place in sorted(places, key=lambda place: natural(str(place))):
             try:
-                for file in _files(place, book, limits):
-                    if isinstance(file, LeftOut):
-                        left_out.append(file)
-                        continue
-                    older = found.get((file.archive, file.member))
-                    if older is not None and older.digest != file.digest:
-                        left_out.append(LeftOut(file.archive, file.member, _OLDER_VERSION))
-                    found[file.archive, file.member] = file
-                    if progress is not None:
-                        progress(len(pages) + len(found))
+                for file in _files(place, book, limits, known):
+                    if isinstance(file, PageReference):
+                        n_pages += 1
+                    elif file.remedy:
+                        remedies[f"{file.kind}: {file.remedy}"] = None
+                    yield file
             except ArchiveError as error:
                 failed.append((place, error))
-        if not found and len(failed) == n_failed:
-            failed.append((places[0], ArchiveError(f"{archive} {NO_PAGES}{_others(left_out)}")))
-        pages += sorted(found.values(), key=lambda page: (_natural(page.archive), _natural(page.member)))
-    if not pages and failed:
+        if n_pages == n_before and len(failed) == n_failed:
+            # What could become pages is named.
+            others = f" (it holds {', '.join(remedies)})" if remedies else ""
+            failed.append((places[0], ArchiveError(f"{archive} {NO_PAGES}{others}")))
+    if not n_pages and failed:
         raise failed[0][1]
-    return Listing((*pages, *(_stand_in_page(place, book) for place, _ in failed)), tuple(left_out))
+    yield from (_stand_in_page(place, book) for place, _ in failed)
 
 
-def _others(left_out: Sequence[LeftOut]) -> str:
-    """Go on in a sentence about an archive without pages, if it holds what could become pages."""
-    kinds = [f"{file.kind}: {file.remedy}" for file in left_out if file.remedy]
-    return f" (it holds {', '.join(dict.fromkeys(kinds))})" if kinds else ""
-
-
-def _files(place: Place, book: str | None, limits: Limits) -> Iterator[PageReference | LeftOut]:
+def _files(
+    place: Place, book: str | None, limits: Limits, known: Lookup | None
+) -> Iterator[PageReference | LeftOut]:
     """Yield for each file of an archive its page, or that it is left out."""
     with explained(place):
         archive, members = open_archive(place, limits)
         if not _is_utf_8(str(archive)):
             raise ArchiveError(f"{str(archive)!r} is not named in UTF-8; rename it")
+        if known is not None:
+            members = with_digests(str(archive), members, known)
         if isinstance(archive, Url) and not is_packed(archive):
             yield from _fetched(archive, members, book, limits)
-        else:
-            yield from map(partial(_reference, archive, book=book), members)
+            return
+        files = map(partial(_reference, archive, book=book), members)
+        yield from _in_order(files) if is_tar(archive, limits) else files
+
+
+def _in_order(files: Iterator[PageReference | LeftOut]) -> Iterator[PageReference | LeftOut]:
+    """Yield the newest version of each page in the order of their names, also before an error."""
+    newest: dict[str, PageReference] = {}
+    left_out: list[LeftOut] = []
+    try:
+        for file in files:
+            if isinstance(file, LeftOut):
+                left_out.append(file)
+                continue
+            older = newest.get(file.member)
+            if older is not None and older.digest != file.digest:
+                left_out.append(LeftOut(file.archive, file.member, _OLDER_VERSION))
+            newest[file.member] = file
+    finally:
+        yield from sorted(newest.values(), key=lambda page: natural(page.member))
+        yield from left_out
 
 
 def _fetched(
@@ -168,17 +207,19 @@ def _is_utf_8(text: str) -> bool:
 
 
 def _reference(archive: Place, member: Member, *, book: str | None) -> PageReference | LeftOut:
-    start, digest, size_bytes = b"", None, member.size_bytes
+    start, digest, size_bytes, stamp = b"", member.digest, member.size_bytes, member.stamp
     has_page_name = is_page_name(member.name)
     is_page = has_page_name and member.left_out is None and not is_system_file(member.name)
-    if is_page or (ending(member.name) == "" and not is_system_file(member.name)):
-        if member.open is None:
-            digest = stand_in_digest(str(archive), member.name) if is_page and member.problem else None
-        else:
+    if digest is None and (is_page or (ending(member.name) == "" and not is_system_file(member.name))):
+        is_damaged = member.open is None and member.problem is not None
+        if member.open is not None:
             try:
                 start, digest, size_bytes = _digest(member.open, is_page=is_page)
             except (ArchiveError, *DAMAGES):
-                digest = stand_in_digest(str(archive), member.name) if is_page else None
+                is_damaged = True
+        if is_damaged and is_page:
+            # It may be readable the next time, though its stamp is the same.
+            digest, stamp = stand_in_digest(str(archive), member.name), None
     if digest is None:
         return _left_out(archive, member, start)
     return PageReference(
@@ -187,6 +228,7 @@ def _reference(archive: Place, member: Member, *, book: str | None) -> PageRefer
         digest=digest,
         size_bytes=min(max(0, size_bytes), _LARGEST_INTEGER),
         book=book or _book(archive, PurePosixPath(member.name)),
+        stamp=stamp,
     )
 
 
@@ -236,14 +278,3 @@ def _book(archive: Place, member: PurePosixPath) -> str:
     else:
         folders = (*archive.parts, *member.parent.parts)
     return next((name for name in reversed(folders) if name.lower() not in _KINDS_OF_FILE), folders[0])
-
-
-def _natural(name: str) -> tuple[list[str | tuple[int, str]], str]:
-    """Give a key that sorts 2 before 10, whether they are half or full width; then as they are written."""
-    # By their length first, since Python makes no number of thousands of digits.
-    plain = unicodedata.normalize("NFKC", name).casefold()
-    parts: list[str | tuple[int, str]] = [
-        (len(part.lstrip("0")), part.lstrip("0")) if number % 2 else part
-        for number, part in enumerate(re.split(r"([0-9]+)", plain))
-    ]
-    return parts, name

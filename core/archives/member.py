@@ -6,6 +6,7 @@ import errno
 import lzma
 import struct
 import tarfile
+import time
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -47,6 +48,9 @@ _LOST_SHARE = frozenset(
     if (number := getattr(errno, name, None)) is not None  # not every system has all
 )
 
+#: File systems count in steps of up to two seconds.
+_SETTLED_NS = 3_000_000_000
+
 
 @dataclass(frozen=True, slots=True)
 class Member:
@@ -57,6 +61,9 @@ class Member:
         open: gives its content, until the next member is asked for; None if there is none to be had.
         problem: why there is none, as the end of a sentence.
         left_out: why it is no page, whatever its name, as the beginning of a sentence.
+        stamp: the same text as long as the content is the same, and known without a look at it; None if
+            nothing tells.
+        digest: the SHA-256 of its content, where that is known already.
     """
 
     name: str
@@ -64,6 +71,14 @@ class Member:
     open: Callable[[], IO[bytes]] | None
     problem: str | None = None
     left_out: str | None = None
+    stamp: str | None = None
+    digest: str | None = None
+
+
+def file_stamp(size_bytes: int, changed_ns: int) -> str | None:
+    """Make the stamp of a file; None of one that was changed just now, and may be again at the same time."""
+    is_settled = time.time_ns() - changed_ns > _SETTLED_NS
+    return f"{size_bytes}:{changed_ns}" if is_settled else None
 
 
 def is_lost_share(error: BaseException) -> bool:
@@ -76,6 +91,9 @@ class Packed(Protocol):
 
     @property
     def size_bytes(self) -> int: ...
+
+    @property
+    def stamp(self) -> str | None: ...
 
     def open(self) -> IO[bytes]:
         """Open its content, which is seekable."""

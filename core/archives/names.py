@@ -6,6 +6,7 @@ Names are kept in Unicode's form NFC: a Mac writes が as two characters, a keyb
 from __future__ import annotations
 
 import hashlib
+import re
 import unicodedata
 from collections.abc import Iterable
 from pathlib import PurePosixPath
@@ -77,6 +78,17 @@ def packed_name(name: str, *, encoding: str | None = None) -> str:
         return shown
     digest = hashlib.sha256(shown.encode()).hexdigest()[:16]
     return f"{shown[:100]}…{digest}{PurePosixPath(shown).suffix[:10]}"
+
+
+def natural(name: str) -> tuple[list[str | tuple[int, str]], str]:
+    """Give a key that sorts 2 before 10, whether they are half or full width; then as they are written."""
+    # By their length first, since Python makes no number of thousands of digits.
+    plain = unicodedata.normalize("NFKC", name).casefold()
+    parts: list[str | tuple[int, str]] = [
+        (len(part.lstrip("0")), part.lstrip("0")) if number % 2 else part
+        for number, part in enumerate(re.split(r"([0-9]+)", plain))
+    ]
+    return parts, name
 
 
 class UniqueNames:

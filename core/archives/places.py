@@ -16,7 +16,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from urllib.request import url2pathname
 
-from fumikura.core.archives.containers import Folder, is_packed, open_container, real_path
+from fumikura.core.archives.containers import is_packed, open_container
+from fumikura.core.archives.folders import Folder, real_path
 from fumikura.core.archives.kinds import PAGE_FORMATS, is_page_name
 from fumikura.core.archives.member import DAMAGES, Member, is_lost_share
 from fumikura.core.archives.names import forms, one_form

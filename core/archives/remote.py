@@ -95,6 +95,10 @@ class RemoteFile:
     def __str__(self) -> str:
         return str(self.url)
 
+    @property
+    def stamp(self) -> str:
+        return self.version
+
     def open(self) -> IO[bytes]:
         return io.BufferedReader(_Blocks(self.size_bytes, self._fetch))
 

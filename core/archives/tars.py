@@ -11,6 +11,7 @@ import threading
 from collections import Counter, OrderedDict, deque
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 from typing import IO, Any, cast
 
@@ -62,6 +63,7 @@ class Tar:
     def __init__(self, file: Packed, limits: Limits) -> None:
         self._limits = limits
         self._lock = threading.Lock()
+        self._stamp = file.stamp
         self._opened = file.open()
         self._tar = tarfile.open(fileobj=self._opened, mode="r:", tarinfo=_TarInfo)  # noqa: SIM115
         infos: list[tarfile.TarInfo] = []
@@ -74,13 +76,19 @@ class Tar:
         self._names = UniqueNames(encoding=legacy_encoding(raw))
         self._all = [(self._names.shown(info.name), info) for info in infos]
         self._newest = dict(self._all)
+        self._n_of_name = Counter(name for name, _ in self._all)
 
     def __del__(self) -> None:
         if hasattr(self, "_opened"):
             self._opened.close()
 
     def members(self) -> Iterator[Member]:
-        yield from _members(self._tar, self._all, self._names, self._limits)
+        for member in _members(self._tar, self._all, self._names, self._limits):
+            info = self._newest.get(member.name)
+            if self._stamp is None or info is None or self._n_of_name[member.name] > 1:
+                yield member
+            else:
+                yield replace(member, stamp=f"{self._stamp}/{info.offset_data}:{info.size}")
         if self._damage is not None:
             raise self._damage
 

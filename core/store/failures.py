@@ -71,7 +71,7 @@ def failures(engine: Engine, run_id: int | None = None, *, limit: int | None = N
         FumikuraError: there is no such run; when the first is asked for.
     """
     page, reading, source = tables.page.c, tables.reading.c, tables.page_source.c
-    key = tuple_(reading.id, source.id)
+    key = (reading.page_id, reading.id, source.id)
     wanted = _of_run(
         select(
             reading.id.label("reading_id"),
@@ -89,17 +89,17 @@ def failures(engine: Engine, run_id: int | None = None, *, limit: int | None = N
         .join(tables.page_source, source.page_id == page.id)
         .where(tables.IS_FAILED, _stands(tables.page_source)),
         run_id,
-    ).order_by(reading.id, source.id)
-    last, left = (0, 0), limit
+    ).order_by(*key)
+    last, left = (0, 0, 0), limit
     while left is None or left > 0:
         n_rows = _ROWS_AT_ONCE if left is None else min(left, _ROWS_AT_ONCE)
         with read_transaction(engine) as connection:
             check_run(connection, run_id)
-            rows = connection.execute(wanted.where(key > tuple_(*last)).limit(n_rows)).mappings().all()
+            rows = connection.execute(wanted.where(_is_behind(last)).limit(n_rows)).mappings().all()
         yield from map(_failure, rows)
         if len(rows) < n_rows:
             return
-        last = (rows[-1]["reading_id"], rows[-1]["source_id"])
+        last = (rows[-1]["page_id"], rows[-1]["reading_id"], rows[-1]["source_id"])
         left = None if left is None else left - n_rows
 
 
@@ -132,7 +132,7 @@ def failure_reasons(engine: Engine, run_id: int | None = None) -> list[FailureRe
     """Count the reasons of the newest FAILURES_COUNTED failures, the most frequent first."""
     reading, source = tables.reading.c, tables.page_source.c
     newest = _select_failed(run_id, reading.status, reading.error, source.archive, source.member)
-    newest = newest.order_by(reading.id.desc()).limit(FAILURES_COUNTED)
+    newest = newest.order_by(reading.page_id.desc(), reading.id.desc()).limit(FAILURES_COUNTED)
     with read_transaction(engine) as connection:
         if not _n_failures(connection, run_id):
             return []  # lest all failures of other runs are looked at
@@ -166,7 +166,18 @@ def _select_failed(run_id: int | None, *columns: ColumnElement[Any]) -> Select[A
 
 
 def _of_run(statement: Select[Any], run_id: int | None) -> Select[Any]:
-    return statement if run_id is None else statement.where(is_asked_by(run_id))
+    if run_id is None:
+        return statement
+    # Its pages mostly came one after the other: the failures of others are not looked at.
+    page_id, of_run = tables.run_page.c.page_id, tables.run_page.c.run_id == run_id
+    first, last = (select(end(page_id)).where(of_run).scalar_subquery() for end in (func.min, func.max))
+    return statement.where(tables.reading.c.page_id.between(first, last), is_asked_by(run_id))
+
+
+def _is_behind(last: tuple[int, int, int]) -> ColumnElement[bool]:
+    reading, source = tables.reading.c, tables.page_source.c
+    # The first is for the index, which knows no places.
+    return and_(reading.page_id >= last[0], tuple_(reading.page_id, reading.id, source.id) > last)
 
 
 def _without_particulars(reason: str, archive: str, member: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime
 from itertools import islice
 from typing import Any
@@ -14,6 +14,7 @@ from fumikura.core.errors import FumikuraError
 from fumikura.core.page import PageReference, Truth
 from fumikura.core.recognition.recipe import Recipe
 from fumikura.core.store import tables
+from fumikura.core.store.places import note_places
 from fumikura.core.store.reading_status import lock_readings, queue_again
 from fumikura.core.store.rows import storable, truth_row
 from fumikura.core.store.stand_ins import take_up
@@ -42,6 +43,11 @@ class Added:
     n_queued: int
     n_done: int
     n_quarantined: int
+
+    def and_more(self, more: Added) -> Added:
+        """Count other pages too."""
+        sums = (mine + others for mine, others in zip(astuple(self), astuple(more), strict=True))
+        return Added(*sums)
 
 
 def add_run(engine: Engine, recipe: Recipe, *, command: str) -> int:
@@ -124,26 +130,8 @@ def _add_pages(connection: Connection, pages: Sequence[PageReference]) -> dict[s
     if new := [_page_row(by_digest[digest], time) for digest in digests if digest not in known]:
         connection.execute(insert(tables.page), new)
         known = dict(connection.execute(wanted).all())
-    _note_places(connection, [(known[page.digest], page.archive, page.member) for page in pages], time)
+    note_places(connection, pages, known, time)
     return {digest: known[digest] for digest in digests}
-
-
-def _note_places(connection: Connection, places: Sequence[tuple[int, str, str]], time: datetime) -> None:
-    """Note where pages were seen. Only what is missing is inserted, as each try would take a number."""
-    source = tables.page_source.c
-    page_ids, _, members = zip(*places, strict=True)
-    # By member too: a blank page may lie in a hundred thousand places.
-    near = select(source.id, source.page_id, source.archive, source.member).where(
-        source.page_id.in_(set(page_ids)), source.member.in_(set(members))
-    )
-    known = {(row.page_id, row.archive, row.member): row.id for row in connection.execute(near)}
-    distinct = dict.fromkeys(places)
-    if seen := [known[place] for place in distinct if place in known]:
-        connection.execute(update(tables.page_source).where(source.id.in_(seen)).values(seen_at=time))
-    names = ("page_id", "archive", "member")
-    new = [dict(zip(names, place, strict=True)) for place in distinct if place not in known]
-    if new:
-        connection.execute(insert(tables.page_source), [{**row, "seen_at": time} for row in new])
 
 
 def _page_row(page: PageReference, time: datetime) -> dict[str, Any]:

@@ -61,6 +61,11 @@ class RunSummary:
         """Tell whether nothing more will happen to its pages by itself."""
         return not self.queued and not self.leased
 
+    @property
+    def is_over(self) -> bool:
+        """Tell whether, besides, no more pages are being added."""
+        return self.is_finished and self.is_listed
+
 
 @dataclass(frozen=True, slots=True)
 class Overview:

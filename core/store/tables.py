@@ -229,7 +229,7 @@ reading = Table(
     _index_of(Status.LEASED, "worker"),
     # The least sure of millions are asked for, a few at a time.
     Index(None, "mean_confidence"),
-    Index("ix_reading_failed", "id", sqlite_where=_FAILED_ROWS, postgresql_where=_FAILED_ROWS),
+    Index("ix_reading_failed", "page_id", "id", sqlite_where=_FAILED_ROWS, postgresql_where=_FAILED_ROWS),
     postgresql_with=_OFTEN_CLEANED,
 )
 

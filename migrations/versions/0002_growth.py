@@ -67,7 +67,11 @@ def upgrade() -> None:
     op.add_column("page_source", sa.Column("stamp", sa.Text()))
     op.create_index("ix_page_source_archive_member", "page_source", ["archive", "member"])
     op.create_index(
-        "ix_reading_failed", "reading", ["id"], sqlite_where=_IS_FAILED, postgresql_where=_IS_FAILED
+        "ix_reading_failed",
+        "reading",
+        ["page_id", "id"],
+        sqlite_where=_IS_FAILED,
+        postgresql_where=_IS_FAILED,
     )
     if op.get_context().dialect.name == "sqlite":
         _autoincrement()
