@@ -47,7 +47,7 @@ def command(
     recipe = recipe_of(settings)
     request = Request("enqueue", archives, book, truth, partial_truth, rehash)
     submission = submit_all(
-        settings, request, recipe, wake=lambda engine: announce_now(settings, engine, recipe)
+        settings, request, recipe, wake=lambda engine: wake_cluster(settings, engine, recipe)
     )
     engine, submitted = submission.engine, submission.latest
     if as_json:

@@ -102,7 +102,8 @@ def test_a_file_that_could_not_be_read_is_tried_each_time(
 
     again = ask(engine, archive)
 
-    assert (again.added.n_pages, len(claim_all(engine))) == (5, 10)
+    assert (again.added.n_pages, again.added.n_queued) == (5, 5)
+    assert {claimed.size_bytes for claimed in claim_all(engine)} >= {len(JPEG) + 1}
 
 
 def test_a_compressed_tar_is_read_as_before(engine: Engine, tmp_path: Path, hashed: list[int]) -> None:
@@ -113,7 +114,7 @@ def test_a_compressed_tar_is_read_as_before(engine: Engine, tmp_path: Path, hash
     assert len(hashed) == 10
 
 
-def endless(n_pages: int, *, then: Callable[[], None] = lambda: None) -> Iterator[PageReference]:
+def endless(n_pages: int, *, then: Callable[[], object] = lambda: None) -> Iterator[PageReference]:
     """So many pages, and then what happens before the next one."""
     yield from make_pages(n_pages)
     then()
@@ -161,7 +162,7 @@ def test_what_is_cut_off_stays_and_the_same_request_goes_on(
     with monkeypatch.context() as patched:
         numbers = count(1)
 
-        def interrupt(submitted: Submitted) -> None:
+        def interrupt(_: Submitted) -> None:
             if next(numbers) == 2:
                 raise KeyboardInterrupt
 
@@ -191,7 +192,7 @@ def test_a_run_that_is_cancelled_while_it_is_listed_takes_no_more(
     engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("fumikura.core.intake._PAGES_A_BATCH", 5)
-    found = Survey(endless(10, then=lambda: [cancel(engine, 1), None][1]), {})
+    found = Survey(endless(10, then=lambda: cancel(engine, 1)), {})
 
     with pytest.raises(FumikuraError, match="run 1 was cancelled while its pages were being added"):
         submit(engine, found, recipe=RECIPE, command="test")

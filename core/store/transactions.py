@@ -33,7 +33,7 @@ def read_transaction(engine: Engine) -> Iterator[Connection]:
     """Open a connection that only reads, sees all as at one time, and on SQLite waits for no writer."""
     options: dict[str, Any] = {"only_reads": True}
     if engine.dialect.name == "postgresql":
-        options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+        options["isolation_level"] = "REPEATABLE READ"
     with reporting(engine), engine.connect().execution_options(**options) as connection:
         yield connection
 
