@@ -7,8 +7,6 @@ dataclasses, and leaving the ORM out saves a third of a short command's start.
 from __future__ import annotations
 
 from dataclasses import fields
-from datetime import UTC, datetime
-from enum import StrEnum
 from typing import Any
 
 from sqlalchemy import (
@@ -16,9 +14,6 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
-    DateTime,
-    Dialect,
-    Enum,
     Float,
     ForeignKey,
     Index,
@@ -28,45 +23,18 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    TypeDecorator,
     UniqueConstraint,
     text,
 )
 
 from fumikura.core.page import Scores
+from fumikura.core.store.column_types import STATUS_TYPE, bytewise
+from fumikura.core.store.column_types import Status as Status
+from fumikura.core.store.column_types import UtcDateTime as UtcDateTime
 
 #: The newest revision in migrations/versions. Alembic knows it too, but takes half a
 #: second to ask.
 SCHEMA_REVISION = "0008"
-
-
-class Status(StrEnum):
-    """The status says where a reading stands."""
-
-    QUEUED = "queued"
-    LEASED = "leased"
-    DONE = "done"
-    FAILED = "failed"
-    QUARANTINED = "quarantined"
-    CANCELLED = "cancelled"
-
-
-class UtcDateTime(TypeDecorator[datetime]):
-    """This type gives aware times in UTC on every database; SQLite itself keeps no time zone."""
-
-    impl = DateTime(timezone=True)
-    cache_ok = True
-
-    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        utc = value.astimezone(UTC)
-        return utc.replace(tzinfo=None) if dialect.name == "sqlite" else utc
-
-    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        if value is None:
-            return None
-        return value.replace(tzinfo=UTC) if dialect.name == "sqlite" else value.astimezone(UTC)
 
 
 metadata = MetaData(
@@ -78,26 +46,10 @@ metadata = MetaData(
     }
 )
 
-_status_type = Enum(
-    Status,
-    native_enum=False,
-    length=16,
-    values_callable=lambda statuses: [status.value for status in statuses],
-)
-
 
 def _reference(target: str, **options: Any) -> Column[Any]:
     """Make a column that points to another table's id; when that row goes, this one goes."""
     return Column(f"{target}_id", ForeignKey(f"{target}.id", ondelete="CASCADE"), nullable=False, **options)
-
-
-def _bytewise(kind: type[String], length: int | None = None) -> Any:
-    """Make a type of text that sorts by its bytes, whose index finds a beginning; on SQLite all text does.
-
-    PostgreSQL would otherwise sort as the server's language does, and distrust its indexes after an upgrade
-    of the operating system.
-    """
-    return kind(length, collation="C").with_variant(kind(length), "sqlite")
 
 
 #: So that the tables that grow to billions of rows are looked after before a fifth of them has changed.
@@ -118,7 +70,7 @@ page = Table(
     "page",
     metadata,
     Column("id", Integer, primary_key=True),
-    Column("digest", _bytewise(String, 64), nullable=False, unique=True),
+    Column("digest", bytewise(String, 64), nullable=False, unique=True),
     Column("name", Text, nullable=False, index=True),
     Column("book", Text, nullable=False, index=True),
     Column("size_bytes", BigInteger, nullable=False),
@@ -200,7 +152,7 @@ reading = Table(
     Column("id", Integer, primary_key=True),
     _reference("page"),
     _reference("recipe"),
-    Column("status", _status_type, nullable=False),
+    Column("status", STATUS_TYPE, nullable=False),
     # How many workers were lost while this page was all that they held.
     Column("attempts", Integer, nullable=False),
     # After a lost worker, the next one holds this page among at most so many.
@@ -240,11 +192,11 @@ character = Table(
     Column("position", Integer, primary_key=True, autoincrement=False),
     Column("column_number", Integer, nullable=False),
     *(Column(name, Integer, nullable=False) for name in ("x", "y", "width", "height")),
-    Column("label", _bytewise(Text), nullable=False),
+    Column("label", bytewise(Text), nullable=False),
     Column("confidence", Float, nullable=False),
     Column("alternatives", JSON, nullable=False),
     # Of the character at the next position; NULL at the end of a page.
-    Column("next_label", _bytewise(Text)),
+    Column("next_label", bytewise(Text)),
     # Searches go along these, a phrase by its first two labels: however common each of them is,
     # only the places where both stand are looked at.
     Index(None, "label", "reading_id", "position"),
