@@ -17,6 +17,7 @@ from fumikura.core.store.workers import (
     State,
     list_workers,
     live_hosts,
+    note_end,
     note_worker,
     remove_worker,
     short_name,
@@ -95,12 +96,33 @@ def test_one_that_is_not_heard_is_gone_also_where_the_clock_was_set_back(
     engine: Engine, seconds: float
 ) -> None:
     note(engine)
-    alive = hosts(engine)
 
     age(engine, seconds)
 
-    assert (alive, hosts(engine)) == ({"vm-3"}, set())
     assert list_workers(engine)[0].state == State.GONE
+
+
+def test_after_a_clock_was_set_back_a_host_counts_as_live_until_it_is_heard_again(engine: Engine) -> None:
+    note(engine)
+
+    age(engine, -600)
+    after_the_step = hosts(engine)
+    age(engine, 600 + GONE_S + 1)
+
+    assert (after_the_step, hosts(engine)) == ({"vm-3"}, set())
+
+
+def test_the_host_of_a_worker_that_ended_counts_until_the_next_one_took_its_place(engine: Engine) -> None:
+    note(engine, CARD, State.READING)
+
+    note_end(engine, CARD.name, "the last process ended with SIGKILL")
+    (ended,) = list_workers(engine)
+    between = hosts(engine)
+    note(engine, replace(CARD, name="next"), State.STARTING)
+
+    assert (ended.state, ended.reason) == (State.STARTING, "the last process ended with SIGKILL")
+    assert between == {"vm-3"}
+    assert worker_names(engine) == ["next"]
 
 
 def test_a_worker_that_ends_takes_away_those_gone_for_an_hour(engine: Engine) -> None:
@@ -118,10 +140,10 @@ def test_hosts_count_for_the_recipe_that_they_read_for_all(engine: Engine) -> No
     note(engine)
     note(engine, replace(CARD, name="a", host="other recipe", recipe_digest=OTHER_RECIPE.digest))
     note(engine, replace(CARD, name="b", host="run of its own", run_id=1))
-    note(engine, replace(CARD, name="c", host="starting"), State.STARTING)
+    note(engine, replace(CARD, name="c", label="c", host="starting"), State.STARTING)
     note(engine, replace(CARD, name="d", host="paused"), State.PAUSED)
 
-    assert hosts(engine) == {"vm-3", "paused"}
+    assert hosts(engine) == {"vm-3", "paused", "starting"}
 
 
 def test_pages_that_wait_in_a_recipe_without_workers_are_unread(engine: Engine) -> None:

@@ -22,7 +22,7 @@ from fumikura.core.recognition.recipe import Recipe
 from fumikura.core.settings import Settings
 from fumikura.core.store.connecting import Engine
 from fumikura.core.store.leases import hand_back, return_leases
-from fumikura.core.store.workers import remove_worker, worker_names
+from fumikura.core.store.workers import note_end, remove_worker, worker_names
 from fumikura.worker.devices import child_environment, device_within, worker_devices
 from fumikura.worker.emergency_exit import TOOK_TOO_LONG
 from fumikura.worker.identity import host_name, is_dead, worker_name
@@ -164,10 +164,9 @@ class Children:
                     process.wait(max(0.0, deadline_s - time.monotonic()))
         finally:
             for child in self._children:
-                if child.process is None:
-                    continue
-                child.process.kill()
-                _close(child)
+                if child.process is not None:
+                    child.process.kill()
+                    _close(child)
                 with suppress(DatabaseError):  # leases run out by themselves
                     hand_back(self._engine, child.name)
                     remove_worker(self._engine, child.name)
@@ -236,10 +235,10 @@ class Children:
 
     def _return_leases(self, child: Child) -> int:
         try:
-            remove_worker(self._engine, child.name)
+            how = f"with {_describe(child.exit_code)}"
+            note_end(self._engine, child.name, f"the last process ended {how}")
             if child.exit_code == AWAY:
                 return hand_back(self._engine, child.name)  # no page is to blame for a server
-            how = f"with {_describe(child.exit_code)}"
             if child.exit_code == TOOK_TOO_LONG and READY in child.said:
                 how = f"by the time limit of {self._settings.page_time_limit_s:g} s a page"
             return return_leases(self._engine, child.name, self._settings.max_attempts, how=how)

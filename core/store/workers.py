@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, case, delete, func, not_, select
+from sqlalchemy import ColumnElement, Connection, Engine, case, delete, func, not_, select, update
 
 from fumikura.core.store import tables
 from fumikura.core.store.tables import Status
@@ -101,15 +101,29 @@ class Unread:
 
 
 def note_worker(engine: Engine, card: Card, state: State, *, reason: str | None, n_done: int) -> None:
-    """Note that a worker lives, and what it does; the row is made where there is none."""
+    """Note that a worker lives, and what it does; the row is made where there is none.
+
+    One that starts takes the place of those of the same label that ended.
+    """
     worker = tables.worker.c
     with brief_transaction(engine) as connection:
+        if state is State.STARTING:
+            is_replaced = (worker.label == card.label) & (worker.name != card.name)
+            connection.execute(delete(tables.worker).where(is_replaced, worker.state == State.STARTING))
         time = moment(connection)
         values = {**asdict(card), "state": state, "reason": reason, "n_done": n_done, "seen_at": time}
         statement = upsert(connection, tables.worker).values(**values, since=time, started_at=time)
         is_same = worker.state == state
         changed = {**values, "since": case((is_same, worker.since), else_=time)}
         connection.execute(statement.on_conflict_do_update(index_elements=["name"], set_=changed))
+
+
+def note_end(engine: Engine, name: str, reason: str) -> None:
+    """Note that a worker ended and another is to start; until then its host counts as one that reads."""
+    with brief_transaction(engine) as connection:
+        time = moment(connection)
+        values = {"state": State.STARTING, "reason": reason, "since": time, "seen_at": time}
+        connection.execute(update(tables.worker).where(tables.worker.c.name == name).values(values))
 
 
 def remove_worker(engine: Engine, name: str) -> None:
@@ -144,13 +158,16 @@ def list_workers(engine: Engine) -> list[Worker]:
 
 
 def live_hosts(connection: Connection, recipe_digest: str) -> set[str]:
-    """List the hosts on which live workers read all that waits for a recipe."""
+    """List the hosts on which workers read all that waits for a recipe, or are about to.
+
+    So do, where the database's clock was set back, those that were heard in its future: who lives is heard
+    again soon, and until then nobody is to be taken for the last one.
+    """
     worker = tables.worker.c
     serves = select(worker.host).where(
-        _is_live(connection),
+        worker.seen_at > now(connection) - timedelta(seconds=GONE_S),
         worker.recipe_digest == recipe_digest,
         worker.run_id.is_(None),
-        worker.state != State.STARTING,
     )
     return set(connection.scalars(serves))
 
