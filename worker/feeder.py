@@ -29,7 +29,7 @@ from fumikura.worker.outages import Stopped, retry_until_stopped
 log = logging.getLogger(__name__)
 
 #: Seconds between two looks: for so long a worker may idle whose message was lost.
-PERIOD_S = 2.0
+PERIOD_S = 3.0
 #: Seconds between two looks that are wanted at once.
 SHORTEST_PERIOD_S = 0.2
 #: Messages that may wait at a broker for more workers than there are.
