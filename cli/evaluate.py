@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fumikura.cli import evaluate_weights, evaluation_tables, options
-from fumikura.cli.output import console_for, say, say_unknown
+from fumikura.cli.output import console_for, counted, say, say_unknown
 from fumikura.core.errors import UsageError
 from fumikura.core.settings import Settings
 
@@ -76,7 +76,8 @@ def pages(
 ) -> None:
     """Read pages and compare them with what people say of them.
 
-    Pages of which nothing is known are left out. Nothing is kept: no database, no queue.
+    Pages of which nothing is known are left out, and of the figures of books and of all those
+    that the weights have learnt from. Nothing is kept: no database, no queue.
     What the figures mean stands in docs/evaluation.md.
 
     \b
@@ -114,7 +115,12 @@ def pages(
 
 
 def _say_doubts(compared: Sequence[ComparedPage]) -> None:
-    """Name the pages whose truth seems partial, and those that were left out."""
+    """Name the pages whose truth seems partial, and count or name those that were left out."""
+    if n_learnt := sum(page.is_learnt for page in compared):
+        say(
+            f"{counted(n_learnt, 'page')} left out of the figures of books and of all: learnt from this page,"
+            " they say nothing of others"
+        )
     for page in filter(_seems_partial, compared):
         say(
             f"{page.known.reference.name} has twice as many characters as boxes, or more;"
@@ -147,6 +153,7 @@ def _compare(
     worst: list[ComparedPage] = []
     console = console_for(sys.stderr)
     for page in track(reading, description="reading", total=len(pages), console=console, transient=True):
+        page = replace(page, is_learnt=page.known.reference.digest in reader.recipe.learnt_pages)
         compared.append(replace(page, characters=()))
         worst = worst_first([*worst, page])[:n_worst]
     return compared, worst

@@ -65,11 +65,15 @@ def print_figures(pages: Sequence[ComparedPage]) -> None:
     for page in pages:
         found = {"error": page.error} if page.measures is None else page_figures(page.measures)
         reference = page.known.reference
-        print_json({"scope": "page", "page": reference.name, "book": reference.book, **found})
+        is_learnt = {"is_learnt": page.is_learnt}
+        print_json({"scope": "page", "page": reference.name, "book": reference.book, **is_learnt, **found})
     books = _by_book(pages)
     for book, measures in books.items():
         print_json({"scope": "book", "book": book, **figures(measures)})
-    print_json({"scope": "total", **figures([one for measures in books.values() for one in measures])})
+    if learnt := _learnt(pages):
+        print_json({"scope": "learnt", **figures(learnt)})
+    total = figures([one for measures in books.values() for one in measures])
+    print_json({"scope": "total", **total, "learnt_pages": len(learnt)})
 
 
 def print_measures(pages: Sequence[ComparedPage], worst: Sequence[ComparedPage]) -> None:
@@ -81,10 +85,12 @@ def print_measures(pages: Sequence[ComparedPage], worst: Sequence[ComparedPage])
     rows = {book: figures(measures) for book, measures in books.items()}
     if len(rows) > 1:
         rows["all books"] = total
+    if learnt := _learnt(pages):
+        rows["learnt from"] = figures(learnt)
     tables = [
         _book_table(title, columns, rows)
         for title, columns in _TABLES.items()
-        if any(total[name] for name in columns.values())
+        if any(found[name] for found in rows.values() for name in columns.values())
     ]
     if total["calibration_error"] is not None:
         tables.append(_calibration_table(total["calibration"]))
@@ -94,9 +100,13 @@ def print_measures(pages: Sequence[ComparedPage], worst: Sequence[ComparedPage])
 def _by_book(pages: Sequence[ComparedPage]) -> dict[str, list[PageMeasures]]:
     books: dict[str, list[PageMeasures]] = defaultdict(list)
     for page in pages:
-        if page.measures is not None:
+        if page.measures is not None and not page.is_learnt:
             books[page.known.reference.book].append(page.measures)
     return books
+
+
+def _learnt(pages: Sequence[ComparedPage]) -> list[PageMeasures]:
+    return [page.measures for page in pages if page.is_learnt and page.measures is not None]
 
 
 def _book_table(title: str, columns: dict[str, str], books: dict[str, dict[str, Any]]) -> Table:

@@ -186,7 +186,7 @@ def _hit_table(hits: list[Hit]) -> Table:
 
 def _page_table(found: list[PageSummary]) -> Table:
     columns = ["id", "page", "book", "status", "characters", "sure", "Dice", "character F1"]
-    more = ["look at"] if any(page.suspicions for page in found) else []
+    more = ["look at"] if any(map(_remarks, found)) else []
     rows = [
         (
             page.page_id,
@@ -197,8 +197,18 @@ def _page_table(found: list[PageSummary]) -> Table:
             page.mean_confidence,
             page.dice,
             page.character_f1,
-            *(page.suspicions or "" for _ in more),
+            *(_remarks(page) for _ in more),
         )
         for page in found
     ]
     return make_table(*columns, *more, rows=rows, numbers=[0, *range(4, len(columns))])
+
+
+def _remarks(page: PageSummary) -> str:
+    """Say what to think of before believing a page's figures."""
+    is_flattered = page.is_learnt and (page.dice is not None or page.character_f1 is not None)
+    remarks = [
+        page.suspicions or "",
+        "learnt from this page: its scores say nothing of others" * is_flattered,
+    ]
+    return ", ".join(filter(None, remarks))

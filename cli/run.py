@@ -65,16 +65,18 @@ def command(
     submission = begin(settings, request, recipe, stop=stop)
     engine, run_id = submission.engine, submission.latest.run_id
     state = _read(settings, submission, recipe, stop=stop, pace=pace)
-    scores = run_scores_by_book(engine, run_id)
+    scores = run_scores_by_book(engine, run_id, is_learnt=False)
+    learnt = run_scores_by_book(engine, run_id, is_learnt=True)
     seconds = time.monotonic() - started_s
     figures = run_results.figures(state, scores, seconds=seconds, steady_rate=pace.pages_per_second)
+    figures["learnt_pages"] = len(learnt)
     figures["suspicious"] = count_suspicious(engine, run_id)
     with suppress(ReaderGoneError):  # the exit code still tells whether all was read
         if as_json:
             print_json(figures)
         else:
             print_tables(*run_results.tables(figures, scores))
-            lines = run_results.excerpt(engine, run_id)
+            lines = (*run_results.left_out(learnt), *run_results.excerpt(engine, run_id))
             for line in (*lines, *run_results.look_at_these(engine, figures)):
                 put(line)
     if stop.is_set():

@@ -39,7 +39,7 @@ def figures(
     """Return the object that `run --json` ends with.
 
     Args:
-        scores: of each page that has truth, with the page's book.
+        scores: of each page that has truth and was not learnt from, with the page's book.
     """
     pooled = pool(one for _, one in scores)
     return {
@@ -93,6 +93,20 @@ def excerpt(engine: Engine, run_id: int) -> list[str]:
         f"Read on {printable(page.name)}, the columns from the right:",
         *(f"  {line}" for line in cut),
         *more,
+        "",
+    ]
+
+
+def left_out(learnt: Sequence[tuple[str, Scores]]) -> list[str]:
+    """Say of how many pages the scores are left out, since the weights have learnt from them."""
+    if not learnt:
+        return []
+    pooled = pool(one for _, one in learnt) or {}
+    known = [(name, pooled.get(name)) for name in ("dice", "character_f1", "character_accuracy")]
+    shown = ", ".join(f"{_title(name)} {value:.3f}" for name, value in known if value is not None)
+    return [
+        f"{counted(len(learnt), 'page')} with truth left out of the scores: learnt from this page."
+        f" On what weights have learnt from they are better than on other books ({shown}).",
         "",
     ]
 
@@ -156,10 +170,12 @@ def _by_book(scores: Sequence[tuple[str, Scores]]) -> dict[str, list[Scores]]:
     return books
 
 
+def _title(score: str) -> str:
+    return {"dice": "Dice", "iou": "IoU"}.get(score, score.replace("_", " ").replace("f1", "F1"))
+
+
 def _score_table(title: str, names: Sequence[str], books: Mapping[str, list[Scores]]) -> Table:
-    headers = [
-        {"dice": "Dice", "iou": "IoU"}.get(name, name.replace("_", " ").replace("f1", "F1")) for name in names
-    ]
+    headers = [_title(name) for name in names]
     rows = []
     for book, scores in books.items():
         pooled = pool(scores)

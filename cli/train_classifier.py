@@ -148,7 +148,8 @@ def _mix(
     say(f"{len(vocabulary)} labels; {crops}")
     if start is not None:
         _say_lost(start, vocabulary)
-    return partial(mixed_crops, list(parts.values()), vocabulary.labels)
+    learnt = [page.digest for page in pages if page.digest]
+    return partial(mixed_crops, list(parts.values()), vocabulary.labels, learnt_pages=learnt)
 
 
 def _say_lost(start: Path, vocabulary: Vocabulary) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from fumikura.core.errors import CheckpointError
-from fumikura.core.recognition.weights_header import read_header
+from fumikura.core.recognition.weights_header import learnt_pages, read_header
 from fumikura.core.settings import Settings
 
 #: Raised when a change of the code changes what is read.
@@ -57,15 +57,21 @@ class Recipe:
     """A recipe is weights and parameters, known by their digest.
 
     Device, precision and batch size are no part of it.
+
+    Attributes:
+        learnt_pages: digests of the pages that the weights have learnt from; no part of the recipe's own
+            digest, since those of the weights fix them.
     """
 
     segmenter_digest: str
     classifier_digest: str
     parameters: Parameters = field(default_factory=Parameters)
     version: int = READING_VERSION
+    learnt_pages: frozenset[str] = field(default=frozenset(), compare=False)
 
     def as_dict(self) -> dict[str, Any]:
         values = asdict(self)
+        del values["learnt_pages"]
         if self.parameters.context is None:
             # So that recipes keep the digests that they had before there was context.
             del values["parameters"]["context"]
@@ -122,7 +128,12 @@ def make_recipe(
 ) -> Recipe:
     """Make the recipe that these weights files give, without context if there is none. Needs no torch."""
     used = None if context is None else ContextUse(_file_digest(context), context_weight)
-    return Recipe(_file_digest(segmenter), _file_digest(classifier), Parameters(context=used))
+    return Recipe(
+        _file_digest(segmenter),
+        _file_digest(classifier),
+        Parameters(context=used),
+        learnt_pages=learnt_pages(segmenter) | learnt_pages(classifier),
+    )
 
 
 def _file_digest(path: Path) -> str:

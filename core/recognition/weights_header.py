@@ -6,8 +6,10 @@ Format: https://github.com/huggingface/safetensors: eight bytes that give the he
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
+
+_LEARNT_PAGES = "learnt_pages"
 
 
 def read_header(path: Path) -> Mapping[str, str]:
@@ -22,3 +24,17 @@ def read_header(path: Path) -> Mapping[str, str]:
             return {}
     is_sound = isinstance(said, dict) and all(isinstance(value, str) for value in said.values())
     return said if is_sound else {}
+
+
+def learnt_pages(path: Path) -> frozenset[str]:
+    """Return the digests of the pages that weights have learnt from; none of a file that does not tell."""
+    try:
+        found = json.loads(read_header(path).get(_LEARNT_PAGES, "[]"))
+    except ValueError:
+        return frozenset()
+    return frozenset(map(str, found)) if isinstance(found, list) else frozenset()
+
+
+def tell_learnt_pages(digests: Collection[str]) -> dict[str, str]:
+    """Make the entry of a header from which `learnt_pages` knows them; none if there are none."""
+    return {_LEARNT_PAGES: json.dumps(sorted(digests))} if digests else {}

@@ -39,12 +39,14 @@ class ComparedPage:
     Attributes:
         measures: None if the page could not be read.
         error: why not.
+        is_learnt: the weights have learnt from this page, so that its measures say nothing of others.
     """
 
     known: KnownPage
     characters: tuple[Character, ...] = ()
     measures: PageMeasures | None = None
     error: str | None = None
+    is_learnt: bool = False
 
 
 def find_known_pages(

@@ -11,7 +11,14 @@ from sqlalchemy import ColumnElement, Engine, Float, Select, cast, func, select
 from fumikura.core.archives.names import forms
 from fumikura.core.store import tables
 from fumikura.core.store.lookup import shared_columns
-from fumikura.core.store.relations import asked_by, check_run, is_newest_done, newest_source, shown_reading
+from fumikura.core.store.relations import (
+    asked_by,
+    check_run,
+    is_newest_done,
+    newest_source,
+    shown_reading,
+    was_learnt,
+)
 from fumikura.core.store.search import match_phrase
 from fumikura.core.store.tables import Status
 from fumikura.core.store.transactions import read_transaction
@@ -29,6 +36,7 @@ class PageSummary:
         error: why it failed.
         dice: of the mask against the truth.
         character_f1: against the truth, old and new kanji counted as the same.
+        is_learnt: the weights have learnt from this page, so that its scores say nothing of others.
         suspicions: why the reading should be looked at, with commas between; None if nothing is unusual.
     """
 
@@ -49,6 +57,7 @@ class PageSummary:
     dice: float | None
     character_f1: float | None
     suspicions: str | None = None
+    is_learnt: bool = False
 
 
 def find_pages(
@@ -132,6 +141,7 @@ def _summaries(*, run_id: int | None, recipe: str | None, by_reading: bool) -> S
         _dice().label("dice"),
         _character_f1().label("character_f1"),
         tables.suspicion.c.reasons.label("suspicions"),
+        was_learnt().label("is_learnt"),
     )
     if by_reading:
         shown = shown.join_from(tables.reading, tables.page).where(

@@ -59,6 +59,11 @@ def add_run(engine: Engine, recipe: Recipe, *, command: str) -> int:
         if recipe_id is None:
             row = {**recipe.as_dict(), "digest": recipe.digest, "created_at": time}
             recipe_id = connection.scalar(insert(tables.recipe).returning(tables.recipe.c.id), row)
+            if recipe.learnt_pages:
+                learnt = [
+                    {"recipe_id": recipe_id, "digest": digest} for digest in sorted(recipe.learnt_pages)
+                ]
+                connection.execute(insert(tables.learnt_page), learnt)
         row = {"recipe_id": recipe_id, "command": storable(command), "created_at": time}
         run_id: int = connection.execute(insert(tables.run).returning(tables.run.c.id), row).scalar_one()
         return run_id

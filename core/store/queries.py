@@ -20,6 +20,7 @@ from fumikura.core.store.relations import (
     is_asked_by,
     is_asked_for,
     readings_of_runs,
+    was_learnt,
 )
 from fumikura.core.store.rows import row_to_scores
 from fumikura.core.store.tables import Status
@@ -95,8 +96,14 @@ def run_summary(engine: Engine, run_id: int) -> RunSummary:
         return summary
 
 
-def run_scores_by_book(engine: Engine, run_id: int) -> list[tuple[str, Scores]]:
-    """List the scores of a run's pages, each with its page's book, ordered by book."""
+def run_scores_by_book(
+    engine: Engine, run_id: int, *, is_learnt: bool | None = None
+) -> list[tuple[str, Scores]]:
+    """List the scores of a run's pages, each with its page's book, ordered by book.
+
+    Args:
+        is_learnt: only pages that the weights have learnt from, or only others; None lists both.
+    """
     counts = [tables.score.c[count.name] for count in fields(Scores)]
     statement = (
         select(tables.page.c.book, *counts)
@@ -106,6 +113,8 @@ def run_scores_by_book(engine: Engine, run_id: int) -> list[tuple[str, Scores]]:
         .where(is_asked_by(run_id), tables.reading.c.status == Status.DONE)
         .order_by(tables.reading.c.id)
     )
+    if is_learnt is not None:
+        statement = statement.where(was_learnt() if is_learnt else not_(was_learnt()))
     with read_transaction(engine) as connection:
         rows = [(row.book, row_to_scores(row)) for row in connection.execute(statement)]
     return sorted(rows, key=lambda row: row[0])  # each database would sort by another language

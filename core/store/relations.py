@@ -18,7 +18,7 @@ from sqlalchemy import (
 )
 
 from fumikura.core.errors import FumikuraError
-from fumikura.core.store.tables import Status, page, page_source, reading, recipe, run, run_page
+from fumikura.core.store.tables import Status, learnt_page, page, page_source, reading, recipe, run, run_page
 
 #: Each run with the readings that it asks for, and once without if it asks for none.
 readings_of_runs = run.outerjoin(run_page).outerjoin(
@@ -147,6 +147,14 @@ def shown_reading(*, recipe_prefix: str | None = None, run_id: int | None = None
 
 def _recipes(prefix: str) -> Select[tuple[int]]:
     return select(recipe.c.id).where(begins_with(recipe.c.digest, prefix))
+
+
+def was_learnt() -> ColumnElement[bool]:
+    """Make the condition that the weights of the statement's reading have learnt from its page."""
+    learnt = select(learnt_page.c.digest).where(
+        learnt_page.c.recipe_id == reading.c.recipe_id, learnt_page.c.digest == page.c.digest
+    )
+    return exists(learnt.correlate(reading, page))
 
 
 def check_run(connection: Connection, run_id: int | None) -> None:

@@ -34,7 +34,7 @@ from fumikura.core.store.column_types import UtcDateTime as UtcDateTime
 
 #: The newest revision in migrations/versions. Alembic knows it too, but takes half a
 #: second to ask.
-SCHEMA_REVISION = "0008"
+SCHEMA_REVISION = "0009"
 
 
 metadata = MetaData(
@@ -118,6 +118,15 @@ recipe = Table(
     Column("parameters", JSON, nullable=False),
     Column("version", Integer, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
+)
+
+# Pages that a recipe's weights have learnt from: scores on them say nothing of others.
+learnt_page = Table(
+    "learnt_page",
+    metadata,
+    _reference("recipe", primary_key=True),
+    # Of the page's image, which the database need not know.
+    Column("digest", String(64), primary_key=True),
 )
 
 run = Table(

@@ -25,7 +25,7 @@ from fumikura.core.page import Character, LabelledBox, PageImage, ReadsPages
 from fumikura.core.recognition.crops import box_shapes, cut_crops
 from fumikura.core.recognition.models.checkpoint import load_classifier, save_classifier
 from fumikura.core.recognition.models.inference import CROPS_AT_ONCE, Classifier
-from fumikura.core.recognition.weights_header import read_header
+from fumikura.core.recognition.weights_header import learnt_pages, read_header, tell_learnt_pages
 from fumikura.core.scoring.comparison import KnownPage, load_page, misfit
 from fumikura.core.scoring.truth import load_truths, match_pages
 from fumikura.core.settings import Settings
@@ -219,6 +219,7 @@ def adapt(
             history = {
                 _FROM: file_digest(start) or "",
                 "adapted_to": json.dumps([page.name for page in pages]),
+                **tell_learnt_pages(learnt_pages(start)),
             }
             with replacing(out, is_adapted) as unfinished:
                 save_classifier(unfinished, model, config, vocabulary.labels, history=history)

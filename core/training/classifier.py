@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -46,10 +46,12 @@ def mixed_crops(
     _start: Path | None,
     *,
     config: GlyphNetConfig | None = None,
+    learnt_pages: Collection[str] = (),
 ) -> tuple[Network, Source]:
     """Teach a GlyphNet to read pages, by crops that are drawn by lot from a mixture.
 
     Args:
+        learnt_pages: digests of the pages that the crops were cut from.
         config: of the network; None for the best that is known.
     """
     config = config or GlyphNetConfig(n_classes=len(labels), sees_shapes=True, finds_boxes=True)
@@ -65,7 +67,7 @@ def mixed_crops(
         return seen.crops, seen.shapes, seen.corners, drawn[-1]
 
     source = Source(batch_of, partial(_page_losses, lessons.smoothing), lessons.steps, facts, shown=shown)
-    return Network(GlyphNet(config), config, labels), source
+    return Network(GlyphNet(config), config, labels, learnt_pages=frozenset(learnt_pages)), source
 
 
 def _page_losses(smoothing: float, model: nn.Module, batch: Sequence[Tensor]) -> dict[str, Tensor]:

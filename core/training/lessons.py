@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from fumikura.core.errors import DataSetError
 from fumikura.core.recognition.models.checkpoint import save_classifier, save_segmenter
 from fumikura.core.recognition.models.inference import is_bf16_fast
+from fumikura.core.recognition.weights_header import tell_learnt_pages
 from fumikura.core.training.datasets.augmentation import Augmentation
 
 Losses = Callable[[nn.Module, Sequence[Tensor]], dict[str, Tensor]]
@@ -111,21 +112,26 @@ class Network:
     Attributes:
         labels: of a classifier, by class; None for a segmenter.
         is_inverted: it learns from images turned over, so that their dark ink is bright.
+        learnt_pages: digests of the pages that it learns from, or has.
     """
 
     model: nn.Module
     config: Any
     labels: Sequence[str] | None = None
     is_inverted: bool = False
+    learnt_pages: frozenset[str] = frozenset()
 
     def save(self, folder: Path) -> Path:
         """Write the weights file, and return its path."""
+        history = tell_learnt_pages(self.learnt_pages)
         if self.labels is None:
             path = folder / "segmenter.safetensors"
-            save_segmenter(path, self.model, self.config)
+            save_segmenter(path, self.model, self.config, history=history)
         else:
             path = folder / "classifier.safetensors"
-            save_classifier(path, self.model, self.config, self.labels, is_inverted=self.is_inverted)
+            save_classifier(
+                path, self.model, self.config, self.labels, is_inverted=self.is_inverted, history=history
+            )
         return path
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from fumikura.core.recognition.weights_header import learnt_pages
 from fumikura.core.training.lessons import Epochs, Lessons, Material, Source, seed_of
 from fumikura.core.training.run_folder import (
     Stateful,
@@ -61,6 +62,7 @@ def train_network(
     network, source = material(lessons, start)
     if start is not None:
         begin_with(network.model, start, labels=network.labels)
+        network = replace(network, learnt_pages=network.learnt_pages | learnt_pages(start))
     keep_config(folder, {**source.facts, **asdict(lessons), "start": file_digest(start), "device": device})
     fit(network.model, source, folder, lessons=lessons, device=device, progress=progress)
     if source.epochs:

@@ -71,7 +71,9 @@ def boxed_pages(
         some = [patches[number] for number in range(step * size, (step + 1) * size)]
         return [torch.stack(items) for items in zip(*some, strict=True)]
 
-    return Network(model, config), Source(batch_of, _page_losses, lessons.steps, facts)
+    learnt = frozenset(page.digest for page in pages if page.digest)
+    source = Source(batch_of, _page_losses, lessons.steps, facts)
+    return Network(model, config, learnt_pages=learnt), source
 
 
 def patch_images(path: Path, lessons: Lessons, _start: Path | None, *, model: str) -> tuple[Network, Source]:

@@ -48,9 +48,16 @@ def is_weights(path: Path) -> bool:
     return read_header(path).get("kind") in (*_READ_PAGES, MASKS_ONLY, CHARACTERS_ONLY)
 
 
-def save_segmenter(path: Path, model: nn.Module, config: SegmenterConfig) -> None:
+def save_segmenter(
+    path: Path, model: nn.Module, config: SegmenterConfig, *, history: Mapping[str, str] | None = None
+) -> None:
+    """Save a segmenter.
+
+    Args:
+        history: what the file says beside that of how it came about.
+    """
     kind = "segmenter" if isinstance(config, UNetConfig) and config.out_channels == 4 else MASKS_ONLY
-    _save(path, model, _header(kind, config))
+    _save(path, model, {**(history or {}), **_header(kind, config)})
 
 
 def save_classifier(

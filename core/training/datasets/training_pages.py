@@ -62,6 +62,7 @@ class TrainingPage:
         labels: of the boxes.
         ignored: bool (H, W), of which nothing is learnt: unlabelled ink of a page whose truth is partial, and
             lines of which no characters are known.
+        digest: of the page's image; empty where that is not known.
     """
 
     name: str
@@ -70,6 +71,7 @@ class TrainingPage:
     boxes: NDArray[np.float32]
     labels: tuple[str, ...]
     ignored: NDArray[np.bool_]
+    digest: str = ""
 
 
 def load_training_pages(
@@ -145,6 +147,7 @@ def _load_page(page: KnownPage) -> TrainingPage:
         boxes=boxes,
         labels=tuple(item.label for item in labelled),
         ignored=_ignored(truth, image, boxes),
+        digest=page.reference.digest,
     )
 
 
