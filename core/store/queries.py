@@ -19,6 +19,7 @@ from fumikura.core.store.relations import (
     check_run,
     is_asked_by,
     is_asked_for,
+    is_done_too,
     readings_of_runs,
     was_learnt,
 )
@@ -107,10 +108,10 @@ def run_scores_by_book(
     counts = [tables.score.c[count.name] for count in fields(Scores)]
     statement = (
         select(tables.page.c.book, *counts)
-        .join_from(tables.score, tables.reading)
-        .join(tables.page)
+        .outerjoin_from(tables.score, tables.reading)
+        .join(tables.page, tables.page.c.id == tables.reading.c.page_id)
         # Not `asked_by`: with few scores beside many pages, SQLite would begin with the pages.
-        .where(is_asked_by(run_id), tables.reading.c.status == Status.DONE)
+        .where(is_asked_by(run_id), is_done_too())
         .order_by(tables.reading.c.id)
     )
     if is_learnt is not None:

@@ -54,6 +54,14 @@ def is_asked_by(run_id: int) -> ColumnElement[bool]:
     return exists(asking.where(run.c.id == run_id, is_its_own).correlate(reading))
 
 
+def is_done_too() -> ColumnElement[bool]:
+    """Make the condition that a reading is done, to be asked of a few that an outer join gives.
+
+    Said like this, SQLite keeps the join an outer one, and begins with what stands before it.
+    """
+    return func.coalesce(reading.c.status, "") == Status.DONE
+
+
 def is_leased_to(worker: str) -> ColumnElement[bool]:
     """Make the condition that a worker holds a reading."""
     return and_(IS_LEASED, reading.c.worker == worker)

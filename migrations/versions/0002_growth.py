@@ -10,7 +10,7 @@ down_revision = "0001"
 branch_labels = None
 depends_on = None
 
-_IS_FAILED = sa.text("status IN ('failed', 'quarantined')")
+_IS_FAILED = sa.text("(status || '') IN ('failed', 'quarantined')")
 #: What sorts by its bytes: table, column, type.
 _BYTEWISE = (
     ("page", "digest", "VARCHAR(64)"),
