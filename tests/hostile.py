@@ -6,6 +6,7 @@ import io
 import struct
 import zlib
 from collections.abc import Iterator
+from itertools import islice
 
 import numpy as np
 from PIL import Image
@@ -73,7 +74,7 @@ def images() -> Iterator[tuple[str, bytes]]:
             yield f"cut_{cut:02}.{suffix}", data[: len(data) * cut // N_CUTS]
     yield from modes()
     yield from odd_images()
-    for name, data, _ in scans():
+    for name, data, _ in islice(scans(), 0, None, 6):  # test_hostile_scans.py looks at each
         yield f"scan_{name}", data
 
 

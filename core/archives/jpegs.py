@@ -25,8 +25,10 @@ def with_end(data: bytes) -> bytes:
     Raises:
         PageError: pixels are missing.
     """
-    if not data.startswith(b"\xff\xd8") or data.rfind(_END) > data.rfind(_SCAN) or _SCAN not in data:
+    if not data.startswith(b"\xff\xd8") or data.endswith(_END):
         return data
+    if data.rfind(_END) > data.rfind(_SCAN) or _SCAN not in data:
+        return data  # something stands behind its end, as some cameras write it; or it has no pixels at all
     # A download that stopped can have the length of the whole file, the rest of it zeros.
     body = data.rstrip(b"\0") if data.endswith(bytes(512)) else data
     check_whole(body)
