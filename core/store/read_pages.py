@@ -27,8 +27,6 @@ _Characters = Mapping[int, list[tuple[int, Character]]]
 #: Pages that are fetched at once: some 20,000 characters.
 PAGES_AT_ONCE = 50
 _KEYS_AT_ONCE = 1000
-#: All but the next-best labels, whose JSON takes as long to read as all the rest.
-_BRIEF = [column for column in tables.character.columns if column.name != "alternatives"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,20 +242,26 @@ def _characters(
     connection: Connection, reading_ids: Sequence[int], selection: Selection, alternatives: bool
 ) -> _Characters:
     character = tables.character.c
+    # In this order, since taking values by their names is what would take most of the time.
+    box = (character.x, character.y, character.width, character.height)
+    of_label = (character.label, character.confidence, character.column_number)
     statement = (
-        select(*(tables.character.columns if alternatives else _BRIEF))
+        select(character.reading_id, character.position, *box, *of_label)
         .where(character.reading_id.in_(reading_ids))
         .order_by(character.reading_id, character.position)
     )
+    if alternatives:
+        statement = statement.add_columns(character.alternatives)
     if selection.min_confidence is not None:
         statement = statement.where(character.confidence >= selection.min_confidence)
     if selection.labels is not None:
         forms = {form for label in map(fold, selection.labels) for form in (label, *written_as(label))}
         statement = statement.where(character.label.in_(sorted(forms)))
     found: dict[int, list[tuple[int, Character]]] = defaultdict(list)
-    for row in connection.execute(statement):
-        box = Box(row.x, row.y, row.width, row.height)
-        others = tuple(map(tuple, row.alternatives)) if alternatives else ()
-        one = Character(box, row.label, row.confidence, others, row.column_number)
-        found[row.reading_id].append((row.position, one))
+    for reading_id, position, x, y, width, height, label, confidence, column, *others in connection.execute(
+        statement
+    ).all():
+        best = tuple(map(tuple, others[0])) if others else ()
+        one = Character(Box(x, y, width, height), label, confidence, best, column)
+        found[reading_id].append((position, one))
     return found
