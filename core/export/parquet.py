@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import IO, Any
 
@@ -16,8 +16,10 @@ try:
 except ImportError as error:
     raise UsageError("parquet needs pyarrow; pip install 'fumikura[parquet]'") from error
 
-#: Pages of a row group: some 100,000 characters.
-_PAGES_PER_GROUP = 250
+#: Rows are Python's own objects for so many pages only, a hundred times as large as in a table.
+_PAGES_AT_ONCE = 10
+#: Tables of a row group: some 100,000 characters.
+_TABLES_PER_GROUP = 25
 
 #: Positions and columns count from 0, as in `jsonl`.
 _SCHEMA = pa.schema(
@@ -33,10 +35,16 @@ _SCHEMA = pa.schema(
 
 def write(pages: Iterable[ReadPage], file: IO[bytes], style: Style) -> None:  # noqa: ARG001
     """Write characters, some pages to a row group."""
-    waiting = iter(pages)
     with parquet.ParquetWriter(file, _SCHEMA, compression="zstd") as writer:
-        while some := list(islice(waiting, _PAGES_PER_GROUP)):
-            writer.write_table(pa.Table.from_pylist([row for page in some for row in _rows(page)], _SCHEMA))
+        tables = _tables(pages)
+        while group := list(islice(tables, _TABLES_PER_GROUP)):
+            writer.write_table(pa.concat_tables(group))
+
+
+def _tables(pages: Iterable[ReadPage]) -> Iterator[Any]:
+    waiting = iter(pages)
+    while some := list(islice(waiting, _PAGES_AT_ONCE)):
+        yield pa.Table.from_pylist([row for page in some for row in _rows(page)], _SCHEMA)
 
 
 def _rows(page: ReadPage) -> Iterable[dict[str, Any]]:
