@@ -258,9 +258,8 @@ def _characters(
         forms = {form for label in map(fold, selection.labels) for form in (label, *written_as(label))}
         statement = statement.where(character.label.in_(sorted(forms)))
     found: dict[int, list[tuple[int, Character]]] = defaultdict(list)
-    for reading_id, position, x, y, width, height, label, confidence, column, *others in connection.execute(
-        statement
-    ).all():
+    rows: Sequence[Any] = connection.execute(statement).all()
+    for reading_id, position, x, y, width, height, label, confidence, column, *others in rows:
         best = tuple(map(tuple, others[0])) if others else ()
         one = Character(Box(x, y, width, height), label, confidence, best, column)
         found[reading_id].append((position, one))
