@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fumikura.cli.language import translated
 from fumikura.cli.left_out_books import LeftOut
 from fumikura.cli.optional_packages import need_training
 from fumikura.cli.options import FiniteRange
@@ -158,7 +159,7 @@ def _mine(
     from fumikura.core.training.mining import mine_page
 
     mined, failed = [], []
-    for page in track(pages, description="aligning", console=console_for(sys.stderr)):
+    for page in track(pages, description=translated("aligning"), console=console_for(sys.stderr)):
         try:
             mined.append(mine_page(miner, page, settings, min_confidence=min_confidence))
         except PageError as error:

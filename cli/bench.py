@@ -10,6 +10,7 @@ import click
 from rich.table import Table
 
 from fumikura.cli import options
+from fumikura.cli.language import translated
 from fumikura.cli.output import make_table, print_json, print_tables, say, waiting
 from fumikura.core.archives.listing import list_pages
 from fumikura.core.own_files import check_place
@@ -102,20 +103,20 @@ def command(
 def _overview(measured: Sequence[Measurement]) -> Table:
     """Show what was measured, a column for each size."""
     rows = [
-        ("pages", *(one.pages for one in measured)),
-        ("pages/s", *(f"{one.pages_per_second:.2f}" for one in measured)),
-        ("CPU s/page", *(one.cpu_s / (one.pages - one.failed) for one in measured)),
-        ("patches a page", *(f"{one.inputs_per_page['patches']:.1f}" for one in measured)),
-        ("characters a page", *(f"{one.inputs_per_page['crops']:.1f}" for one in measured)),
+        (translated("pages"), *(one.pages for one in measured)),
+        (translated("pages/s"), *(f"{one.pages_per_second:.2f}" for one in measured)),
+        (translated("CPU s/page"), *(one.cpu_s / (one.pages - one.failed) for one in measured)),
+        (translated("patches a page"), *(f"{one.inputs_per_page['patches']:.1f}" for one in measured)),
+        (translated("characters a page"), *(f"{one.inputs_per_page['crops']:.1f}" for one in measured)),
         *(
-            (f"batch fill, {kind}", *(_percent(one.batch_fill[kind]) for one in measured))
+            (translated(f"batch fill, {kind}"), *(_percent(one.batch_fill[kind]) for one in measured))
             for kind in ("pages", "patches", "crops")
         ),
-        ("GPU busy", *(_percent(one.gpu_utilisation) for one in measured)),
-        ("peak memory", *(_mib(one.peak_memory_bytes) for one in measured)),
-        ("peak GPU memory", *(_mib(one.peak_gpu_memory_bytes) for one in measured)),
-        ("start", *(f"{one.start_s:.1f} s" for one in measured)),
-        ("warm-up", *(f"{one.warm_up_s:.1f} s" for one in measured)),
+        (translated("GPU busy"), *(_percent(one.gpu_utilisation) for one in measured)),
+        (translated("peak memory"), *(_mib(one.peak_memory_bytes) for one in measured)),
+        (translated("peak GPU memory"), *(_mib(one.peak_gpu_memory_bytes) for one in measured)),
+        (translated("start"), *(f"{one.start_s:.1f} s" for one in measured)),
+        (translated("warm-up"), *(f"{one.warm_up_s:.1f} s" for one in measured)),
     ]
     sizes = [_size(one.long_side) for one in measured]
     title = f"One worker on {measured[0].device}"

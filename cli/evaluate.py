@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fumikura.cli import evaluate_weights, evaluation_tables, options
+from fumikura.cli.language import translated
 from fumikura.cli.output import console_for, counted, say, say_unknown
 from fumikura.core.errors import UsageError
 from fumikura.core.settings import Settings
@@ -152,7 +153,9 @@ def _compare(
     compared: list[ComparedPage] = []
     worst: list[ComparedPage] = []
     console = console_for(sys.stderr)
-    for page in track(reading, description="reading", total=len(pages), console=console, transient=True):
+    for page in track(
+        reading, description=translated("reading"), total=len(pages), console=console, transient=True
+    ):
         page = replace(page, is_learnt=page.known.reference.digest in reader.recipe.learnt_pages)
         compared.append(replace(page, characters=()))
         worst = worst_first([*worst, page])[:n_worst]

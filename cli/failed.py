@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from fumikura.cli import options
+from fumikura.cli.language import translated
 from fumikura.cli.output import counted, make_table, print_json, print_tables, say
 from fumikura.core.settings import Settings
 from fumikura.core.store.existing_database import open_existing
@@ -39,10 +40,10 @@ def command(settings: Settings, run_id: int | None, limit: int | None, as_json: 
         return
     limit = limit or _SHOWN
     found = list(failures(engine, run_id, limit=limit + 1))
-    rows = [(one.name, one.book, one.status, one.attempts, one.reason) for one in found[:limit]]
+    rows = [(one.name, one.book, one.status, one.attempts, translated(one.reason)) for one in found[:limit]]
     if rows:
         print_tables(make_table("page", "book", "status", "attempts", "reason", rows=rows, numbers=[3]))
-    again = "`fumikura retry` or the same `fumikura run` tries again"
+    again = "`fumikura retry`, or the same `run` or `enqueue` as before, tries again"
     if len(found) > limit:
         say(f"the first {limit:,}; --limit shows more; {again}")
         return

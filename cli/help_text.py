@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 import click
 from rich.cells import cell_len
 
-from fumikura.cli.language import is_english, translated
+from fumikura.cli.language import is_english, translated, translated_as_a_whole
 
 #: What click writes behind the help of an option, such as [default: 5; x>=1].
 _EXTRA = re.compile(r"(.*?)  \[([^\[\]]*)\]", re.DOTALL)
@@ -18,7 +18,7 @@ _EXPLAINED = re.compile(r"(\s*\S.*?\s{2,})(\S.*)")
 _WIDE = r"\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef"
 _TOKEN = re.compile(rf"[{_WIDE}]|[^\s{_WIDE}]+|\s+")
 #: Characters that begin no line, and those that end none.
-_NO_START = frozenset("、。，．）」』】：；？！ー々ぁぃぅぇぉっゃゅょァィゥェォッャュョ")
+_NO_START = frozenset("]),.:;!?、。，．）」』】：；？！ー々ぁぃぅぇぉっゃゅょァィゥェォッャュョ")
 _NO_END = frozenset("（「『【")
 
 
@@ -39,7 +39,7 @@ class Formatter(click.HelpFormatter):
         width = self.width - len(indent)
         shown = []
         for is_raw, paragraph in paragraphs(text):
-            lines = _as_they_are(paragraph) if is_raw else _folded(translated(paragraph), width)
+            lines = _as_they_are(paragraph) if is_raw else _folded(translated_as_a_whole(paragraph), width)
             shown.append("\n".join(indent + line for line in lines))
         self.write("\n\n".join(shown) + "\n")
 
@@ -81,10 +81,10 @@ def speak_our_way(command: click.Command) -> click.Command:
 
 
 def first_sentence(command: click.Command) -> str:
-    """Give what stands beside the command's name in a list of commands."""
+    """Give the sentence that says what a command does."""
     _, first = next(paragraphs(command.help or ""), (False, ""))
     sentence, dot, _ = first.partition(". ")
-    return f"{sentence}{dot}".strip().removesuffix(".")
+    return f"{sentence}{dot}".strip()
 
 
 def paragraphs(text: str) -> Iterator[tuple[bool, str]]:
@@ -111,16 +111,16 @@ def extra(text: str) -> tuple[str, list[str]]:
 
 
 def _with_extra(text: str) -> str:
-    if (whole := translated(text)) != text:
+    if (whole := translated_as_a_whole(text)) != text:
         return whole
     text, items = extra(text)
     behind = f"  [{'; '.join(map(translated, items))}]" if items else ""
-    return translated(text) + behind
+    return translated_as_a_whole(text) + behind
 
 
 def _as_they_are(paragraph: str) -> list[str]:
     cut = (explained(line) for line in paragraph.split("\n"))
-    return [before + translated(words) if words else before for before, words in cut]
+    return [before + translated_as_a_whole(words) if words else before for before, words in cut]
 
 
 def _folded(text: str, width: int) -> list[str]:

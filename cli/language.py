@@ -111,6 +111,11 @@ def translated(text: str) -> str:
     return _chosen[0].translate(text)
 
 
+def translated_as_a_whole(text: str) -> str:
+    """Give a text without values in it in the reader's language; as it is where there is no translation."""
+    return _chosen[0].messages.get(text, text)
+
+
 def _wanted(environment: Mapping[str, str]) -> list[str]:
     """List the languages that are asked for, the dearest first."""
     locale = next(
@@ -128,6 +133,6 @@ def _read(file: Path) -> Catalogue:
 
     entries = [entry for entry in polib.pofile(str(file)) if entry.translated()]
     templates = [Template(one.msgid, one.msgstr) for one in entries if TEMPLATE_FLAG in one.flags]
-    # Where several fit, the one that says most.
-    templates.sort(key=lambda template: template.n_literal, reverse=True)
+    # Where several fit, the one that begins the text, as the others are within it; then what says most.
+    templates.sort(key=lambda one: (bool(one.literals[0]), one.n_literal), reverse=True)
     return Catalogue({one.msgid: one.msgstr for one in entries}, tuple(templates))

@@ -18,7 +18,7 @@ import click
 
 from fumikura.cli.endings import exit_code_after
 from fumikura.cli.help_text import Context, first_sentence, speak_our_way
-from fumikura.cli.language import use_language
+from fumikura.cli.language import translated, use_language
 from fumikura.cli.terminal import prepare_streams, wants_colour
 from fumikura.core.errors import FumikuraError
 
@@ -74,7 +74,13 @@ class Commands(click.Group):
         for title, names in SECTIONS.items():
             commands = [(name, self.get_command(ctx, name)) for name in names]
             with formatter.section(title):
-                formatter.write_dl([(name, first_sentence(found)) for name, found in commands if found])
+                formatter.write_dl(
+                    [
+                        (name, translated(first_sentence(found)).rstrip(".。"))
+                        for name, found in commands
+                        if found
+                    ]
+                )
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

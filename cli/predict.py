@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fumikura.cli import options
+from fumikura.cli.language import translated
 from fumikura.cli.output import as_text, console_for, make_table, print_json, print_tables, printable, say
 from fumikura.core.settings import Settings
 
@@ -65,7 +66,9 @@ def command(
     )
     console = console_for(sys.stderr)
     found = []
-    for one in track(named, description="naming", total=len(references), console=console, transient=True):
+    for one in track(
+        named, description=translated("naming"), total=len(references), console=console, transient=True
+    ):
         found.append(one)
         if as_json:
             print_json(_as_object(one))

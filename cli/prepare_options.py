@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from fumikura.cli import options
+from fumikura.cli.language import translated
 from fumikura.cli.options import FiniteRange, gathered
 from fumikura.cli.output import console_for, make_table, print_json, print_tables, say
 
@@ -82,7 +83,7 @@ def _tracked(items: Sequence[Item]) -> Iterable[Item]:
     """Give the items, and show a bar on stderr."""
     from rich.progress import track
 
-    return track(items, description="preparing", console=console_for(sys.stderr), transient=True)
+    return track(items, description=translated("preparing"), console=console_for(sys.stderr), transient=True)
 
 
 def report(manifest: dict[str, Any], plan: Plan) -> None:

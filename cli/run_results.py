@@ -14,6 +14,7 @@ from typing import Any
 from rich.cells import cell_len, set_cell_size
 from rich.table import Table
 
+from fumikura.cli.language import translated
 from fumikura.cli.output import console_for, counted, make_table, printable
 from fumikura.core.export.excerpt import first_lines
 from fumikura.core.page import Scores
@@ -59,17 +60,17 @@ def figures(
 def tables(figures: Mapping[str, Any], scores: Sequence[tuple[str, Scores]]) -> list[Table]:
     """Show these figures to people, with the scores of each book where there are several."""
     counts = [
-        ("pages", figures["pages"]),
-        ("done", figures["done"]),
-        ("failed", figures["failed"]),
-        ("skipped (done before)", figures["skipped"]),
-        ("characters", figures["characters"]),
-        ("seconds", f"{figures['seconds']:.1f}"),
+        (translated("pages"), figures["pages"]),
+        (translated("done"), figures["done"]),
+        (translated("failed"), figures["failed"]),
+        (translated("skipped (done before)"), figures["skipped"]),
+        (translated("characters"), figures["characters"]),
+        (translated("seconds"), f"{figures['seconds']:.1f}"),
     ]
     if figures["done"]:
-        counts.append(("pages/s", f"{figures['pages_per_second']:.2f}"))
+        counts.append((translated("pages/s"), f"{figures['pages_per_second']:.2f}"))
     if figures["steady_pages_per_second"] is not None:
-        counts.append(("pages/s without start-up", f"{figures['steady_pages_per_second']:.2f}"))
+        counts.append((translated("pages/s without start-up"), f"{figures['steady_pages_per_second']:.2f}"))
     title = f"Run {figures['run']}"
     shown = [make_table("", "", numbers=[1], rows=counts, title=title, header=False)]
     if figures["scores"] is not None:
@@ -90,7 +91,7 @@ def excerpt(engine: Engine, run_id: int) -> list[str]:
     cut = [line if cell_len(line) <= width else f"{set_cell_size(line, width - 2)}…" for line in lines]
     more = ["  …"] if len(page.columns) > len(lines) else []
     return [
-        f"Read on {printable(page.name)}, the columns from the right:",
+        translated(f"Read on {printable(page.name)}, the columns from the right:"),
         *(f"  {line}" for line in cut),
         *more,
         "",
@@ -142,7 +143,7 @@ def next_steps(summary: RunSummary, *, database: str, n_suspicious: int = 0) -> 
         steps.append((f"query characters 人{where}", "where a character stands"))
         steps.append((f"query pages{where}", f"the pages, to draw one with `{program} show PAGE{where}`"))
     width = max((cell_len(command) for command, _ in steps), default=0)
-    lines = [f"  {program} {set_cell_size(command, width)}    {what}" for command, what in steps]
+    lines = [f"  {program} {set_cell_size(command, width)}    {translated(what)}" for command, what in steps]
     return ["try next:", *lines] if lines else []
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from rich.table import Table
 
+from fumikura.cli.language import translated
 from fumikura.cli.output import as_duration, counted, make_table
 from fumikura.cli.worker_tables import unread_lines, worker_table
 from fumikura.core.store.failures import FAILURES_COUNTED, FailureReason
@@ -97,9 +98,9 @@ def _in_one_line(command: str) -> str:
 
 
 def _failure_table(failures: list[FailureReason]) -> Table:
-    rows = [(one.n_pages, str(one.status), one.reason) for one in failures[:REASONS_SHOWN]]
+    rows = [(one.n_pages, str(one.status), translated(one.reason)) for one in failures[:REASONS_SHOWN]]
     if n_more := sum(one.n_pages for one in failures[REASONS_SHOWN:]):
-        rows.append((n_more, "–", "other reasons, see `fumikura failed`"))
+        rows.append((n_more, "", translated("other reasons, see `fumikura failed`")))
     n_counted = sum(one.n_pages for one in failures)
     title = f"why the newest {n_counted:,} failed" if n_counted == FAILURES_COUNTED else ""
     return make_table("pages", "status", "reason", rows=rows, numbers=[0], title=title)
@@ -110,9 +111,12 @@ def last_lines(picture: Picture) -> str:
     counts = ", ".join(f"{count:,} {status}" for status, count in picture.state.readings.items() if count)
     n_pages, n_readings = picture.state.n_pages, sum(picture.state.readings.values())
     # A page that several recipes read has several readings, and one whose readings were forgotten has none.
-    readings = "" if n_readings in (0, n_pages) else f", {counted(n_readings, 'reading')}"
-    line = f"{counted(n_pages, 'page')}{readings}: {counts or 'nothing asked for yet'}"
+    shown = [translated(counted(n_pages, "page"))]
+    if n_readings not in (0, n_pages):
+        shown.append(translated(counted(n_readings, "reading")))
+    line = f"{', '.join(shown)}: {counts or translated('nothing asked for yet')}"
     if picture.pages_per_second is not None:
-        left = "" if picture.seconds_left is None else f", {as_duration(picture.seconds_left)} left"
-        line = f"{line}; {picture.pages_per_second:.2f} pages/s{left}"
+        line += "; " + translated(f"{picture.pages_per_second:.2f} pages/s")
+        if picture.seconds_left is not None:
+            line += translated(f", {as_duration(picture.seconds_left)} left")
     return "\n".join([line, *unread_lines(picture.unread)])

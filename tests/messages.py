@@ -24,7 +24,12 @@ SPEAKERS = {
     "say", "fail", "put", "confirm", "translated", "waiting", "BadParameter", "ClickException", "make_table",
     "track", "add_task", "TextColumn", "counted",
 }  # fmt: skip
-#: What a learner of this project's internals reads alone: the worker's log.
+#: What click puts together of its messages.
+_PUT_TOGETHER = (
+    "Usage:", "Usage: {rest}", "Missing argument {hint}.", "Missing option {hint}.",
+    "No such option {name}. {hint}", "No such command {name}. {hint}",
+)  # fmt: skip
+#: Log lines stay English.
 _LOGGING = {"debug", "info", "warning", "error", "exception", "critical"}
 _WORD = re.compile(r"[A-Za-z]{2,}")
 
@@ -36,13 +41,23 @@ def all_messages() -> dict[str, bool]:
         for path in sorted((ROOT / folder).rglob("*.py")):
             for message in _in_source(ast.parse(path.read_text("utf-8")), is_wide=folder == "cli"):
                 found[message] = _is_template(message)
-    for message in (*_of_click(), *_in_help(main, ("fumikura",)), *SECTIONS, "Usage:"):
+    for message in (*_of_click(), *_PUT_TOGETHER, *_in_help(main, ("fumikura",)), *SECTIONS):
         found[message] = _is_template(message)
     return {message: is_template for message, is_template in found.items() if _is_said(message)}
 
 
+#: Beginnings of what nobody reads in a terminal: web pages, headers, click's words to programmers.
+_NOT_SAID = (
+    "--", "<", "Basic ", "_id", "{task.", "Arguments take", "Boolean option", "Could not determine",
+    "DeprecationWarning", "Name '", "No options defined", "Unknown color", "Value must be an", "deprecated",
+    "Press any key", "Repeat for", "Error: The two", "Confirm the", "Do you want", "Choice(", "env var",
+)  # fmt: skip
+
+
 def _is_said(message: str) -> bool:
-    return bool(_WORD.search(re.sub(r"\{\w+\}", "", message))) and not message.startswith(("fumikura ", "--"))
+    words = re.sub(r"\{\w+\}", "", message)
+    # A whole help text with its \b is shown, and translated, by its paragraphs.
+    return bool(_WORD.search(words)) and "\b" not in message and not message.startswith(_NOT_SAID)
 
 
 def _is_template(message: str) -> bool:
@@ -60,10 +75,9 @@ def _in_source(tree: ast.AST, *, is_wide: bool) -> Iterator[str]:
                 *(word.value for word in node.keywords if word.arg in ("title", "description")),
             ):
                 yield from _templates(argument)
-        elif (
-            isinstance(node, (ast.Return, ast.Assign, ast.AugAssign) if is_wide else ast.Return)
-            and node.value
-        ):
+        elif is_wide and isinstance(node, ast.Call) and _name(node) == "append":
+            yield from (text for text in _templates(node.args[0]) if " " in text.strip())
+        elif isinstance(node, ast.Return) or (is_wide and isinstance(node, ast.Assign | ast.AugAssign)):
             yield from (text for text in _templates(node.value) if " " in text.strip())
 
 
@@ -84,7 +98,7 @@ def _counted(call: ast.Call) -> Iterator[str]:
         yield f"{{number}} {noun.value}s"
 
 
-def _templates(node: ast.AST) -> Iterator[str]:
+def _templates(node: ast.AST | None) -> Iterator[str]:
     """Give the messages that an expression may come to."""
     if isinstance(node, ast.Constant):
         if isinstance(node.value, str):
@@ -144,7 +158,8 @@ def _in_help(command: click.Command, path: tuple[str, ...]) -> Iterator[str]:
     yield first_sentence(command)
     for is_raw, paragraph in paragraphs(command.help or ""):
         if is_raw:
-            yield from (explained(line)[1] for line in paragraph.split("\n"))
+            lines = (explained(line)[1] for line in paragraph.split("\n"))
+            yield from (line for line in lines if not line.startswith("fumikura "))
         else:
             yield paragraph
     context = click.Context(command, info_name=path[-1])

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import io
+import re
 import sys
 from pathlib import Path
 
+import polib
 import pytest
 from click.testing import CliRunner
+from rich.cells import cell_len
 
 from fumikura.cli.language import LOCALE, Catalogue, Template, translated, use_language
-from fumikura.cli.main import main
+from fumikura.cli.main import SECTIONS, main
+from tests.messages import all_messages
 
 JAPANESE = {"LANG": "ja_JP.UTF-8"}
 CATALOGUE = LOCALE / "ja" / "LC_MESSAGES" / "fumikura.po"
@@ -84,3 +88,52 @@ def test_json_stays_english(tmp_path: Path) -> None:
 def _only(environment: dict[str, str]) -> dict[str, str | None]:
     names = ("LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
     return {**dict.fromkeys(names), **environment}
+
+
+def test_nothing_that_is_said_is_missing_from_the_catalogue() -> None:
+    """`python -m tests.messages` adds what is new, for somebody to translate."""
+    translations = {entry.msgid: entry.msgstr for entry in polib.pofile(str(CATALOGUE))}
+
+    missing = [message for message in all_messages() if not translations.get(message)]
+
+    assert missing == []
+
+
+def test_no_translation_asks_for_a_value_that_its_message_lacks() -> None:
+    for entry in polib.pofile(str(CATALOGUE)):
+        assert _names(entry.msgstr) <= _names(entry.msgid), entry.msgid
+
+
+def test_each_template_finds_its_own_translation() -> None:
+    """However many templates there are, none takes what is another's."""
+    use_language(JAPANESE)
+    entries = {entry.msgid: entry.msgstr for entry in polib.pofile(str(CATALOGUE))}
+
+    for message, is_template in all_messages().items():
+        if is_template and message[0] != "{":
+            found = translated(re.sub(r"\{(\w+)\}", r"⟨\1⟩", message))
+            expected = re.sub(r"\{(\w+)(!t)?\}", r"⟨\1⟩", entries[message])
+            # Of two values side by side the first may get all.
+            assert "".join(found.split()) == "".join(expected.split())
+
+
+@pytest.mark.parametrize("width", [80, 120])
+@pytest.mark.parametrize("command", [[], ["run"], ["status"], ["query", "characters"], ["export"]])
+def test_japanese_help_fits_the_terminal(command: list[str], width: int) -> None:
+    result = CliRunner().invoke(main, [*command, "--help"], terminal_width=width, env=_only(JAPANESE))
+
+    assert result.output.startswith("使い方: ")
+    foldable = [line for line in result.output.splitlines() if "fumikura" not in line.lower()]
+    assert max(map(cell_len, foldable)) <= width
+
+
+def test_japanese_help_lists_every_command() -> None:
+    result = CliRunner().invoke(main, ["--help"], env=_only(JAPANESE))
+
+    for name in [name for names in SECTIONS.values() for name in names]:
+        (line,) = (line for line in result.output.splitlines() if line.startswith(f"  {name} "))
+        assert any("ぁ" <= character <= "ん" for character in line), line
+
+
+def _names(message: str) -> set[str]:
+    return set(re.findall(r"\{(\w+)", message))
