@@ -41,7 +41,7 @@ class Reader:
 
 def load_reader(
     *,
-    device: str = "auto",
+    device: str | None = None,
     segmenter: str | Path | None = None,
     classifier: str | Path | None = None,
     context: str | Path | None = None,
@@ -51,7 +51,8 @@ def load_reader(
     """Load the networks. What is None comes from its FUMIKURA_* variable, or is what ships.
 
     Args:
-        device: "cpu", "cuda:0" and the like; "auto" is the first CUDA device if it works, else the CPU.
+        device: "cpu", "cuda:0" and the like; "auto" is the first CUDA device if it works, else the CPU;
+            None is the first of FUMIKURA_DEVICES.
         segmenter: the weights file that finds characters.
         classifier: the weights file that names them.
         context: the weights file that knows which characters follow each other.
@@ -71,9 +72,17 @@ def load_reader(
         context_weight=context_weight,
         precision=precision,
     )
-    device = _working_device(device)
+    device = _working_device(device or _first_of(settings.devices))
     pages = load_page_reader(settings, device)
     return Reader(device, pages.recipe.digest, pages, settings)
+
+
+def _first_of(devices: str) -> str:
+    """Give the first device of a list as FUMIKURA_DEVICES holds it, such as cpu:2 (the CPU twice) or cuda."""
+    first = devices.split(",")[0].strip()
+    if first.startswith("cpu"):
+        return "cpu"
+    return "cuda:0" if first == "cuda" else first
 
 
 def _working_device(name: str) -> str:

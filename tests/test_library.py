@@ -395,3 +395,19 @@ def test_the_other_questions_refuse_it_too(database: fumikura.Database) -> None:
         database.reading(2**32)
     with pytest.raises(fumikura.FumikuraError, match=r"page='p.*' must hold Unicode"):
         database.reading("p\0")
+
+
+@pytest.mark.parametrize("variable", ["cpu:2", "cpu,cuda:0"])
+def test_the_reader_takes_the_first_device_that_the_variable_names(
+    monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    monkeypatch.setenv("FUMIKURA_DEVICES", variable)
+
+    assert fumikura.load_reader().device == "cpu"
+
+
+def test_a_device_of_the_variable_that_does_not_work_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FUMIKURA_DEVICES", "cuda:99")
+
+    with pytest.raises(fumikura.FumikuraError, match="cuda:99"):
+        fumikura.load_reader()
