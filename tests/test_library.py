@@ -25,6 +25,7 @@ from fumikura.core.recognition.out_of_memory import OUT_OF_MEMORY
 from fumikura.core.recognition.recipe import recipe_of
 from fumikura.core.settings import Settings
 from fumikura.core.store.connecting import Engine
+from fumikura.core.store.upgrading import open_database
 from tests.simple_reader import FILLS_MEMORY, HEIGHT, PAPER, RAISES, RECIPE, SimpleReader
 from tests.simple_store import OTHER_RECIPE, make_page, make_pages, make_reading, read_all, start_run
 
@@ -58,9 +59,10 @@ def folder_of_samples(tmp_path_factory: pytest.TempPathFactory, _migrated_sqlite
     pages = list_pages([str(folder / "samples" / f"drawn_00{number}.jpg") for number in (1, 2)]).pages
     paths = [Path(page.archive, page.member) for page in pages]
     readings = [found for found in fumikura.read_images(paths) if isinstance(found, fumikura.Reading)]
-    with fumikura.open_database(folder / "fumikura.db") as opened:
-        start_run(opened._engine, pages)
-        read_all(opened._engine, *readings)
+    engine = open_database(f"sqlite:///{folder / 'fumikura.db'}")
+    start_run(engine, pages)
+    read_all(engine, *readings)
+    engine.dispose()
     return folder
 
 
