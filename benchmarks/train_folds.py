@@ -13,7 +13,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -114,7 +114,10 @@ class Trainer:
         path = self.out / f"{name}.csv"
         texts = ["--text", str(self.data / "text"), "--text", str(self.data / "text_columns")]
         weights = ["--segmenter", str(segmenter), "--classifier", str(classifier)]
-        self._run(path, ["align", *self._pages(), *texts, *self._truth(), *self._kana(), *weights, "--out"])
+        self._run(
+            path,
+            ["align", *self._pages(), *texts, *boxes_in(self.data), *kana_in(self.data), *weights, "--out"],
+        )
         return path
 
     def context(self, name: str) -> Path:
@@ -132,15 +135,8 @@ class Trainer:
         if path.exists():
             click.echo(f"{path} is there")
             return
-        pages = [
-            str(page) for book in self.without for page in sorted((self.data / "pages").glob(f"{book}_*"))
-        ]
-        truth = [*self._truth(), *self._kana(), "--text", str(self.data / "text"), "--min-text", "50"]
-        weights = ["--segmenter", segmenter, "--classifier", classifier, "--context", context]
-        arguments = ["evaluate", "pages", *pages, *truth, *map(str, weights)]
-        arguments += ["--context-weight", str(weight), "--json"]
-        done = subprocess.run([_COMMAND, *arguments], check=True, stdout=subprocess.PIPE)
-        path.write_bytes(done.stdout)
+        weights = {"segmenter": segmenter, "classifier": classifier, "context": context}
+        path.write_bytes(evaluated(self.data, self.without, weights, weight))
 
     def _train(
         self, kind: str, name: str, steps: int, options: Sequence[str], start: Path | None, mined: Path | None
@@ -150,24 +146,14 @@ class Trainer:
         for fonts in (*FONTS, str(self.data / "fonts")):
             sources += ["--fonts", fonts]
         if start is not None:
-            partial = self._kana() if mined is None else ["--partial-truth", str(mined)]
-            sources += [*self._pages(), *self._truth(), *partial, "--start", str(start)]
+            partial = kana_in(self.data) if mined is None else ["--partial-truth", str(mined)]
+            sources += [*self._pages(), *boxes_in(self.data), *partial, "--start", str(start)]
         path = folder / f"{kind}.safetensors"
         self._run(path, ["train", kind, *sources, "--steps", str(steps), "--out"], target=folder)
         return path
 
     def _pages(self) -> list[str]:
         return [str(self.data / "pages")]
-
-    def _truth(self) -> list[str]:
-        return [
-            part
-            for book in ("100241706", "200010454")
-            for part in ("--truth", str(self.data / "boxes" / f"{book}_coordinate.csv"))
-        ]
-
-    def _kana(self) -> list[str]:
-        return ["--partial-truth", str(self.data / "boxes" / "kana_only_coordinate.csv")]
 
     def _run(self, result: Path, arguments: Sequence[str], *, target: Path | None = None) -> None:
         if result.exists():
@@ -179,6 +165,42 @@ class Trainer:
         click.echo(" ".join(command))
         # More processes than cores wait for each other; spinning would make that worse.
         subprocess.run(command, check=True, env={**os.environ, "OMP_WAIT_POLICY": "passive"})
+
+
+def evaluated(data: Path, books: Sequence[str], weights: Mapping[str, Path], context_weight: float) -> bytes:
+    """Read all pages of some books by given weights, and score them by all that is known of them.
+
+    Args:
+        weights: files of the "segmenter", the "classifier" and the "context".
+
+    Returns:
+        JSON lines, as `evaluate pages --json` prints them.
+    """
+    pages = [str(page) for book in books for page in sorted((data / "pages").glob(f"{book}_*"))]
+    truth = [*boxes_in(data), *kana_in(data), "--text", str(data / "text"), "--min-text", "50"]
+    files = [part for kind, path in weights.items() for part in (f"--{kind}", str(path))]
+    arguments = [
+        "evaluate",
+        "pages",
+        *pages,
+        *truth,
+        *files,
+        "--context-weight",
+        str(context_weight),
+        "--json",
+    ]
+    return subprocess.run([_COMMAND, *arguments], check=True, stdout=subprocess.PIPE).stdout
+
+
+def boxes_in(data: Path) -> list[str]:
+    """Name the complete boxes."""
+    paths = [data / "boxes" / f"{book}_coordinate.csv" for book in ("100241706", "200010454")]
+    return [part for path in paths for part in ("--truth", str(path))]
+
+
+def kana_in(data: Path) -> list[str]:
+    """Name the boxes of some characters."""
+    return ["--partial-truth", str(data / "boxes" / "kana_only_coordinate.csv")]
 
 
 @click.command()
