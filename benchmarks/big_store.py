@@ -169,8 +169,8 @@ _PAGES = """
     SELECT i, {digest}, {name}, 'book ' || (i / 100), 500000, 2000, 3000, {now} {series}
 """
 _SOURCES = """
-    INSERT INTO page_source (id, page_id, archive, member, seen_at)
-    SELECT i, i, '/scans/' || (i / 100) || '.zip', {name} || '.jpg', {now} {series}
+    INSERT INTO page_source (id, page_id, archive, member, seen_at, place)
+    SELECT i, i, '/scans/' || (i / 100) || '.zip', {name} || '.jpg', {now}, {digest} {series}
 """
 _REQUESTS = """
     INSERT INTO run_page (run_id, page_id, was_done) SELECT 1 + (i - 1) / :n_a_run, i, false {series}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
@@ -49,6 +50,20 @@ def test_new_pages_are_queued_in_their_order(engine: Engine) -> None:
         "images/tale_002.jpg",
         "images/tale_003.jpg",
     ]
+
+
+def test_a_page_may_lie_as_deep_as_a_file_can(engine: Engine) -> None:
+    """4,000 bytes that no compression makes shorter: an index of PostgreSQL holds 2,704."""
+    letters = random.Random(1).choices([chr(code) for code in range(0x4E00, 0x9FA0)], k=1350)
+    deep = replace(make_page(1), member="/".join("".join(letters[n : n + 70]) for n in range(0, 1350, 70)))
+    page = make_page(2)
+
+    _, added = start_run(engine, [deep, page])
+    start_run(engine, [deep, page])  # seen again, in the same places
+
+    assert added.n_queued == 2
+    assert count_rows(engine, "page_source") == 2
+    assert [one.member for one in claim_all(engine)] == [deep.member, page.member]
 
 
 def test_a_recipe_is_kept_once(engine: Engine) -> None:

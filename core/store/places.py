@@ -19,7 +19,10 @@ def known_places(engine: Engine, archive: str, members: Sequence[str]) -> dict[s
     statement = (
         select(source.member, source.stamp, page.digest, page.size_bytes)
         .join_from(tables.page_source, tables.page)
-        .where(source.archive == archive, source.member.in_(members), source.stamp.is_not(None))
+        .where(
+            source.place.in_([tables.place_of(archive, member) for member in members]),
+            source.stamp.is_not(None),
+        )
         .order_by(source.seen_at, source.id)  # of two images at one place the last one counts
     )
     with read_transaction(engine) as connection:
@@ -33,10 +36,10 @@ def note_places(
     """Note where pages were seen. Only what is missing is inserted, as each try would take a number."""
     source = tables.page_source.c
     stamps = {(page_ids[page.digest], page.archive, page.member): page.stamp for page in pages}
-    # By member too: a blank page may lie in a hundred thousand places.
+    # By place too: a blank page may lie in a hundred thousand.
     near = select(source.id, source.page_id, source.archive, source.member, source.stamp).where(
         source.page_id.in_({page_id for page_id, *_ in stamps}),
-        source.member.in_({member for *_, member in stamps}),
+        source.place.in_({tables.place_of(archive, member) for _, archive, member in stamps}),
     )
     known = {(row.page_id, row.archive, row.member): row for row in connection.execute(near)}
     seen = [known[place].id for place in stamps if place in known]
