@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from benchmarks.score_folds import scores_of
 
 
 def test_a_fold_is_scored_by_the_truth_that_it_has() -> None:
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"scope": "page", "book": "200010454", "text_f1": None},
         {"scope": "page", "book": "200021763", "text_f1": 0.5},
         {"scope": "page", "book": "200021763", "text_f1": 0.7},
