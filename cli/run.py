@@ -44,10 +44,11 @@ def command(
 ) -> None:
     """Read archives of page scans on this machine.
 
-    An ARCHIVE is a folder, an image, a pattern such as 'scans/*.jpg', a zip or a tar, also behind
-    a URL such as s3://bucket/scans or https://host/scans.zip, which is fetched once to list its
-    pages. Every page is read once, whatever it is called and however often it comes: to go on
-    after an interruption, give the same command again. Pages that failed are then tried again.
+    An ARCHIVE is a folder, an image, a PDF, a pattern such as 'scans/*.jpg', a zip or a tar, also
+    behind a URL such as s3://bucket/scans or https://host/scans.zip, which is fetched once to list
+    its pages; @list.txt, or - for the standard input, names one a line. Every page is read once,
+    whatever it is called and however often it comes: to go on after an interruption, give the same
+    command again. Pages that failed are then tried again.
 
     \b
     Example:

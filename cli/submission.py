@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from fumikura.cli.language import translated
 from fumikura.cli.output import counted, say, waiting
+from fumikura.core.archives.lists import with_lists
 from fumikura.core.errors import FumikuraError
 from fumikura.core.intake import Ignored, Submitted, submit, survey
 from fumikura.core.recognition.recipe import Recipe
@@ -59,7 +61,7 @@ class Submission:
         engine = None if missing_file(settings) else open_database(settings.database_url)
         known = None if engine is None or request.rehash else partial(known_places, engine)
         found = survey(
-            request.archives,
+            with_lists(request.archives, sys.stdin.buffer),
             book=request.book,
             truth=request.truth,
             partial_truth=request.partial_truth,

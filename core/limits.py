@@ -14,6 +14,7 @@ class Limits:
 
     Attributes:
         max_file_bytes: of one page's file.
+        max_pixels: of one page; a larger one fails before it is decoded.
         max_ratio: how many times its packed size a file, or an archive, may unpack to.
         max_members: files in one zip or tar.
         allow_private_addresses: whether a URL may lead to a host that is not on the public internet.
@@ -21,6 +22,7 @@ class Limits:
     """
 
     max_file_bytes: int = 256 << 20
+    max_pixels: int = 80_000_000
     max_ratio: int = 200
     max_members: int = 100_000
     allow_private_addresses: bool = False

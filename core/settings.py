@@ -101,6 +101,7 @@ class Settings:
         """Give what an archive may claim or reach."""
         return Limits(
             max_file_bytes=self.max_file_bytes,
+            max_pixels=self.max_pixels,
             max_ratio=self.max_ratio,
             max_members=self.max_members,
             allow_private_addresses=self.allow_private_addresses,

@@ -43,7 +43,20 @@ def test_what_a_nas_lays_beside_files_is_no_page(tmp_path: Path, make: Make) -> 
 
 
 @pytest.mark.parametrize(
-    "name", ["p.jfif", "p.JPE", "p.pjpeg", "p.pjp", "p.jif", "p.Tif", "p.webp", "p.BMP", "p.gif", "p.ＪＰＧ"]
+    "name",
+    [
+        "p.jfif",
+        "p.JPE",
+        "p.pjpeg",
+        "p.pjp",
+        "p.jif",
+        "p.Tif",
+        "p.webp",
+        "p.BMP",
+        "p.gif",
+        "p.ＪＰＧ",
+        "p.jp2",
+    ],
 )
 @every_kind
 def test_every_ending_of_images_is_a_page_s(tmp_path: Path, make: Make, name: str) -> None:
@@ -63,8 +76,8 @@ def test_a_number_is_no_ending(tmp_path: Path, make: Make) -> None:
 @every_kind
 def test_files_that_could_become_pages_are_named_with_what_to_do(tmp_path: Path, make: Make) -> None:
     files = {
-        "a.pdf": b"%PDF-1.7",
-        "b.JP2": b"",
+        "a.jpm": b"",
+        "b.jxl": b"",
         "c.heic": b"",
         "inner.zip": b"PK",
         "d.7z": b"",
@@ -76,20 +89,20 @@ def test_files_that_could_become_pages_are_named_with_what_to_do(tmp_path: Path,
 
     found = {one.member: (one.kind, one.remedy) for one in listing.left_out}
     assert found == {
-        "a.pdf": ("PDF", "convert to PNG or TIFF"),
-        "b.JP2": ("JPEG 2000", "convert to PNG or TIFF"),
+        "a.jpm": ("layered JPEG 2000", "convert to PNG or TIFF"),
+        "b.jxl": ("other image", "convert to PNG or TIFF"),
         "c.heic": ("HEIC or AVIF", "convert to PNG or TIFF"),
         "inner.zip": ("zip or tar", "name each, such as 'a/*.zip'"),
         "d.7z": ("packed archive", "unpack"),
         "notes.txt": (".txt file", ""),
-        "no_ending": ("PDF", "convert to PNG or TIFF"),
+        "no_ending": ("PDF", "give it the ending .pdf"),
     }
 
 
 @every_kind
-def test_an_archive_of_pdfs_says_so(tmp_path: Path, make: Make) -> None:
-    with pytest.raises(ArchiveError, match=r"holds no JPEG.*\(it holds PDF: convert to PNG or TIFF\)"):
-        list_pages([make(tmp_path, {"a.pdf": b"%PDF-1.7", "b.pdf": b"%PDF-1.7"})])
+def test_an_archive_of_nothing_but_those_says_so(tmp_path: Path, make: Make) -> None:
+    with pytest.raises(ArchiveError, match=r"holds no JPEG.*\(it holds DjVu or e-book: convert to"):
+        list_pages([make(tmp_path, {"a.djvu": b"AT&TFORM", "b.djvu": b"AT&TFORM"})])
 
 
 def test_another_name_of_a_file_in_a_tar_is_named(tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
+from fumikura.core.archives.kinds import is_book_name
 from fumikura.core.archives.member import Member, file_stamp
 from fumikura.core.archives.names import UniqueNames, forms, natural, shown_name
 from fumikura.core.errors import ArchiveError, PageError
@@ -71,19 +72,24 @@ class Folder:
             return Member(shown, 0, None, f"leads nowhere ({error.strerror}); put the image itself there")
         if not stat.S_ISREG(status.st_mode):
             return Member(shown, 0, None, "is a device or the like; put the image itself there")
-        if problem := self._limits.problem(status.st_size):
+        # Of a book, one page is read at a time.
+        if not is_book_name(shown) and (problem := self._limits.problem(status.st_size)):
             return Member(shown, status.st_size, None, problem)
         stamp = file_stamp(status.st_size, status.st_mtime_ns)
         return Member(shown, status.st_size, lambda: path.open("rb"), stamp=stamp)
 
     def read(self, name: str, digest: str | None = None) -> bytes:  # noqa: ARG002
-        path = self._path / name if os.path.lexists(self._path / name) else self._real(name)
+        path = self.path(name)
         member = self._member(path, name)
         if member.open is None:
             is_gone = not os.path.exists(path)  # noqa: PTH110  # `Path.exists` may raise
             raise PageError(f"{name} {member.problem}", is_only_here=is_gone)
         with member.open() as file:
             return file.read(self._limits.max_file_bytes)
+
+    def path(self, name: str) -> Path:
+        """Find a file by its shown name; raise KeyError if there is none."""
+        return self._path / name if os.path.lexists(self._path / name) else self._real(name)
 
     def _real(self, name: str) -> Path:
         """Find a file that is shown under another name than its own."""

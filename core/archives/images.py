@@ -18,7 +18,7 @@ from fumikura.core.archives.pngs import without_metadata
 from fumikura.core.errors import PageError
 from fumikura.core.page import PageImage
 
-FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF")
+FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF", "JPEG2000")
 MIN_SIDE = 16
 
 # Pillow's own limit is one for the whole process, and only warns up to twice its value.
@@ -115,7 +115,7 @@ def _explain_no_image(data: bytes, error: Exception) -> str:
     shown = " ".join(words)
     if shown.isprintable() and shown and "\N{REPLACEMENT CHARACTER}" not in shown:
         return f"not an image but a text that begins {shown[:40]!r}; copy the page again from its source"
-    return f"not a {PAGE_FORMATS} image, or damaged at its very beginning; copy it again or convert it"
+    return f"none of {PAGE_FORMATS}, or damaged at its very beginning; copy it again or convert it"
 
 
 def _explain_damage(error: Exception) -> str:

@@ -8,9 +8,10 @@ from pathlib import PurePosixPath
 PAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".pjpeg", ".pjp"}
     | {".png", ".apng", ".tif", ".tiff", ".webp", ".bmp", ".gif"}
+    | {".jp2", ".j2k", ".jpx", ".jpf", ".j2c", ".jpc"}
 )
 #: What is read, in words.
-PAGE_FORMATS = "JPEG, PNG, TIFF, WebP, BMP or GIF"
+PAGE_FORMATS = "JPEG, PNG, TIFF, JPEG 2000, WebP, BMP or GIF images, or PDF"
 
 #: What NAS boxes, Windows and macOS lay beside files: thumbnails, bins, old states.
 _SYSTEM_NAMES = frozenset(
@@ -23,8 +24,8 @@ _CONVERT = "convert to PNG or TIFF"
 _NAME = "name each, such as 'a/*.zip'"
 #: By ending: what it is, and what to do so that its pages are read.
 _OTHERS = {
-    ".pdf": ("PDF", _CONVERT),
-    **dict.fromkeys([".jp2", ".j2k", ".jpx", ".jpf", ".jpm", ".j2c"], ("JPEG 2000", _CONVERT)),
+    ".pdf": ("PDF", "give it the ending .pdf"),
+    ".jpm": ("layered JPEG 2000", _CONVERT),
     **dict.fromkeys([".heic", ".heif", ".avif"], ("HEIC or AVIF", _CONVERT)),
     **dict.fromkeys([".jxl", ".jxr", ".psd", ".svg", ".exr", ".ppm", ".pgm"], ("other image", _CONVERT)),
     **dict.fromkeys([".dng", ".nef", ".cr2", ".cr3", ".arw", ".raf", ".orf"], ("camera raw", _CONVERT)),
@@ -35,8 +36,6 @@ _OTHERS = {
 }
 _SIGNATURES = (
     (b"%PDF-", ".pdf"),
-    (b"\0\0\0\x0cjP  ", ".jp2"),
-    (b"\xff\x4f\xff\x51", ".j2k"),
     (b"AT&TFORM", ".djvu"),
     (b"8BPS", ".psd"),
     (b"PK\x03\x04", ".zip"),
@@ -47,6 +46,7 @@ _SIGNATURES = (
 _PAGE_STARTS = (
     *(b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a"),
     *(b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
+    *(b"\0\0\0\x0cjP  \r\n", b"\xff\x4f\xff\x51"),
 )
 
 
@@ -59,6 +59,11 @@ def ending(name: str) -> str:
 def is_page_name(name: str) -> bool:
     """Tell whether a file is called as a page is."""
     return ending(name) in PAGE_SUFFIXES
+
+
+def is_book_name(name: str) -> bool:
+    """Tell whether a file is called as a PDF is: its pages are those of a book."""
+    return ending(name) == ".pdf"
 
 
 def is_system_file(name: str) -> bool:

@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import IO
 
+from fumikura.core.archives.books import book_of
 from fumikura.core.archives.containers import is_packed, is_tar
-from fumikura.core.archives.kinds import ending, is_page_name, is_page_start, is_system_file, other_kind
+from fumikura.core.archives.frames import with_frames
+from fumikura.core.archives.kinds import (
+    ending,
+    is_book_name,
+    is_page_name,
+    is_page_start,
+    is_system_file,
+    other_kind,
+)
 from fumikura.core.archives.known import Lookup, with_digests
 from fumikura.core.archives.member import DAMAGES, Member
 from fumikura.core.archives.names import natural, shown_name
@@ -28,12 +36,6 @@ _OLDER_VERSION = "older version of a page, of which the newer counts"
 _N_FETCHED = 4
 #: That a database takes; a header may claim more.
 _LARGEST_INTEGER = 2**63 - 1
-
-_CODH_NAME = re.compile(r"([^_]+)_\d{5}_\d+")
-# Folders that say what lies in them, and not which book it is.
-_KINDS_OF_FILE = frozenset(
-    {"image", "images", "img", "jpeg", "jpg", "page", "pages", "png", "scan", "scans", "tif", "tiff"}
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +156,7 @@ def _files(
         if isinstance(archive, Url) and not is_packed(archive):
             yield from _fetched(archive, members, book, limits)
             return
-        files = map(partial(_reference, archive, book=book), members)
+        files = map(partial(_reference, archive, book=book), with_frames(members, limits))
         yield from _in_order(files) if is_tar(archive, limits) else files
 
 
@@ -180,20 +182,23 @@ def _fetched(
     folder: Url, members: Iterator[Member], book: str | None, limits: Limits
 ) -> Iterator[PageReference | LeftOut]:
     """Yield what `_files` does for the files of a remote folder, and fetch several at the same time."""
-    reference = partial(_reference, folder, book=book)
+
+    def references(member: Member) -> list[PageReference | LeftOut]:
+        return [_reference(folder, one, book=book) for one in with_frames(iter([member]), limits)]
+
     # A thread does not wait for a server that is away: Ctrl-C would not reach it.
     hasty = RemoteFolder(folder, replace(limits, patience_s=0))
     threads = ThreadPoolExecutor(_N_FETCHED, "fetch")
     try:
         begun = [
-            (member, threads.submit(reference, hasty.member(member.name, size_bytes=member.size_bytes)))
+            (member, threads.submit(references, hasty.member(member.name, size_bytes=member.size_bytes)))
             for member in members
         ]
         for member, fetching in begun:
             try:
-                yield fetching.result()
+                yield from fetching.result()
             except StorageError:
-                yield reference(member)
+                yield from references(member)
     finally:
         threads.shutdown(cancel_futures=True)
 
@@ -209,7 +214,11 @@ def _is_utf_8(text: str) -> bool:
 def _reference(archive: Place, member: Member, *, book: str | None) -> PageReference | LeftOut:
     start, digest, size_bytes, stamp = b"", member.digest, member.size_bytes, member.stamp
     has_page_name = is_page_name(member.name)
-    is_page = has_page_name and member.left_out is None and not is_system_file(member.name)
+    is_page = (
+        (has_page_name or is_book_name(member.name))
+        and member.left_out is None
+        and not is_system_file(member.name)
+    )
     if digest is None and (is_page or (ending(member.name) == "" and not is_system_file(member.name))):
         is_damaged = member.open is None and member.problem is not None
         if member.open is not None:
@@ -227,7 +236,7 @@ def _reference(archive: Place, member: Member, *, book: str | None) -> PageRefer
         member=member.name,
         digest=digest,
         size_bytes=min(max(0, size_bytes), _LARGEST_INTEGER),
-        book=book or _book(archive, PurePosixPath(member.name)),
+        book=book or book_of(archive, member.name),
         stamp=stamp,
     )
 
@@ -264,17 +273,4 @@ def _digest(open_member: Callable[[], IO[bytes]], *, is_page: bool) -> tuple[byt
 def _stand_in_page(place: Place, book: str | None) -> PageReference:
     """Make a page that stands for all that cannot be read of an archive; its member's name is empty."""
     archive = place if isinstance(place, Url) else Path(shown_name(str(place)))
-    return PageReference(
-        str(archive), "", stand_in_digest(str(archive), ""), 0, book or _book(archive, PurePosixPath())
-    )
-
-
-def _book(archive: Place, member: PurePosixPath) -> str:
-    """Name the work: as CODH names its pages, else the innermost folder that is not just called `images`."""
-    if match := _CODH_NAME.fullmatch(member.stem):
-        return match[1]
-    if is_packed(archive):
-        folders: tuple[str, ...] = (archive.name.split(".")[0], *member.parent.parts)
-    else:
-        folders = (*archive.parts, *member.parent.parts)
-    return next((name for name in reversed(folders) if name.lower() not in _KINDS_OF_FILE), folders[0])
+    return PageReference(str(archive), "", stand_in_digest(str(archive), ""), 0, book or book_of(archive, ""))

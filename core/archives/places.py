@@ -18,7 +18,8 @@ from urllib.request import url2pathname
 
 from fumikura.core.archives.containers import is_packed, open_container
 from fumikura.core.archives.folders import Folder, real_path
-from fumikura.core.archives.kinds import PAGE_FORMATS, is_page_name
+from fumikura.core.archives.frames import check_book, frame_at, read_frame
+from fumikura.core.archives.kinds import PAGE_FORMATS, is_book_name, is_page_name
 from fumikura.core.archives.member import DAMAGES, Member, is_lost_share
 from fumikura.core.archives.names import forms, one_form
 from fumikura.core.archives.remote import matches, remote_image
@@ -27,7 +28,7 @@ from fumikura.core.errors import ArchiveError, PageError, StorageError
 from fumikura.core.limits import DEFAULT_LIMITS, Limits
 
 #: The end of a sentence about an archive.
-NO_PAGES = f"holds no {PAGE_FORMATS} images; name what does, such as 'a/*.zip'"
+NO_PAGES = f"holds no {PAGE_FORMATS}; name what does, such as 'a/*.zip'"
 
 
 def find_places(archive: str, limits: Limits) -> list[Place]:
@@ -60,7 +61,7 @@ def archive_name(archive: str) -> str:
 def open_archive(place: Place, limits: Limits) -> tuple[Place, Iterator[Member]]:
     """Give the archive that a place stands for, and its files; the archive of an image is its folder."""
     if isinstance(place, Url):
-        if place.suffix and is_page_name(place.name):
+        if place.suffix and (is_page_name(place.name) or is_book_name(place.name)):
             return place.parent, iter([remote_image(place, limits)])
         return place, open_container(place, limits).members()
     real = _existing(place)
@@ -91,7 +92,13 @@ def read_member(
         if not member:
             raise _archive_problem(place, limits)
         real = place if isinstance(place, Url) else _existing(place)
-        return open_container(real, limits).read(member, digest)
+        container = open_container(real, limits)
+        if (frame := frame_at(member)) is not None:
+            return read_frame(place, container, frame, digest, limits)
+        if is_book_name(member):
+            check_book(container, member, limits)
+            return b""
+        return container.read(member, digest)
     except (KeyError, FileNotFoundError) as error:
         raise PageError(_loss(place, member), is_only_here=is_here) from error
     except (ArchiveError, StorageError) as error:
@@ -164,6 +171,6 @@ def _archive_problem(place: Place, limits: Limits) -> PageError:
 
 def _may_be_container(path: Path) -> bool:
     """Tell whether a file is a zip or tar file, or is called one."""
-    if is_page_name(path.name):
+    if is_page_name(path.name) or is_book_name(path.name):
         return False
     return is_packed(path) or zipfile.is_zipfile(path) or tarfile.is_tarfile(path)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 
+from fumikura.core.archives.frames import is_unchanged
 from fumikura.core.archives.places import read_member
 from fumikura.core.errors import PageError
 from fumikura.core.limits import DEFAULT_LIMITS, Limits
@@ -22,10 +22,10 @@ def read_scan(sources: Sequence[tuple[str, str]], digest: str, *, limits: Limits
     """
     for archive, member in sources:
         try:
-            data = read_member(archive, member, limits=limits)
+            data = read_member(archive, member, digest=digest, limits=limits)
         except PageError:
             continue
-        if hashlib.sha256(data).hexdigest() == digest:
+        if is_unchanged(data, member, digest):
             return data
     places = ", ".join(f"{archive}/{member}" for archive, member in sources)
     raise PageError(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from mmap import mmap
 
 from fumikura.core.errors import PageError
 
@@ -44,7 +45,7 @@ _FORMATS = {2: "signed", 3: "floating-point", 5: "complex signed", 6: "complex"}
 
 
 @dataclass(frozen=True, slots=True)
-class _Directory:
+class Directory:
     """A directory describes one of a file's images.
 
     Attributes:
@@ -89,20 +90,32 @@ def with_page_first(data: bytes) -> bytes:
     found = list(_directories(data))
     if not found:
         return data  # damaged; Pillow says how
-    pages = [directory for directory in found if directory.is_page]
-    if not pages and len(found) == 1 and _SUB_DIRECTORIES not in found[0].tags:
-        pages = found
+    pages = _pages(found)
     if not pages:
         raise PageError("the TIFF file holds no page but reduced copies of one; save the page itself as TIFF")
     if len(pages) > 1:
-        raise PageError(f"the TIFF file holds {len(pages)} pages; split it into one file a page")
+        raise PageError(
+            f"the TIFF file holds {len(pages)} pages; call it .tif, or split it into one file a page"
+        )
     _check(pages[0], data)
     if pages[0] is found[0]:
         return data
-    order, is_big = _byte_order(data)
+    order, is_big = byte_order(data)
     letter, start = ("Q", 8) if is_big else ("L", 4)
     offset = struct.pack(order + letter, pages[0].offset)
     return data[:start] + offset + data[start + len(offset) :]
+
+
+def pages_of(data: bytes | mmap) -> list[Directory]:
+    """Find the images of a file that are pages, in their order."""
+    return _pages(list(_directories(data)))
+
+
+def _pages(found: list[Directory]) -> list[Directory]:
+    pages = [directory for directory in found if directory.is_page]
+    if not pages and len(found) == 1 and _SUB_DIRECTORIES not in found[0].tags:
+        return found
+    return pages
 
 
 def unread_kind(data: bytes) -> str:
@@ -113,7 +126,7 @@ def unread_kind(data: bytes) -> str:
     return _unread(found)
 
 
-def _check(page: _Directory, data: bytes) -> None:
+def _check(page: Directory, data: bytes) -> None:
     samples, photometric = page.first(_SAMPLES, 1), page.first(_PHOTOMETRIC, -1)
     is_planar = page.first(_PLANAR, 1) == 2 and samples > 1
     # Of what lies in planes, Pillow reads these; others it reads wrongly, or as blank.
@@ -134,18 +147,18 @@ def _check(page: _Directory, data: bytes) -> None:
         )
 
 
-def _unread(page: _Directory) -> str:
+def _unread(page: Directory) -> str:
     return f"a TIFF of a kind that is not read ({page}); convert it to 8 bits, grey or RGB"
 
 
-def _byte_order(data: bytes) -> tuple[str, bool]:
+def byte_order(data: bytes | mmap) -> tuple[str, bool]:
     """Give struct's sign of the byte order, and whether it is a BigTIFF."""
     return ("<" if data[:2] == b"II" else ">"), 43 in data[2:4]
 
 
-def _directories(data: bytes) -> Iterator[_Directory]:
+def _directories(data: bytes | mmap) -> Iterator[Directory]:
     """Yield the directories of a file, as far as they can be found, each once."""
-    order, is_big = _byte_order(data)
+    order, is_big = byte_order(data)
     count, entry, link, start = ("Q", 20, "Q", 8) if is_big else ("H", 12, "L", 4)
     seen: set[int] = set()
     try:
@@ -157,13 +170,13 @@ def _directories(data: bytes) -> Iterator[_Directory]:
             end = first + n_entries * entry
             (following,) = struct.unpack_from(order + link, data, end)
             places = range(first, end, entry)
-            yield _Directory(offset, dict(filter(None, (_tag(data, at, order, is_big) for at in places))))
+            yield Directory(offset, dict(filter(None, (_tag(data, at, order, is_big) for at in places))))
             offset = following
     except struct.error:
         return  # what stands beyond the end is damaged
 
 
-def _tag(data: bytes, at: int, order: str, is_big: bool) -> tuple[int, tuple[int, ...]] | None:
+def _tag(data: bytes | mmap, at: int, order: str, is_big: bool) -> tuple[int, tuple[int, ...]] | None:
     number, kind, n_values = struct.unpack_from(order + ("HHQ" if is_big else "HHL"), data, at)
     if number not in _READ_TAGS or kind not in _TYPES:
         return None
