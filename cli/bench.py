@@ -11,7 +11,7 @@ from rich.table import Table
 
 from fumikura.cli import options
 from fumikura.cli.language import translated
-from fumikura.cli.output import make_table, print_json, print_tables, say, waiting
+from fumikura.cli.output import counted, make_table, print_json, print_tables, put, say, waiting
 from fumikura.core.archives.listing import list_pages
 from fumikura.core.own_files import check_place
 from fumikura.core.recognition.recipe import recipe_of
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 #: Enough for a p95, and for a minute or so on two slow cores.
 _MOST_PAGES = 48
+#: Longer times are told in hours.
+_LONG_S = 5400.0
 
 
 @click.command()
@@ -48,7 +50,7 @@ _MOST_PAGES = 48
     metavar="FILE",
     help="Also write a trace of one group of pages of the first size, for chrome://tracing.",
 )
-@options.settings("device", "recipe", "reach")
+@options.settings("devices", "recipe", "reach")
 @options.as_json
 def command(
     settings: Settings,
@@ -58,17 +60,18 @@ def command(
     trace: Path | None,
     as_json: bool,
 ) -> None:
-    """Measure how fast one worker reads your pages.
+    """Measure how fast this machine reads your pages.
 
     ARCHIVE is what `fumikura run` takes. The pages are copied into a temporary folder and read from
-    there into a SQLite database beside them, by the worker that a run has; your own database is not
-    touched. Start and warm-up are timed apart. GPU utilisation needs `fumikura[gpu]`.
+    there into a SQLite database beside them, by as many workers side by side as a run of them has;
+    your own database is not touched. Start and warm-up are timed apart. GPU utilisation needs
+    `fumikura[gpu]`.
 
     \b
     Example:
       fumikura bench scans.zip
       fumikura bench scans.zip --long-side 1024 --long-side 2048 --long-side 4096
-      fumikura bench scans/ --pages 2000 --device cuda:0 --trace trace.json
+      fumikura bench scans/ --pages 2000 --devices cuda:0 --trace trace.json
     """
     recipe_of(settings)  # before anything else: weights that do not fit
     if trace is not None and not trace.absolute().parent.is_dir():
@@ -90,12 +93,14 @@ def command(
                 trace=trace if number == 0 else None,
             )
         if one.failed:
-            say(f"{one.failed:,} of {one.pages:,} pages cannot be read; `fumikura run` says why")
+            say(f"{one.failed:,} of {counted(one.pages, 'page')} cannot be read; `fumikura run` says why")
         if as_json:
             print_json(one)
         measured.append(one)
     if not as_json:
         print_tables(_overview(measured), _stages(measured))
+        for one in measured:
+            put(translated(_many_pages(one)))
     if trace is not None:
         say(f"trace: {trace}")
 
@@ -113,14 +118,26 @@ def _overview(measured: Sequence[Measurement]) -> Table:
             for kind in ("pages", "patches", "crops")
         ),
         (translated("GPU busy"), *(_percent(one.gpu_utilisation) for one in measured)),
-        (translated("peak memory"), *(_mib(one.peak_memory_bytes) for one in measured)),
-        (translated("peak GPU memory"), *(_mib(one.peak_gpu_memory_bytes) for one in measured)),
+        (translated("peak memory of a worker"), *(_mib(one.peak_memory_bytes) for one in measured)),
+        (translated("peak GPU memory of a worker"), *(_mib(one.peak_gpu_memory_bytes) for one in measured)),
         (translated("start"), *(f"{one.start_s:.1f} s" for one in measured)),
         (translated("warm-up"), *(f"{one.warm_up_s:.1f} s" for one in measured)),
     ]
     sizes = [_size(one.long_side) for one in measured]
-    title = f"One worker on {measured[0].device}"
+    title = f"Read side by side by {counted(measured[0].workers, 'worker')} on {measured[0].device}"
     return make_table("", *sizes, rows=rows, numbers=range(1, 1 + len(sizes)), title=title)
+
+
+def _many_pages(measured: Measurement) -> str:
+    """Say how long people wait for many pages."""
+    seconds, workers = measured.seconds_for_10_000_pages, counted(measured.workers, "worker")
+    about = counted(round(seconds / 60), "minute")
+    if seconds >= _LONG_S:
+        about = f"{seconds / 3600:,.1f} hours"
+    where = f"about {about} on this machine ({measured.processor}) with {workers}"
+    if measured.long_side is None:
+        return f"10,000 pages: {where}"
+    return f"10,000 pages of {measured.long_side} pixels: {where}"
 
 
 def _stages(measured: Sequence[Measurement]) -> Table:

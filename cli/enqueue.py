@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -11,6 +12,7 @@ from fumikura.cli import options
 from fumikura.cli.output import print_json, say
 from fumikura.cli.submission import Request, submit_all
 from fumikura.cli.worker_tables import unread_lines
+from fumikura.core.intake import Ignored
 from fumikura.core.recognition.recipe import recipe_of
 from fumikura.core.settings import Settings
 from fumikura.core.store.workers import unread_recipes
@@ -51,10 +53,19 @@ def command(
     )
     engine, submitted = submission.engine, submission.latest
     if as_json:
-        print_json({"run": submitted.run_id, **asdict(submitted.added)})
+        print_json({"run": submitted.run_id, **asdict(submitted.added), **_left_out(submitted.ignored)})
     wake_cluster(settings, engine, recipe)
     for line in unread_lines(unread_recipes(engine, recipe_digest=recipe.digest)):
         say(line)
     if settings.broker_url is None:
         say("no --broker is set; pages wait in the database until a `fumikura worker` with one asks for them")
     say(f"see how far it is with `fumikura status --run {submitted.run_id}`")
+
+
+def _left_out(ignored: Ignored) -> dict[str, Any]:
+    """Count the files that are no pages for `--json`, and name some of each kind."""
+    kinds = [
+        {"kind": kind, "remedy": remedy, "n_files": n_files, "names": names}
+        for (kind, remedy), (n_files, names) in ignored.kinds.items()
+    ]
+    return {"n_left_out": ignored.n_files, "left_out": kinds}

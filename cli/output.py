@@ -17,6 +17,7 @@ from rich.table import Table
 
 from fumikura.cli.language import translated
 from fumikura.cli.terminal import can_show, is_utf8
+from fumikura.core.counting import counted as counted  # messages of all layers count alike
 
 #: Columns of a table that goes to a file or a pipe, where nothing should be folded.
 _WIDE = 500
@@ -123,11 +124,6 @@ def waiting(text: str) -> Status:
     """Show that something takes its time, in a terminal on stderr."""
     spinner = "dots" if is_utf8(sys.stderr) else "line"
     return console_for(sys.stderr).status(translated(text), spinner=spinner)
-
-
-def counted(number: int, noun: str) -> str:
-    """Write a number and its noun: 1 page, 2 pages."""
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def as_duration(seconds: float) -> str:

@@ -43,6 +43,9 @@ def figures(
         scores: of each page that has truth and was not learnt from, with the page's book.
     """
     pooled = pool(one for _, one in scores)
+    names: tuple[str, ...] = (*MASK_SCORES, *CHARACTER_SCORES)
+    if pooled:  # what texts and lines tell stands only where they are known
+        names += tuple(name for name in TEXT_SCORES if pooled[name] is not None)
     return {
         "run": summary.run,
         "pages": summary.pages,
@@ -53,7 +56,7 @@ def figures(
         "seconds": round(seconds, 3),
         "pages_per_second": round(summary.done / seconds, 3),
         "steady_pages_per_second": None if steady_rate is None else round(steady_rate, 3),
-        "scores": pooled and {name: pooled[name] for name in (*MASK_SCORES, *CHARACTER_SCORES, *TEXT_SCORES)},
+        "scores": pooled and {name: pooled[name] for name in names},
     }
 
 
@@ -76,7 +79,7 @@ def tables(figures: Mapping[str, Any], scores: Sequence[tuple[str, Scores]]) -> 
     if figures["scores"] is not None:
         books = _by_book(scores)
         for name, scored in _KINDS.items():
-            if any(figures["scores"][score] is not None for score in scored):
+            if any(figures["scores"].get(score) is not None for score in scored):
                 shown.append(_score_table(f"{name} against truth", scored, books))
     return shown
 

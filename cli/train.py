@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from fumikura.cli.left_out_books import LeftOut
-from fumikura.cli.output import put, say
+from fumikura.cli.output import counted, put, say
 from fumikura.cli.train_classifier import classifier
 from fumikura.cli.train_segmenter import segmenter
 from fumikura.cli.training_options import given
@@ -49,11 +49,11 @@ def context(transcripts: tuple[Path, ...], without_book: tuple[str, ...], out: P
     without = LeftOut(without_book)
     texts = read_page_texts(transcripts, without_books=without)
     without.say_unknown()
-    counted = count_trigrams(texts)
-    save_context(out, counted)
+    context = count_trigrams(texts)
+    save_context(out, context)
     n_books = len({book_of(page) for page in texts})
-    found = f"{len(texts)} pages of {n_books} books; {len(counted.characters)} characters"
-    say(f"{found}; {len(counted.counts)} different threes")
+    found = f"{counted(len(texts), 'page')} of {counted(n_books, 'book')}"
+    say(f"{found}; {counted(len(context.characters), 'character')}; {len(context.counts):,} different threes")
     put(out)
 
 

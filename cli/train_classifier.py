@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fumikura.cli.options import FiniteRange
-from fumikura.cli.output import say
+from fumikura.cli.output import counted, say
 from fumikura.cli.training_options import (
     GivenPages,
     Run,
@@ -145,7 +145,7 @@ def _mix(
     fonts = load_fonts(given_pages.fonts)
     parts, vocabulary = mix_crops(pages, texts, fonts, n_labels=n_labels, cut_out=cut_out)
     crops = ", ".join(f"{len(part.bank)} {name}" for name, part in parts.items())
-    say(f"{len(vocabulary)} labels; {crops}")
+    say(f"{counted(len(vocabulary), 'label')}; {crops}")
     if start is not None:
         _say_lost(start, vocabulary)
     learnt = [page.digest for page in pages if page.digest]

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from fumikura.core.counting import counted
 from fumikura.core.errors import FumikuraError
 from fumikura.core.recognition.recipe import find_context, find_weights, make_recipe
 from fumikura.core.settings import Settings
@@ -68,9 +69,9 @@ def look_at_weights(settings: Settings) -> str:
     context = find_context(settings)
     has_context = "no context"
     if context is not None:
-        has_context = f"context of {len(load_context(context).characters):,} characters"
+        has_context = f"context of {counted(len(load_context(context).characters), 'character')}"
     recipe = make_recipe(segmenter, classifier, context, context_weight=settings.context_weight)
-    return f"{len(vocabulary):,} labels; {has_context}; recipe {recipe.digest[:12]}"
+    return f"{counted(len(vocabulary), 'label')}; {has_context}; recipe {recipe.digest[:12]}"
 
 
 def look_at_database(settings: Settings) -> str:
@@ -82,7 +83,7 @@ def look_at_database(settings: Settings) -> str:
     with _opened(settings) as engine:
         try_to_write(engine)
         found = overview(engine)
-    return f"{name}: {found.n_pages:,} pages, {found.n_runs:,} runs"
+    return f"{name}: {counted(found.n_pages, 'page')}, {counted(found.n_runs, 'run')}"
 
 
 def look_at_disk(settings: Settings) -> str:

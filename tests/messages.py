@@ -190,7 +190,7 @@ def _of_click() -> Iterator[str]:
 def update(path: Path) -> None:
     """Bring a catalogue up to date: what is new has no translation yet."""
     before = {entry.msgid: entry for entry in polib.pofile(str(path))} if path.exists() else {}
-    catalogue = polib.POFile(wrapwidth=110)
+    catalogue = polib.POFile()  # wrapped as most tools wrap them, so that changes stay small
     catalogue.metadata = {"Language": path.parts[-3], "Content-Type": "text/plain; charset=UTF-8"}
     for message, is_template in sorted(all_messages().items()):
         translation = before[message].msgstr if message in before else ""

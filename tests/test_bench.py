@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from torch import nn
 from fumikura.cli.main import main
 from fumikura.core.archives.listing import list_pages
 from fumikura.core.errors import PageError
+from fumikura.core.host import processor
 from fumikura.core.recognition.models.inference import Batches, Fill
 from fumikura.core.settings import Settings
 from fumikura.worker.bench import measure, stages_of
@@ -75,6 +77,38 @@ def test_pages_are_repeated_to_the_number_asked_for_and_the_warm_up_does_not_cou
 
 
 @pytest.mark.slow
+def test_as_many_workers_are_measured_side_by_side_as_a_run_would_have(
+    tmp_path: Path, settings: Settings
+) -> None:
+    write_zip(tmp_path / "book.zip", 3)
+    pages = list_pages([str(tmp_path / "book.zip")]).pages
+
+    found = measure(settings.overridden(devices="cpu:2", chunk_size=2), pages, n_pages=8)
+    few = measure(settings.overridden(devices="cpu:2", chunk_size=2), pages, n_pages=2)
+
+    assert (found.workers, found.pages, found.failed) == (2, 8, 0)
+    assert found.inputs_per_page["crops"] == BLOTS_PER_PAGE
+    # Both read at once: the rate is that of all pages, and more only for who had nothing left at the end.
+    assert found.pages_per_second >= 8 / found.seconds
+    assert found.seconds_for_10_000_pages == pytest.approx(10_000 / found.pages_per_second)
+    assert few.workers == 1  # as one claim holds all pages
+
+
+@pytest.mark.slow
+def test_the_command_says_how_long_many_pages_take_on_which_processor(
+    tmp_path: Path, settings: Settings
+) -> None:
+    write_zip(tmp_path / "book.zip", 1)
+
+    result = CliRunner().invoke(main, ["bench", str(tmp_path / "book.zip")], env=settings.to_environment())
+
+    assert result.exit_code == 0, result.stderr
+    *_, line = result.stdout.strip().splitlines()
+    where = re.escape(f"on this machine ({processor()}) with 1 worker")
+    assert re.fullmatch(rf"10,000 pages: about [\d.,]+ (minutes?|hours) {where}", line)
+
+
+@pytest.mark.slow
 def test_the_command_resizes_the_pages_and_leaves_a_trace(
     tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -87,6 +121,8 @@ def test_the_command_resizes_the_pages_and_leaves_a_trace(
     assert result.exit_code == 0, result.stderr
     found = json.loads(result.stdout)
     assert (found["long_side"], found["pages"], found["failed"]) == (2 * HEIGHT, 2, 0)
+    assert (found["workers"], found["processor"]) == (1, processor())
+    assert found["seconds_for_10_000_pages"] == pytest.approx(10_000 / found["pages_per_second"])
     names = {event.get("name") for event in json.loads(Path("trace.json").read_text())["traceEvents"]}
     assert {"segment", "crop", "classify", "aten::conv2d"} <= names
     assert {path.name for path in tmp_path.iterdir()} == {"book.zip", "trace.json"}

@@ -400,13 +400,23 @@ def test_doctor_has_a_line_for_each_part_and_fails_if_one_is_red(tmp_path: Path)
 def test_enqueue_asks_for_pages_and_returns(tmp_path: Path) -> None:
     segmenter, classifier = write_weights(tmp_path)
     write_zip(tmp_path / "book.zip", 3)
+    for name in ("notes.txt", "more.txt", "book.pdf"):
+        (tmp_path / "scans").mkdir(exist_ok=True)
+        (tmp_path / "scans" / name).write_text("no page")
+    (tmp_path / "scans" / "page.png").write_bytes(page_png(7))
     weights = ("--segmenter", str(segmenter), "--classifier", str(classifier))
 
-    (added,) = objects(invoke("enqueue", "book.zip", *weights, "--json"))
+    (added,) = objects(invoke("enqueue", "book.zip", "scans", *weights, "--json"))
     (state,) = objects(invoke("status", "--run", "2", "--json"))
 
-    assert added == {"run": 2, "n_pages": 3, "n_queued": 3, "n_done": 0, "n_quarantined": 0}
-    assert state["runs"][0]["queued"] == 3
+    left_out = {one.pop("kind"): one for one in added.pop("left_out")}
+    assert added == {
+        "run": 2, "n_pages": 4, "n_queued": 4, "n_done": 0, "n_quarantined": 0, "n_left_out": 3
+    }  # fmt: skip
+    assert left_out[".txt file"] == {"remedy": "", "n_files": 2, "names": ["more.txt", "notes.txt"]}
+    assert left_out["PDF"]["n_files"] == 1
+    assert left_out["PDF"]["remedy"] != ""
+    assert state["runs"][0]["queued"] == 4
 
 
 @pytest.mark.usefixtures("folder")

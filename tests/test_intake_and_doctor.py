@@ -136,7 +136,7 @@ def test_a_database_is_looked_at_where_there_is_one(tmp_path: Path, engine: Engi
 
     found = doctor.look_at_database(Settings(database_url=f"sqlite:///{tmp_path / 'fumikura.db'}"))
 
-    assert found.endswith("2 pages, 1 runs")
+    assert found.endswith("2 pages, 1 run")
 
 
 def test_looking_at_a_database_leaves_nothing_in_it(engine: Engine) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import re
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -20,18 +19,14 @@ from PIL import Image
 from sqlalchemy import make_url
 
 import fumikura
-from fumikura.core.archives.listing import list_pages
 from fumikura.core.recognition.out_of_memory import OUT_OF_MEMORY
 from fumikura.core.recognition.recipe import recipe_of
 from fumikura.core.settings import Settings
 from fumikura.core.store.connecting import Engine
-from fumikura.core.store.upgrading import open_database
 from tests.simple_reader import FILLS_MEMORY, HEIGHT, PAPER, RAISES, RECIPE, SimpleReader
 from tests.simple_store import OTHER_RECIPE, make_page, make_pages, make_reading, read_all, start_run
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = ("README.md", "README.ja.md", "docs/library.md")
-BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 HEAVY = ("torch", "sqlalchemy", "numpy", "PIL", "alembic", "celery", "click")
 
 
@@ -48,22 +43,6 @@ def reader(simple: SimpleReader) -> fumikura.Reader:
 @pytest.fixture
 def database(engine: Engine) -> fumikura.Database:
     return fumikura.Database("", engine)
-
-
-@pytest.fixture(scope="module")
-def folder_of_samples(tmp_path_factory: pytest.TempPathFactory, _migrated_sqlite: Path) -> Path:
-    """A folder with samples/, and what was read of two of them in fumikura.db."""
-    folder = tmp_path_factory.mktemp("documents")
-    (folder / "samples").symlink_to(ROOT / "samples")
-    shutil.copyfile(_migrated_sqlite, folder / "fumikura.db")
-    pages = list_pages([str(folder / "samples" / f"drawn_00{number}.jpg") for number in (1, 2)]).pages
-    paths = [Path(page.archive, page.member) for page in pages]
-    readings = [found for found in fumikura.read_images(paths) if isinstance(found, fumikura.Reading)]
-    engine = open_database(f"sqlite:///{folder / 'fumikura.db'}")
-    start_run(engine, pages)
-    read_all(engine, *readings)
-    engine.dispose()
-    return folder
 
 
 def test_importing_it_loads_nothing_that_takes_time() -> None:
@@ -96,20 +75,6 @@ def test_every_public_name_is_there_and_documented() -> None:
 def test_another_name_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="read_scroll"):
         _ = fumikura.read_scroll  # type: ignore[attr-defined]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("document", DOCUMENTS)
-def test_the_examples_of_a_document_run(folder_of_samples: Path, document: str) -> None:
-    script = "\n".join(BLOCK.findall((ROOT / document).read_text(encoding="utf-8")))
-    command = [sys.executable, "-W", "error", "-X", "utf8", "-c", script]
-
-    ran = subprocess.run(command, cwd=folder_of_samples, capture_output=True, encoding="utf-8", check=False)
-
-    assert ran.stderr == ""
-    assert ran.returncode == 0
-    with fumikura.open_database(folder_of_samples / "fumikura.db") as opened:
-        assert opened.reading("drawn_002").columns[0] in ran.stdout
 
 
 def test_a_path_bytes_and_an_open_image_are_read_alike(tmp_path: Path, reader: fumikura.Reader) -> None:

@@ -1,16 +1,15 @@
 """This module measures how fast pages are read here, by the classes with which a run reads them.
 
-Each measurement has a process of its own, which starts as a worker does: what one needs in memory, or
-has warmed up, is then not the next one's.
+Each measurement has processes of its own, as many as a run would start and started as workers are: what
+one needs in memory, or has warmed up, is then not the next one's.
 """
 
 from __future__ import annotations
 
 import io
 import json
+import math
 import shutil
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
@@ -25,6 +24,7 @@ from fumikura.core.archives.images import decode
 from fumikura.core.archives.listing import list_pages
 from fumikura.core.archives.places import read_member
 from fumikura.core.errors import FumikuraError, PageError
+from fumikura.core.host import processor
 from fumikura.core.own_files import replacing
 from fumikura.core.page import PageReference
 from fumikura.core.recognition.recipe import recipe_of
@@ -33,12 +33,17 @@ from fumikura.core.store.connecting import Engine
 from fumikura.core.store.failures import failures
 from fumikura.core.store.pages import add_pages, add_run
 from fumikura.core.store.upgrading import open_database
-from fumikura.worker.bench_process import JOBS, RESULT, TRACE
-from fumikura.worker.devices import child_environment, device_within, find_devices
-
-COMMAND = (sys.executable, "-P", "-m", "fumikura.worker.bench_process")
+from fumikura.worker.bench_process import JOBS, TRACE
+from fumikura.worker.bench_workers import run_workers
+from fumikura.worker.devices import worker_devices
 
 _JPEG_QUALITY = 90
+
+#: What goes through the networks.
+KINDS = ("patches", "crops")
+
+#: What people want to know the hours of.
+MANY_PAGES = 10_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,26 +52,35 @@ class Measurement:
 
     Attributes:
         long_side: of the pages' files, in pixels; None if they came as they are.
-        device: as `try_device` describes it.
+        device: of the first worker, as `try_device` describes it.
+        processor: of this machine, with what it has that makes networks fast.
+        workers: processes that read side by side, as many as a run of so many pages would have.
         pages: that were timed, the failed ones included; the warm-up had others.
         seconds: from the first claim until the last page was written.
-        cpu_s: of all the worker's threads in that time; it hardly minds what else the machine does.
-        start_s: from the start of the process until its weights were loaded.
-        warm_up_s: for one group of pages after that.
+        cpu_s: of all threads of the workers in that time; it hardly minds what else the machine does.
+        pages_per_second: of all workers together, each counted until its own last page was written: at the
+            end of many pages hardly any time passes in which some have nothing left to read.
+        seconds_for_10_000_pages: at this rate, without start and warm-up.
+        start_s: from the start of the processes until the weights of all were loaded.
+        warm_up_s: for one group of pages of each after that.
         stages: seconds a page in each stage, and in all of them ("page"): `p50_s`, `p95_s`, and `share` of
             all. What a group of pages takes is shared evenly among them; stages overlap.
         inputs_per_page: patches and crops.
         batch_fill: share of the slots of groups ("pages") and of batches that held something real.
         gpu_utilisation: share of the time in which the GPU computed; None where that cannot be told.
+        peak_memory_bytes: of the worker that took most; so too on the GPU.
     """
 
     long_side: int | None
     device: str
+    processor: str
+    workers: int
     pages: int
     failed: int
     seconds: float
     cpu_s: float
     pages_per_second: float
+    seconds_for_10_000_pages: float
     start_s: float
     warm_up_s: float
     stages: Mapping[str, Mapping[str, float]]
@@ -85,7 +99,7 @@ def measure(
     long_side: int | None = None,
     trace: Path | None = None,
 ) -> Measurement:
-    """Read some pages in a process of their own; a page that comes again comes under new bytes.
+    """Read some pages in processes of their own; a page that comes again comes under new bytes.
 
     Args:
         settings: the database is one in a temporary folder, whatever they say.
@@ -99,31 +113,63 @@ def measure(
         folder = Path(name)
         settings = settings.overridden(database_url=str(folder / "bench.db"))
         engine = open_database(settings.database_url)
+        devices = worker_devices(settings)[: math.ceil(n_pages / settings.chunk_size)]
         group = settings.pages_per_batch
-        sizes = {"warm": group, "timed": n_pages, "traced": group if trace else 0}
-        _write_pages(folder / "pages", pages, sum(sizes.values()), long_side=long_side, settings=settings)
+        sizes = [group] * len(devices) + [n_pages, group if trace else 0]
+        _write_pages(folder / "pages", pages, sum(sizes), long_side=long_side, settings=settings)
         _write_jobs(folder, engine, sizes, settings=settings)
-        result = _run(folder, settings)
+        results = run_workers(folder, settings, devices)
         reasons = [failure.reason for failure in failures(engine)]
         engine.dispose()
         if trace is not None:
             with replacing(trace, is_trace) as unfinished:
                 shutil.move(folder / TRACE, unfinished)
-    reports, inputs = result.pop("reports"), result.pop("inputs")
-    timings = [report["seconds"] for report in reports if report.get("page") == "done"]
-    groups = [report["batch_fill"] for report in reports if "batch_fill" in report]
-    if not timings:
+    if not any(_timings(one) for one in results):
         raise FumikuraError(f"none of the pages can be read; the first: {reasons[0]}")
-    result["batch_fill"] = {"pages": sum(groups) / len(groups), **result["batch_fill"]}
+    return _pooled(results, n_pages=n_pages, long_side=long_side)
+
+
+def _timings(result: Mapping[str, Any]) -> list[Mapping[str, float]]:
+    """Give the seconds that each page of a worker's spent in each stage."""
+    return [report["seconds"] for report in result["reports"] if report.get("page") == "done"]
+
+
+def _pooled(results: Sequence[Mapping[str, Any]], *, n_pages: int, long_side: int | None) -> Measurement:
+    """Make one measurement of what each worker measured of itself."""
+    timings = [page for one in results for page in _timings(one)]
+    groups = [report["batch_fill"] for one in results for report in one["reports"] if "batch_fill" in report]
+    rate = sum(len(_timings(one)) / one["seconds"] for one in results)
+    inputs, slots = ({kind: _total(results, kind, of) for kind in KINDS} for of in ("inputs", "slots"))
+    busy = [one["gpu_utilisation"] for one in results if one["gpu_utilisation"] is not None]
     return Measurement(
         long_side=long_side,
+        device=results[0]["device"],
+        processor=processor(),
+        workers=len(results),
         pages=n_pages,
         failed=n_pages - len(timings),
-        pages_per_second=len(timings) / result["seconds"],
+        seconds=max(one["seconds"] for one in results),
+        cpu_s=sum(one["cpu_s"] for one in results),
+        pages_per_second=rate,
+        seconds_for_10_000_pages=MANY_PAGES / rate,
+        start_s=max(one["start_s"] for one in results),
+        warm_up_s=max(one["warm_up_s"] for one in results),
         stages=stages_of(timings),
-        inputs_per_page={name: n_inputs / len(timings) for name, n_inputs in inputs.items()},
-        **result,
+        inputs_per_page={kind: inputs[kind] / len(timings) for kind in KINDS},
+        batch_fill={
+            "pages": sum(groups) / len(groups),
+            **{kind: inputs[kind] / slots[kind] if slots[kind] else None for kind in KINDS},
+        },
+        gpu_utilisation=sum(busy) / len(busy) if busy else None,
+        peak_memory_bytes=max(one["peak_memory_bytes"] for one in results),
+        peak_gpu_memory_bytes=max(
+            (one["peak_gpu_memory_bytes"] for one in results if one["peak_gpu_memory_bytes"]), default=None
+        ),
     )
+
+
+def _total(results: Sequence[Mapping[str, Any]], kind: str, of: str) -> int:
+    return sum(one["fills"][kind][of] for one in results)
 
 
 def is_trace(path: Path) -> bool:
@@ -176,31 +222,19 @@ def _page_file(page: PageReference, *, long_side: int | None, settings: Settings
     return out.getvalue()
 
 
-def _write_jobs(folder: Path, engine: Engine, sizes: Mapping[str, int], *, settings: Settings) -> None:
-    """Queue the pages, and note for each job the run that asks for its pages."""
+def _write_jobs(folder: Path, engine: Engine, sizes: Sequence[int], *, settings: Settings) -> None:
+    """Queue the pages, and note the runs that ask for them.
+
+    Args:
+        sizes: pages of these runs: one to warm up each worker, one to time, one to trace.
+    """
     recipe = recipe_of(settings)
     pages = iter(list_pages([str(folder / "pages")], limits=settings.limits).pages)
-    jobs: dict[str, int | None] = {}
-    for name, size in sizes.items():
-        jobs[name] = add_run(engine, recipe, command=f"bench {name}") if size else None
-        if (run_id := jobs[name]) is not None:
+    runs: list[int | None] = []
+    for size in sizes:
+        runs.append(add_run(engine, recipe, command="bench") if size else None)
+        if (run_id := runs[-1]) is not None:
             add_pages(engine, run_id, list(islice(pages, size)))
+    *warm, timed, traced = runs
+    jobs = {"warm": warm, "timed": timed, "traced": traced}
     (folder / JOBS).write_text(json.dumps(jobs), encoding="utf-8")
-
-
-def _run(folder: Path, settings: Settings) -> dict[str, Any]:
-    """Start the process that reads the jobs, and return what it measured."""
-    device = find_devices(settings.devices)[0]
-    done = subprocess.run(
-        [*COMMAND, str(folder), device_within(device)],
-        env=child_environment(settings, device, 1),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        said = done.stderr.strip().splitlines() or [f"it said nothing and ended with {done.returncode}"]
-        raise FumikuraError(f"the process that is measured cannot read: {said[-1]}")
-    result: dict[str, Any] = json.loads((folder / RESULT).read_text(encoding="utf-8"))
-    return result

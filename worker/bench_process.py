@@ -1,7 +1,8 @@
-"""This process reads pages as a worker does, and is measured. `worker/bench.py` starts it.
+"""This process reads pages as a worker does, and is measured. `worker/bench_workers.py` starts it.
 
 It takes the pages of its runs as a worker does, but no message wakes it. Its
-settings come from FUMIKURA_* variables.
+settings come from FUMIKURA_* variables. It says when it is warm, and begins with what is timed when its
+standard input ends.
 """
 
 from __future__ import annotations
@@ -24,8 +25,10 @@ from fumikura.core.settings import Settings, read_settings
 if TYPE_CHECKING:
     from fumikura.core.recognition.reader import PageReader
 
-#: Files in the folder that both processes share.
-JOBS, RESULT, TRACE = "jobs.json", "result.json", "trace.json"
+#: Files in the folder that all processes share.
+JOBS, TRACE = "jobs.json", "trace.json"
+#: The line with which a process says that it is warm.
+WARM = b"warm\n"
 
 _LOOK_EVERY_S = 0.05
 
@@ -33,29 +36,36 @@ Read = Callable[[int], object]
 
 
 def main() -> int:
-    """Read the jobs of a folder on a device, and leave there what was measured."""
-    folder, device = Path(sys.argv[1]), sys.argv[2]
+    """Read the jobs of a folder on a device, as one of several workers, and leave there what was measured."""
+    folder, device, number = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
     jobs = json.loads((folder / JOBS).read_text(encoding="utf-8"))
     try:
-        result = _measure(read_settings(), device, jobs, folder)
+        result = _measure(read_settings(), device, number, jobs, folder)
     except FumikuraError as error:
         print(error, file=sys.stderr)
         return 1
-    (folder / RESULT).write_text(json.dumps(result), encoding="utf-8")
+    result_file(folder, number).write_text(json.dumps(result), encoding="utf-8")
     return 0
 
 
-def _measure(settings: Settings, device: str, jobs: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+def result_file(folder: Path, number: int) -> Path:
+    """Name the file in which a worker leaves what was measured of it."""
+    return folder / f"result-{number}.json"
+
+
+def _measure(
+    settings: Settings, device: str, number: int, jobs: Mapping[str, Any], folder: Path
+) -> dict[str, Any]:
     from fumikura.core.recognition.models.device import peak_gpu_bytes, traced, try_device
     from fumikura.core.recognition.reader import load_reader
     from fumikura.core.store.upgrading import open_database
     from fumikura.worker.identity import worker_name
-    from fumikura.worker.reports import Reports
+    from fumikura.worker.reports import STANDARD_OUTPUT, Reports
     from fumikura.worker.stream import Stream
 
     described = try_device(device)
     engine, reader = open_database(settings.database_url), load_reader(settings, device)
-    path = folder / "reports.jsonl"
+    path = folder / f"reports-{number}.jsonl"
     reports = os.open(path, os.O_CREAT | os.O_WRONLY | os.O_APPEND)
     stream = Stream(
         engine,
@@ -66,11 +76,13 @@ def _measure(settings: Settings, device: str, jobs: Mapping[str, Any], folder: P
         reports=Reports(reports),
     )
     start_s = time.time() - psutil.Process().create_time()
-    warm_up_s = _read(stream.read_waiting, jobs["warm"])
+    warm_up_s = _read(stream.read_waiting, jobs["warm"][number])
     os.truncate(reports, 0)  # pages of the warm-up do not count
+    os.write(STANDARD_OUTPUT, WARM)
+    sys.stdin.read()
     measured = _read_watched(stream.read_waiting, jobs["timed"], reader=reader, device=device)
     told = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    if jobs["traced"] is not None:
+    if jobs["traced"] is not None and number == 0:
         with traced(folder / TRACE):
             _read(stream.read_waiting, jobs["traced"])
     return {
@@ -99,8 +111,7 @@ def _read_watched(read: Read, run_id: int, *, reader: PageReader, device: str) -
     return {
         "seconds": seconds,
         "cpu_s": cpu_s,
-        "inputs": {name: fill.n_inputs for name, fill in fills.items()},
-        "batch_fill": {name: fill.share for name, fill in fills.items()},
+        "fills": {name: {"inputs": fill.n_inputs, "slots": fill.n_slots} for name, fill in fills.items()},
         "gpu_utilisation": sum(shares) / len(shares) if shares else None,
         "peak_memory_bytes": max(memory),
     }

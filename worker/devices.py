@@ -12,6 +12,7 @@ from pathlib import Path
 
 import psutil
 
+from fumikura.core.counting import counted
 from fumikura.core.errors import UsageError
 from fumikura.core.settings import Settings
 
@@ -118,7 +119,8 @@ def _visible(device: str, environment: Mapping[str, str]) -> str:
         return str(number)
     if number >= len(visible):
         raise UsageError(
-            f"{device} does not exist: CUDA_VISIBLE_DEVICES={','.join(visible)} leaves {len(visible)} devices"
+            f"{device} does not exist: CUDA_VISIBLE_DEVICES={','.join(visible)} leaves"
+            f" {counted(len(visible), 'device')}"
         )
     return visible[number]
 

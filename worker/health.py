@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 
+from fumikura.core.counting import counted
 from fumikura.core.errors import BrokerError, DatabaseError
 from fumikura.core.settings import Settings
 from fumikura.core.store.leases import leaseholders
@@ -120,7 +121,7 @@ def _work(feed: Feed, metrics: Metrics, names: Collection[str]) -> str | None:
     for status, count in counts.items():
         metrics.readings.labels(feed.recipe.digest[:12], status.value).set(count)
     if n_queued:
-        return f"{n_queued} pages queued"
+        return f"{counted(n_queued, 'page')} queued"
     return "pages in hand" if holds else None
 
 

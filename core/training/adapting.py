@@ -17,6 +17,7 @@ import torch
 from torch.nn import functional
 
 from fumikura.core.archives.listing import list_pages
+from fumikura.core.counting import counted
 from fumikura.core.errors import DataSetError, PageError
 from fumikura.core.folding import fold
 from fumikura.core.limits import Limits
@@ -191,8 +192,8 @@ def adapt(
     n_taught, n_kept_back = (sum(len(page.labels) for page in part) for part in (taught, kept_back))
     if n_taught < FEWEST:
         raise DataSetError(
-            f"there are {n_taught} characters to learn from, and {FEWEST} are needed: give more pages of the"
-            " book, what people know of them with --partial-truth, or a lower --min-confidence"
+            f"only {counted(n_taught, 'character')} to learn from, and {FEWEST} are needed: give more pages"
+            " of the book, what people know of them with --partial-truth, or a lower --min-confidence"
         )
     lessons = replace(
         _LESSONS,

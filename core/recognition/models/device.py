@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import platform
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import torch
 
+from fumikura.core.counting import counted
 from fumikura.core.errors import DeviceError, first_line
+from fumikura.core.host import processor
 
 
 def try_device(name: str) -> str:
@@ -33,7 +34,7 @@ def try_device(name: str) -> str:
     if device.type == "cuda":
         found = torch.cuda.get_device_properties(device)
         return f"{name}: {found.name}, {found.total_memory / 2**30:.0f} GiB"
-    return f"{name}: {platform.machine()}, {torch.get_num_threads()} threads"
+    return f"{name}: {processor()}; {counted(torch.get_num_threads(), 'thread')}"
 
 
 @contextmanager
