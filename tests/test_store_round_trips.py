@@ -4,15 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import event
 
-from fumikura.core.page import Scores
+from fumikura.core.page import Scores, Suspicion
 from fumikura.core.store.connecting import Engine
 from fumikura.core.store.leases import renew
-from fumikura.core.store.saving import save_failure, save_reading
-from tests.simple_store import WORKER, claim_all, claim_pages, make_pages, make_reading, make_truth, start_run
+from fumikura.core.store.saving import Result, save_failure, save_readings
+from tests.simple_store import (
+    OTHER_RECIPE,
+    WORKER,
+    claim_all,
+    claim_pages,
+    make_pages,
+    make_reading,
+    make_truth,
+    read_all,
+    start_run,
+)
 
 #: How a transaction that writes begins: SQLite is asked which machine holds the file; PostgreSQL is told to
 #: end the transaction if the machine freezes. The driver sends BEGIN to PostgreSQL, and COMMIT to both.
@@ -33,31 +44,36 @@ def statements(engine: Engine) -> Iterator[list[str]]:
     event.remove(engine, "before_cursor_execute", note)
 
 
-@pytest.mark.parametrize("n_characters", [1, 2, 400])
-def test_a_page_is_saved_in_as_few_statements_however_much_stands_on_it(
-    engine: Engine, n_characters: int
+@pytest.mark.parametrize(("n_pages", "n_characters"), [(1, 1), (1, 2), (1, 400), (12, 30)])
+def test_pages_are_saved_in_as_few_statements_however_many_and_however_much_stands_on_them(
+    engine: Engine, n_pages: int, n_characters: int
 ) -> None:
-    start_run(engine, make_pages(1))
-    claim_all(engine)
+    start_run(engine, make_pages(n_pages))
+    reading = make_reading("い" * n_characters)
+    results = [Result(claimed.reading_id, reading) for claimed in claim_all(engine)]
 
     with statements(engine) as sent:
-        save_reading(engine, 1, make_reading("い" * n_characters), worker=WORKER)
+        save_readings(engine, results, worker=WORKER)
 
     name = engine.dialect.name
-    # The reading; its characters, old and new; its old scores; the page's size.
-    assert sent == [*BEGINS[name], "UPDATE", "DELETE", MANY_ROWS[name], "DELETE", "UPDATE"]
+    # Which of them are the worker's; the readings; their characters; the sizes of their pages.
+    assert sent == [*BEGINS[name], "SELECT", "UPDATE", MANY_ROWS[name], "UPDATE"]
 
 
-def test_scores_take_one_statement_more(engine: Engine) -> None:
-    start_run(engine, make_pages(1))
-    claim_all(engine)
+def test_scores_and_suspicions_take_a_statement_each_and_the_same_pages_sizes_none(engine: Engine) -> None:
+    start_run(engine, make_pages(2), recipe=OTHER_RECIPE)
+    read_all(engine, make_reading(), make_reading(), recipe=OTHER_RECIPE)
+    start_run(engine, make_pages(2))
+    reading = replace(make_reading(), suspicions=(Suspicion.UNSURE,))
+    results = [
+        Result(claimed.reading_id, reading, Scores(n_truth=1), make_truth("い"))
+        for claimed in claim_all(engine)
+    ]
 
     with statements(engine) as sent:
-        save_reading(
-            engine, 1, make_reading(), worker=WORKER, scores=Scores(n_truth=1), truth=make_truth("い")
-        )
+        save_readings(engine, results, worker=WORKER)
 
-    assert sent == [*BEGINS[engine.dialect.name], "UPDATE", "DELETE", "DELETE", "INSERT", "UPDATE"]
+    assert sent == [*BEGINS[engine.dialect.name], "SELECT", "UPDATE", "INSERT", "INSERT"]
 
 
 def test_a_failure_takes_one_statement(engine: Engine) -> None:

@@ -25,6 +25,7 @@ from fumikura.core.store.queries import RunSummary, run_scores_by_book, run_summ
 from fumikura.core.store.upgrading import open_database
 from fumikura.worker.outages import Stopped
 from fumikura.worker.stream import Stream
+from fumikura.worker.writing import MOST_TOGETHER
 from tests.simple_reader import BREAKS_DEVICE, FILLS_MEMORY, RAISES, RECIPE, SimpleReader, draw_pages
 from tests.simple_store import claim_pages
 
@@ -60,7 +61,7 @@ def make_desk(
     truths = settings.pop("truths", {})
     add_pages(engine, run_id, pages, truths=truths)
     reader, stop = reader or SimpleReader(), threading.Event()
-    chosen = Settings().overridden(pages_per_batch=2, threads=2, **settings)
+    chosen = Settings().overridden(**{"pages_per_batch": 2, "threads": 2, **settings})
     new = Stream(engine, reader, settings=chosen, worker="here", stop=stop)
     return Desk(engine, run_id, reader, new, stop)
 
@@ -203,20 +204,68 @@ def test_pages_of_another_worker_are_left_to_it(tmp_path: Path) -> None:
 def test_an_outage_of_the_database_is_waited_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     desk = make_desk(tmp_path, draw_pages(tmp_path / "book", 2))
     outages = iter([DatabaseError("away"), DatabaseError("away")])
-    save = saving.save_reading
+    save = saving.save_readings
 
-    def save_after_outages(*arguments: Any, **more: Any) -> bool:
+    def save_after_outages(*arguments: Any, **more: Any) -> set[int]:
         for outage in outages:
             raise outage
         return save(*arguments, **more)
 
-    monkeypatch.setattr("fumikura.worker.stream.save_reading", save_after_outages)
+    monkeypatch.setattr("fumikura.worker.stream.save_readings", save_after_outages)
     monkeypatch.setattr("fumikura.worker.outages.pause_s", lambda _n: 0.01)
 
     desk.stream.read_waiting()
 
     assert desk.summary.done == 2
     assert desk.reader.group_sizes == [2]
+
+
+def test_pages_that_are_read_while_others_are_saved_are_saved_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = make_desk(tmp_path, draw_pages(tmp_path / "book", 6))
+    sizes, save = [], saving.save_readings
+    all_are_read = threading.Event()
+
+    class Reader(SimpleReader):
+        def read(self, pages: Sequence[PageImage]) -> list[Reading]:
+            readings = super().read(pages)
+            if sum(self.group_sizes) == 4:
+                all_are_read.set()
+            return readings
+
+    def save_when_four_are_read(engine: Engine, results: Sequence[saving.Result], *, worker: str) -> set[int]:
+        all_are_read.wait(10)
+        time.sleep(0.05)  # until the last of them is handed over
+        sizes.append(len(results))
+        return save(engine, results, worker=worker)
+
+    monkeypatch.setattr("fumikura.worker.stream.save_readings", save_when_four_are_read)
+    desk.stream._reader = Reader()
+    desk.stream.read_waiting()
+
+    assert sum(sizes) == desk.summary.done == 6
+    assert max(sizes) >= 3
+
+
+def test_a_page_that_cannot_be_saved_fails_alone_among_those_it_was_saved_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = make_desk(tmp_path, draw_pages(tmp_path / "book", 6), pages_per_batch=6)
+    save = saving.save_readings
+
+    def refuse_the_third(engine: Engine, results: Sequence[saving.Result], *, worker: str) -> set[int]:
+        time.sleep(0.05)
+        if any(result.reading_id == 3 for result in results):
+            raise ValueError("no such character")
+        return save(engine, results, worker=worker)
+
+    monkeypatch.setattr("fumikura.worker.stream.save_readings", refuse_the_third)
+    desk.stream.read_waiting()
+
+    assert (desk.summary.done, desk.summary.failed, desk.summary.leased) == (5, 1, 0)
+    assert "no such character" in desk.reasons["page_2"]
+    assert desk.stream.in_hand == ()
 
 
 def test_a_broken_device_ends_the_process_and_fails_no_page(
@@ -272,13 +321,13 @@ def test_the_device_does_not_see_where_a_claim_ends(tmp_path: Path) -> None:
 
 def test_a_worker_holds_what_it_soon_reads_and_leaves_the_rest_to_others(tmp_path: Path) -> None:
     reader = LookingReader()
-    desk = make_desk(tmp_path, draw_pages(tmp_path / "book", 24), reader=reader, chunk_size=4)
+    desk = make_desk(tmp_path, draw_pages(tmp_path / "book", 60), reader=reader, chunk_size=4)
     reader.stream = desk.stream
 
     desk.stream.read_waiting()
 
-    # A group that is read, one that is decoded, a claim; and groups that are being written.
-    assert max(map(len, reader.in_hand)) <= 2 + 2 + 4 + 4
+    # A group that is read, one that is decoded, a claim; and what is being written.
+    assert max(map(len, reader.in_hand)) <= 2 + 2 + 4 + MOST_TOGETHER
     assert desk.stream.in_hand == ()
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
@@ -22,19 +21,18 @@ from fumikura.core.errors import PageError, first_line
 from fumikura.core.page import Reading, ReadsPages
 from fumikura.core.recognition.out_of_memory import OUT_OF_MEMORY, is_out_of_memory
 from fumikura.core.recognition.recipe import Recipe
-from fumikura.core.recognition.suspicion import with_suspicions
-from fumikura.core.scoring.metrics import score
 from fumikura.core.settings import Settings
 from fumikura.core.store.claiming import Claim
 from fumikura.core.store.connecting import Engine
 from fumikura.core.store.leases import hand_back, return_leases, return_page
 from fumikura.core.store.missing import Miss
-from fumikura.core.store.saving import save_failure, save_reading
+from fumikura.core.store.saving import save_failure, save_readings
 from fumikura.worker.decoding import DecodedPage, ahead, decode_page
 from fumikura.worker.emergency_exit import end_if_device_broke, time_limit
 from fumikura.worker.hand import Hand
 from fumikura.worker.outages import OUTAGES, Stopped, retry_until_stopped
 from fumikura.worker.reports import IDLE, READING, Reports
+from fumikura.worker.writing import MOST_TOGETHER, ReadPage, Writer, judge
 
 log = logging.getLogger(__name__)
 
@@ -130,21 +128,21 @@ class Stream:
 
     def _read_on(self, claims: Sequence[Claim], *, ends_s: float) -> None:
         """Read claimed pages, and those that are claimed meanwhile, until a claim is empty or it is time."""
-        writes: deque[Future[None]] = deque()
+        writer = Writer(self._save, thread=self._writer)
         try:
             with closing(self._decoded_ahead(claims, ends_s=ends_s)) as pages:
                 while group := list(islice(pages, self._settings.pages_per_batch)):
                     self._reports.batch(len(group), self._settings.pages_per_batch)
                     for page, reading in self._read_group(group):
-                        writes.append(self._submit_write(page, reading))
+                        writer.put(ReadPage(page, reading))
                     # A database slower than the device must not fill the memory with readings.
-                    self._finish(writes, n_left=2 * self._settings.pages_per_batch)
+                    writer.finish(n_left=max(MOST_TOGETHER, 2 * self._settings.pages_per_batch))
                     self._check_stop()
         except Stopped:
-            self._finish(writes)
+            writer.finish()
             self._retry(lambda: hand_back(self._engine, self.worker))
             raise
-        self._finish(writes)
+        writer.finish()
 
     def give_up(self) -> None:
         """Treat the pages in hand as those of a lost worker: they come back in halves."""
@@ -167,8 +165,9 @@ class Stream:
         n_ahead = 2 * self._settings.pages_per_batch
         with closing(ahead(claims, claim_more, work, threads=self._decoders, n_ahead=n_ahead)) as pages:
             for claimed, decoding in pages:
-                with time_limit(self._settings.page_time_limit_s):
-                    wait([decoding])
+                if not decoding.done():  # a clock costs as much as to decode a small page
+                    with time_limit(self._settings.page_time_limit_s):
+                        wait([decoding])
                 page = self._or_failed(claimed, decoding.result)
                 if page is not None:
                     self.hand.missing.note_found()
@@ -194,29 +193,37 @@ class Stream:
             for page, reading in zip(group, readings, strict=True)
         ]
 
-    def _submit_write(self, page: DecodedPage, reading: Reading) -> Future[None]:
-        return self._writer.submit(self._or_failed, page.claim, lambda: self._write(page, reading))
+    def _save(self, pages: Sequence[ReadPage]) -> None:
+        """Save pages that were read; where they cannot be saved together, save them one by one."""
+        if len(pages) == 1:
+            self._or_failed(pages[0].page.claim, lambda: self._save_together(pages))
+            return
+        try:
+            self._save_together(pages)
+        except (Stopped, *OUTAGES):
+            raise
+        except Exception as error:
+            log.warning("%d pages cannot be saved together, so one by one: %r", len(pages), error)
+            for page in pages:
+                self._save([page])
 
-    def _write(self, page: DecodedPage, reading: Reading) -> None:
-        claimed, reading = page.claim, with_suspicions(page.image, reading)
-        scores = None if claimed.truth is None else score(reading, claimed.truth)
+    def _save_together(self, pages: Sequence[ReadPage]) -> None:
+        results = [judge(page) for page in pages]
         started_s = time.perf_counter()
-        was_ours = self._retry(
-            lambda: save_reading(
-                self._engine,
-                claimed.reading_id,
-                reading,
-                worker=self.worker,
-                scores=scores,
-                truth=claimed.truth,
-            )
-        )
+        saved = self._retry(lambda: save_readings(self._engine, results, worker=self.worker))
+        seconds = (time.perf_counter() - started_s) / len(pages)
+        for page, result in zip(pages, results, strict=True):
+            self._note_saved(page, was_ours=result.reading_id in saved, seconds=seconds)
+
+    def _note_saved(self, read: ReadPage, *, was_ours: bool, seconds: float) -> None:
+        claimed = read.page.claim
         self.hand.let_go(claimed)
         if was_ours:
-            self._reports.page("done", {**reading.timings_s, "write": time.perf_counter() - started_s})
+            self._reports.page("done", {**read.reading.timings_s, "write": seconds})
         else:
             log.info("page %d: another worker has it by now", claimed.page_id, extra=_facts(claimed))
-        log.debug("page %d: %d characters", claimed.page_id, len(reading.characters), extra=_facts(claimed))
+        n_characters = len(read.reading.characters)
+        log.debug("page %d: %d characters", claimed.page_id, n_characters, extra=_facts(claimed))
 
     def _or_failed(self, claimed: Claim, work: Callable[[], T]) -> T | None:
         """Return what the work on one page returns; None if it fails, and the page is then a failed row."""
@@ -270,10 +277,6 @@ class Stream:
             )
         )
         self.hand.let_go(claimed)
-
-    def _finish(self, writes: deque[Future[None]], *, n_left: int = 0) -> None:
-        while len(writes) > n_left:
-            writes.popleft().result()
 
     def _check_stop(self) -> None:
         if self._stop.is_set():

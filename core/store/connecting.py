@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import sqlite3
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy import URL, Connection, Dialect, Engine, NullPool, create_engine, event, exc, make_url
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from fumikura.core.errors import DatabaseError
 from fumikura.core.store.bulk import send_copies, to_json
@@ -23,6 +27,9 @@ CONNECT_TIMEOUT_S = 10
 #: and renews its leases at the same time.
 KEPT_CONNECTIONS = 2
 MORE_CONNECTIONS = 1
+#: A connection that rested for longer is tried before it is used again.
+RESTED_S = 1.0
+_RESTS_SINCE_S = "fumikura rests since"
 #: A PostgreSQL session that does nothing for so long inside a transaction is ended: a machine that freezes
 #: there would keep its locks.
 IDLE_TRANSACTION_S = 15
@@ -60,14 +67,14 @@ def connect(url: str, *, only_reads: bool = False) -> Engine:
     arguments = {name: value for name, value in arguments.items() if name not in parsed.query}
     pool = {"pool_size": KEPT_CONNECTIONS, "max_overflow": MORE_CONNECTIONS, "pool_use_lifo": True}
     try:
-        engine = create_engine(
-            parsed, json_serializer=to_json, connect_args=arguments, pool_pre_ping=True, **pool
-        )
+        engine = create_engine(parsed, json_serializer=to_json, connect_args=arguments, **pool)
     except ImportError as error:
         raise DatabaseError(
             "PostgreSQL needs its driver; install it with `pip install 'fumikura[postgres]'`"
         ) from error
     event.listen(engine, "do_connect", _connect_through_poolers)
+    event.listen(engine, "checkin", _note_rest)
+    event.listen(engine, "checkout", partial(_try_rested, engine.dialect))
     send_copies(engine)
     return engine
 
@@ -89,6 +96,28 @@ def _reading(url: URL) -> Engine:
 def describe(url: str | URL) -> str:
     """Write the URL as people may see it: without password and options."""
     return make_url(url).set(query={}).render_as_string(hide_password=True)
+
+
+def _note_rest(_connection: object, record: ConnectionPoolEntry) -> None:
+    record.info[_RESTS_SINCE_S] = time.monotonic()
+
+
+def _try_rested(
+    dialect: Dialect, connection: DBAPIConnection, record: ConnectionPoolEntry, _taker: object
+) -> None:
+    """Try a connection that nobody used for a while: its server may have been started again meanwhile.
+
+    SQLAlchemy's own pre-ping tries each time, which for a worker is a question more a transaction.
+
+    Raises:
+        InvalidatePoolError: it is dead; SQLAlchemy then opens new ones.
+    """
+    if time.monotonic() - record.info.get(_RESTS_SINCE_S, math.inf) < RESTED_S:
+        return
+    try:
+        dialect.do_ping(connection)
+    except dialect.loaded_dbapi.Error as error:
+        raise exc.InvalidatePoolError from error
 
 
 def _connect_through_poolers(

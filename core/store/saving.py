@@ -1,21 +1,73 @@
-"""Save what a worker read of a page, or why it could not read it."""
+"""Save what a worker read of pages, or why it could not read one."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Engine, delete, insert, select, update
 
 from fumikura.core.page import Reading, Scores, Truth
 from fumikura.core.store import tables
-from fumikura.core.store.bulk import insert_rows
+from fumikura.core.store.bulk import insert_rows, update_rows
 from fumikura.core.store.reading_status import FREE
 from fumikura.core.store.relations import is_leased_to
 from fumikura.core.store.rows import character_rows, mask_to_png, storable
-from fumikura.core.store.scores import replace_scores
+from fumikura.core.store.scores import insert_scores
 from fumikura.core.store.tables import Status
 from fumikura.core.store.transactions import brief_transaction, moment
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A result is what a worker read of one page that it holds.
+
+    Attributes:
+        truth: what `scores` compare with; they cannot be saved without.
+    """
+
+    reading_id: int
+    reading: Reading
+    scores: Scores | None = None
+    truth: Truth | None = None
+
+    def __post_init__(self) -> None:
+        if self.scores is not None and self.truth is None:
+            raise ValueError("scores can only be saved with the truth that they compare with")
+
+
+def save_readings(engine: Engine, results: Sequence[Result], *, worker: str) -> set[int]:
+    """Save all that was read of some pages, in one transaction.
+
+    However many pages there are, the database is sent the same few statements.
+
+    Returns:
+        the ids of the readings that were saved; of a page that the worker no longer holds nothing is written.
+    """
+    by_id = {result.reading_id: result for result in results}
+    rows = {reading_id: _reading_row(result) for reading_id, result in by_id.items()}
+    with brief_transaction(engine) as connection:
+        held = _lock_held(connection, list(rows), worker)
+        if not held:
+            return set()
+        results = [by_id[reading_id] for reading_id in held]
+        _forget_earlier(connection, [row.id for row in held.values() if row.n_characters is not None])
+        finished = _finished(connection, Status.DONE, worker)
+        update_rows(connection, tables.reading, [rows[reading_id] for reading_id in held], **finished)
+        characters = [character_rows(result.reading_id, result.reading.characters) for result in results]
+        insert_rows(connection, tables.character, [row for page in characters for row in page])
+        insert_scores(
+            connection,
+            [
+                (result.reading_id, result.scores, result.truth)
+                for result in results
+                if result.scores is not None and result.truth is not None
+            ],
+        )
+        _insert_suspicions(connection, results)
+        _set_page_sizes(connection, results, held)
+    return set(held)
 
 
 def save_reading(
@@ -27,76 +79,83 @@ def save_reading(
     scores: Scores | None = None,
     truth: Truth | None = None,
 ) -> bool:
-    """Save all that was read of a page, in one transaction.
-
-    Args:
-        truth: what `scores` compare with; they cannot be saved without.
-
-    Returns:
-        False, and nothing is written, if the worker no longer holds the page.
-    """
-    if scores is not None and truth is None:
-        raise ValueError("scores can only be saved with the truth that they compare with")
-    mask = mask_to_png(reading.mask)
-    with brief_transaction(engine) as connection:
-        outcome = {
-            "status": Status.DONE,
-            "error": None,
-            "n_characters": len(reading.characters),
-            "mean_confidence": reading.mean_confidence,
-            "timings_s": dict(reading.timings_s),
-            "text": reading.text,
-            "mask": mask,
-        }
-        if not _finish(connection, reading_id, worker, outcome):
-            return False
-        connection.execute(delete(tables.character).where(tables.character.c.reading_id == reading_id))
-        insert_rows(connection, tables.character, character_rows(reading_id, reading.characters))
-        replace_scores(connection, reading_id, scores, truth=truth)
-        _replace_suspicions(connection, reading_id, reading)
-        _set_page_size(connection, reading_id, reading)
-    return True
+    """Save one page as `save_readings` does; False, and nothing is written, if it is not the worker's."""
+    return bool(save_readings(engine, [Result(reading_id, reading, scores, truth)], worker=worker))
 
 
 def save_failure(engine: Engine, reading_id: int, reason: str, *, worker: str) -> bool:
     """Note why a page cannot be read; without its lease write nothing, and return False."""
-    with brief_transaction(engine) as connection:
-        outcome = {"status": Status.FAILED, "error": storable(reason)}
-        return _finish(connection, reading_id, worker, outcome)
-
-
-def _finish(connection: Connection, reading_id: int, worker: str, outcome: Mapping[str, Any]) -> bool:
     reading = tables.reading.c
-    finished = connection.execute(
-        update(tables.reading)
-        .where(reading.id == reading_id, is_leased_to(worker))
+    with brief_transaction(engine) as connection:
+        failed = {"error": storable(reason), **_finished(connection, Status.FAILED, worker)}
+        its_own = (reading.id == reading_id, is_leased_to(worker))
+        return connection.execute(update(tables.reading).where(*its_own).values(failed)).rowcount == 1
+
+
+def _reading_row(result: Result) -> dict[str, Any]:
+    reading = result.reading
+    return {
+        "id": result.reading_id,
+        "n_characters": len(reading.characters),
+        "mean_confidence": reading.mean_confidence,
+        "timings_s": dict(reading.timings_s),
+        "text": reading.text,
+        "mask": mask_to_png(reading.mask),
+    }
+
+
+def _finished(connection: Connection, status: Status, worker: str) -> dict[str, Any]:
+    return {
+        **FREE,
+        "status": status,
+        "finished_at": moment(connection),
+        "chunk_limit": None,
+        "missed_on": None,
         # The row keeps the name of the worker that finished it.
-        .values(
-            {
-                **FREE,
-                **outcome,
-                "finished_at": moment(connection),
-                "chunk_limit": None,
-                "missed_on": None,
-                "worker": worker,
-            }
-        )
+        "worker": worker,
+        **({"error": None} if status == Status.DONE else {}),
+    }
+
+
+def _lock_held(connection: Connection, reading_ids: Collection[int], worker: str) -> dict[int, Any]:
+    """Lock those of some readings that the worker holds, in the order of their ids."""
+    reading, page = tables.reading.c, tables.page.c
+    held = (
+        select(reading.id, reading.n_characters, reading.page_id, page.width)
+        .join_from(tables.reading, tables.page)
+        .where(reading.id.in_(reading_ids), is_leased_to(worker))
+        .order_by(reading.id)
+        .with_for_update(of=tables.reading)
     )
-    return finished.rowcount == 1
+    return {row.id: row for row in connection.execute(held).all()}
 
 
-def _replace_suspicions(connection: Connection, reading_id: int, reading: Reading) -> None:
-    connection.execute(delete(tables.suspicion).where(tables.suspicion.c.reading_id == reading_id))
-    if reading.suspicions:
-        row = {"reading_id": reading_id, "reasons": ", ".join(reading.suspicions)}
-        connection.execute(insert(tables.suspicion), row)
+def _forget_earlier(connection: Connection, reading_ids: Sequence[int]) -> None:
+    """Delete what hangs on readings that were saved before; there are hardly ever any."""
+    if reading_ids:
+        for table in (tables.character, tables.score, tables.suspicion):
+            connection.execute(delete(table).where(table.c.reading_id.in_(reading_ids)))
 
 
-def _set_page_size(connection: Connection, reading_id: int, reading: Reading) -> None:
-    page = tables.page.c
-    page_id = select(tables.reading.c.page_id).where(tables.reading.c.id == reading_id).scalar_subquery()
-    connection.execute(
-        update(tables.page)
-        .where(page.id == page_id, page.width.is_(None))
-        .values(width=reading.width, height=reading.height)
-    )
+def _insert_suspicions(connection: Connection, results: Sequence[Result]) -> None:
+    rows = [
+        {"reading_id": result.reading_id, "reasons": ", ".join(result.reading.suspicions)}
+        for result in results
+        if result.reading.suspicions
+    ]
+    if rows:
+        connection.execute(insert(tables.suspicion), rows)
+
+
+def _set_page_sizes(connection: Connection, results: Sequence[Result], held: Mapping[int, Any]) -> None:
+    sizes = {
+        held[result.reading_id].page_id: (result.reading.width, result.reading.height)
+        for result in results
+        if held[result.reading_id].width is None
+    }
+    # In order, for two workers may read the same pages by other recipes.
+    rows = [
+        {"id": page_id, "width": width, "height": height}
+        for page_id, (width, height) in sorted(sizes.items())
+    ]
+    update_rows(connection, tables.page, rows, tables.page.c.width.is_(None))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict
 
 from sqlalchemy import Connection, Engine, delete, insert, or_, select
@@ -36,14 +37,15 @@ def save_scores(engine: Engine, reading_id: int, scores: Scores, *, truth: Truth
     """Replace a reading's scores by a comparison with `truth`; what was forgotten meanwhile has none."""
     with write_transaction(engine) as connection:
         if lock_readings(connection, tables.reading.c.id == reading_id):
-            replace_scores(connection, reading_id, scores, truth=truth)
+            connection.execute(delete(tables.score).where(tables.score.c.reading_id == reading_id))
+            insert_scores(connection, [(reading_id, scores, truth)])
 
 
-def replace_scores(
-    connection: Connection, reading_id: int, scores: Scores | None, *, truth: Truth | None
-) -> None:
-    """Do what `save_scores` does inside a transaction; None only takes the old scores away."""
-    connection.execute(delete(tables.score).where(tables.score.c.reading_id == reading_id))
-    if scores is not None and truth is not None:
-        row = {"reading_id": reading_id, "truth_digest": truth_digest(truth), **asdict(scores)}
-        connection.execute(insert(tables.score), row)
+def insert_scores(connection: Connection, scored: Sequence[tuple[int, Scores, Truth]]) -> None:
+    """Insert the scores of readings that have none: their ids, and the truths that they compare with."""
+    rows = [
+        {"reading_id": reading_id, "truth_digest": truth_digest(truth), **asdict(scores)}
+        for reading_id, scores, truth in scored
+    ]
+    if rows:
+        connection.execute(insert(tables.score), rows)
