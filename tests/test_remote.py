@@ -5,12 +5,16 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 from urllib.parse import quote
 
 import fsspec
 import pytest
 from click.testing import CliRunner
+from PIL import Image
 
 from fumikura.cli.main import main
 from fumikura.core.archives.addresses import is_public
@@ -24,6 +28,7 @@ from fumikura.core.limits import Limits
 from fumikura.core.store.claiming import Claim
 from fumikura.worker.decoding import decode_page
 from tests.handmade import page_png
+from tests.hostile import encode
 from tests.simple_archives import JPEG, Make, make_tar, make_tar_gz, make_zip
 from tests.web import Web, running_web
 
@@ -194,6 +199,44 @@ def test_a_server_that_is_away_for_a_moment_is_waited_for(web: Web, caplog: pyte
     web.statuses["/p.jpg"] = [503, 503]
     assert read_member(web.url, "p.jpg", limits=HERE) == JPEG
     assert "p.jpg cannot be fetched (it answers 503); trying again in" in caplog.text
+
+
+@pytest.mark.parametrize(("wanted", "least_s"), [("1", 1.0), ("date", 0.9), ("soon", 0.0), ("-1", 0.0)])
+def test_a_server_is_not_asked_before_it_wants_to_be(web: Web, wanted: str, least_s: float) -> None:
+    in_two_s = format_datetime(
+        datetime.now(UTC) + timedelta(seconds=2), usegmt=True
+    )  # its fraction is cut off
+    web.files["/p.jpg"] = JPEG
+    web.statuses["/p.jpg"], web.retry_after = [429], in_two_s if wanted == "date" else wanted
+    started_s = time.monotonic()
+
+    assert read_member(web.url, "p.jpg", limits=replace(HERE, patience_s=5)) == JPEG
+
+    assert time.monotonic() - started_s >= least_s
+
+
+def test_a_server_that_wants_to_be_asked_too_late_is_not_asked_again(web: Web) -> None:
+    web.statuses["/p.jpg"], web.retry_after = [429, 429], "3600"
+
+    with pytest.raises(PageError, match=r"cannot be fetched .it answers 429.; try again when its server"):
+        read_member(web.url, "p.jpg", limits=HERE)
+
+    assert web.asked == [("GET", "/p.jpg")]
+
+
+def test_pages_of_a_pdf_on_the_web_are_read_and_the_pdf_fetched_once_for_all(web: Web) -> None:
+    pages = [Image.new("L", (40, 40), level) for level in (50, 100, 200)]
+    web.files["/book.pdf"] = encode(pages[0], "PDF", save_all=True, append_images=pages[1:])
+    listed_pages = list_pages([f"{web.url}/book.pdf"], limits=HERE).pages
+    web.asked.clear()
+
+    for page, level in zip(listed_pages, (50, 100, 200), strict=True):
+        data = read_member(page.archive, page.member, digest=page.digest, limits=HERE)
+        shown = decode(data, long_side=None, max_pixels=10**6).pixels
+        assert abs(shown.mean() - level) < 2
+
+    assert [page.member for page in listed_pages] == [f"book.pdf/book_000{n}" for n in (1, 2, 3)]
+    assert web.asked == [("GET", "/book.pdf")]
 
 
 def test_a_server_that_stays_away_ends_a_listing_and_fails_a_page(web: Web) -> None:

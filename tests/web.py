@@ -19,6 +19,7 @@ class Web:
         files: by path, with its slash.
         redirects: from a path to a URL.
         statuses: answers of a path that come before its file: one a request.
+        retry_after: what those answers say of when to ask again; None for nothing.
         cut_off: paths of which only the first half comes.
         endless: paths whose answer has neither a length nor an end.
         drips: paths of which a byte comes every twentieth of a second.
@@ -31,6 +32,7 @@ class Web:
     files: dict[str, bytes] = field(default_factory=dict)
     redirects: dict[str, str] = field(default_factory=dict)
     statuses: dict[str, list[int]] = field(default_factory=dict)
+    retry_after: str | None = None
     cut_off: set[str] = field(default_factory=set)
     endless: set[str] = field(default_factory=set)
     drips: set[str] = field(default_factory=set)
@@ -59,7 +61,8 @@ def running_web() -> Iterator[Web]:
             if self.path in web.endless:
                 self._send_on()
             elif waiting:
-                self._send(waiting.pop(0), b"")
+                wanted = {} if web.retry_after is None else {"Retry-After": web.retry_after}
+                self._send(waiting.pop(0), b"", **wanted)
             elif target := web.redirects.get(self.path):
                 self._send(302, b"", Location=target)
             elif (data := web.files.get(self.path)) is None:

@@ -7,6 +7,7 @@ import logging
 import socket
 import time
 from collections.abc import Callable
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import TypeVar
 
@@ -71,7 +72,8 @@ def retry_until_answered(action: Callable[[], T], url: Url, limits: Limits) -> T
                 raise
             except Exception as error:
                 n_failures += 1
-                cause, wait_s = _behind(error, url), pause_s(n_failures)
+                cause = _behind(error, url)
+                wait_s = max(pause_s(n_failures), _asked_for_s(cause))
                 reason = _reason(cause, time.monotonic() - began_s)
                 # Not `from error`: a traceback shows addresses with keys, to which a server may redirect.
                 if (problem := _problem(cause, url, reason, n_failures)) is not None:
@@ -80,6 +82,18 @@ def retry_until_answered(action: Callable[[], T], url: Url, limits: Limits) -> T
                     raise _no_answer(cause, url, reason) from None
             log.warning("%s cannot be fetched (%s); trying again in %.1f s", url, reason, wait_s)
             time.sleep(wait_s)
+
+
+def _asked_for_s(error: Exception) -> float:
+    """Give for how many seconds a server wants not to be asked (Retry-After, RFC 9110); 0 if for none."""
+    wanted = str((getattr(error, "headers", None) or {}).get("Retry-After", "")).strip()
+    if wanted.isascii() and wanted.isdecimal():
+        return float(wanted[:9])
+    try:
+        when = parsedate_to_datetime(wanted)
+    except ValueError:
+        return 0.0
+    return max(0.0, when.timestamp() - time.time())
 
 
 def _is_time_for(pause_s: float) -> bool:
