@@ -25,6 +25,8 @@ FORMATS = {
     "jsonl": ("json_lines", "a JSON object a page, with all that is known of it"),
     "csv": ("character_table", "a row a character, for spreadsheets"),
     "parquet": ("parquet", "a row a character, for pandas and DuckDB; pip install 'fumikura[parquet]'"),
+    "alto": ("alto", "ALTO 4.4, with boxes, confidence and next-best labels of characters"),
+    "page": ("page_xml", "PAGE-XML of 2019, likewise"),
     "codh": ("codh", "coordinate CSV as CODH publishes it"),
     "coco": ("coco", "COCO's JSON for object detection"),
     "kaggle": ("kaggle", "a submission of the Kuzushiji Recognition contest"),
