@@ -138,6 +138,7 @@ def commands_of_the_document(verb: str) -> list[tuple[str, str]]:
     )
 
 
+@pytest.mark.usefixtures("scans")
 def test_the_document_shows_a_command_for_every_format(folder: Path) -> None:
     rows = commands_of_the_document("export")
 

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
+import shutil
+import subprocess
 from pathlib import Path
 
+import numpy as np
+import pikepdf
+import pypdfium2
 import pytest
 from lxml import etree
+from PIL import Image
 
 from fumikura.core.export.exporting import export
-from fumikura.core.page import PageReference
+from fumikura.core.page import Box, Character, PageReference, Reading
 from fumikura.core.scoring.metrics import score
 from fumikura.core.scoring.truth import load_truth
 from fumikura.core.store.connecting import Engine
 from fumikura.core.store.read_pages import Selection
+from tests.handmade import page_png
 from tests.simple_store import make_page, make_reading, read_all, start_run
 
 READING = make_reading("いろ𛀂", "気", "ゞ＆<")
@@ -125,3 +133,106 @@ def test_kraken_opens_it(read: Engine, out: Path, name: str) -> None:
 
     assert [line.text for line in lines] == ["いろ𛀂", "気", "ゞ＆<"]
     assert tuple(map(tuple, lines[0].baseline)) == ((295, 0), (295, 30))
+
+
+def scanned(engine: Engine, folder: Path, *, kind: str = "PNG") -> Image.Image:
+    """Read one page of a folder, with columns of unequal heights; gives its scan."""
+    image = Image.fromarray(np.full((900, 600, 3), 250, np.uint8))
+    image.paste((20, 10, 0), (500, 100, 540, 500))
+    folder.mkdir()
+    path = folder / f"tale_001.{kind.lower()}"
+    image.save(path, kind)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    start_run(engine, [PageReference(str(folder), path.name, digest, 1, "tale")])
+    places = [("い", 500, 100, 40), ("ろ", 505, 150, 70), ("𛀂", 500, 290, 30)]
+    places += [("気", 400, 100, 60), ("ゞ", 400, 180, 30), ("た", 300, 100, 40)]
+    characters = [
+        Character(Box(x, y, 40, height), label, 0.9, column_number=(540 - x) // 100)
+        for label, x, y, height in places
+    ]
+    read_all(engine, Reading(np.zeros((2, 2), bool), tuple(characters), width=600, height=900))
+    return image
+
+
+COLUMNS = ["いろ𛀂", "気ゞ", "た"]
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG"])
+def test_a_pdf_shows_the_scan_and_knows_its_text(
+    engine: Engine, tmp_path: Path, out: Path, kind: str
+) -> None:
+    scan = scanned(engine, tmp_path / "scans", kind=kind)
+
+    exported = export(engine, Selection(), out, format_name="pdf")
+
+    assert (exported.n_pages, exported.n_written, exported.left_out) == (1, 1, [])
+    with pypdfium2.PdfDocument(out / "tale.pdf") as document:
+        page = document[0]
+        assert page.get_size() == (600 * 72 / 300, 900 * 72 / 300)
+        shown = np.asarray(page.render(scale=299.99 / 72).to_pil().convert("RGB"), int)
+        assert np.abs(shown - np.asarray(scan, int)).mean() < 2
+        text = page.get_textpage()
+        # PDFium has no way yet to tell characters beyond U+FFFF; Poppler has.
+        assert text.get_text_range().split() == ["いろ", *COLUMNS[1:]]
+        left, bottom, right, top = (side * 300 / 72 for side in text.get_charbox(1))
+        text.close()
+    # The second character: its column's breadth, and its height to the head of the next.
+    assert (left, 900 - top, right, 900 - bottom) == pytest.approx((500, 150, 545, 290), abs=1)
+
+
+def test_a_pdf_keeps_a_jpeg_to_the_byte_and_names_its_pages(
+    engine: Engine, tmp_path: Path, out: Path
+) -> None:
+    scanned(engine, tmp_path / "scans", kind="JPEG")
+
+    export(engine, Selection(), out, format_name="pdf")
+
+    with pikepdf.open(out / "tale.pdf") as pdf, pdf.open_outline() as outline:
+        assert not pdf.check_pdf_syntax()
+        kept = pdf.pages[0].Resources.XObject.Scan.read_raw_bytes()
+        assert [item.title for item in outline.root] == ["tale_001"]
+    assert kept == (tmp_path / "scans" / "tale_001.jpeg").read_bytes()
+
+
+@pytest.mark.skipif(shutil.which("pdftotext") is None, reason="poppler-utils are not installed")
+def test_pdftotext_gives_the_columns_in_order(engine: Engine, tmp_path: Path, out: Path) -> None:
+    scanned(engine, tmp_path / "scans")
+
+    export(engine, Selection(), out, format_name="pdf", extent="page")
+
+    for options in ([], ["-raw"]):
+        command = ["pdftotext", *options, str(out / "tale_001.pdf"), "-"]
+        told = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        assert told.split() == COLUMNS
+
+
+def test_a_pdf_of_more_pages_than_are_held_at_once_has_them_all(
+    engine: Engine, tmp_path: Path, out: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fumikura.core.export.pdf._PAGES_A_PART", 2)
+    (tmp_path / "scans").mkdir()
+    pages = []
+    for number in range(5):
+        data = page_png(number)
+        (tmp_path / "scans" / f"{number}.png").write_bytes(data)
+        digest = hashlib.sha256(data).hexdigest()
+        pages.append(PageReference(str(tmp_path / "scans"), f"{number}.png", digest, 1, "book"))
+    start_run(engine, pages)
+    read_all(engine, *(make_reading(label) for label in "いろはにほ"))
+
+    export(engine, Selection(), out, format_name="pdf")
+
+    with pypdfium2.PdfDocument(out / "book.pdf") as document:
+        texts = [page.get_textpage().get_text_range().strip() for page in document]
+    assert texts == list("いろはにほ")
+
+
+def test_a_book_whose_scan_is_gone_is_left_out_and_named(read: Engine, out: Path) -> None:
+    start_run(read, [make_page(5, book="other")])
+    read_all(read, make_reading("い"))
+
+    exported = export(read, Selection(), out, format_name="pdf")
+
+    assert [name for name, _ in exported.left_out] == ["other", "tale"]
+    assert (exported.n_pages, exported.n_written) == (0, 0)
+    assert not list(out.glob("*.pdf"))

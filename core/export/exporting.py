@@ -33,7 +33,7 @@ class Exported:
         n_characters: on the pages written by this one.
         n_written: files written by this one.
         n_kept: files that an earlier one had written, and that were still right.
-        left_out: (page, reason) of the pages that a format could not show, such as one whose scan is gone.
+        left_out: (page or book, reason) of what a format could not show, such as a page whose scan is gone.
     """
 
     n_pages: int = 0
@@ -161,11 +161,18 @@ def _export_together(job: _Job) -> None:
 
 
 def _write_group(job: _Job, book: str | None, name: str, version: str) -> None:
-    """Write one file of many pages; `book` is None for all of them."""
+    """Write one file of many pages; `book` is None for all of them. Lacks it a scan, there is no file."""
     assert job.format.write is not None
-    with job.folder.new_files(name, version) as new, new.open(name + job.format.suffix) as file:
-        job.format.write(_counted(job, book), file, job.style)
-    job.exported.n_written += 1
+    exported = job.exported
+    before = exported.n_pages, exported.n_characters
+    try:
+        with job.folder.new_files(name, version) as new, new.open(name + job.format.suffix) as file:
+            job.format.write(_counted(job, book), file, job.style)
+    except PageError as error:
+        exported.n_pages, exported.n_characters = before
+        exported.left_out.append((name, str(error)))
+        return
+    exported.n_written += 1
 
 
 def _counted(job: _Job, book: str | None) -> Iterator[ReadPage]:
