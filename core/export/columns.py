@@ -46,4 +46,4 @@ def xml_text(text: str) -> str:
 
 def program() -> str:
     """Name this program with its version, for a file's notes on how it was made."""
-    return f"fumikura {version('fumikura')}"
+    return " ".join(("fumikura", version("fumikura")))

@@ -27,6 +27,8 @@ FORMATS = {
     "parquet": ("parquet", "a row a character, for pandas and DuckDB; pip install 'fumikura[parquet]'"),
     "alto": ("alto", "ALTO 4.4, with boxes, confidence and next-best labels of characters"),
     "page": ("page_xml", "PAGE-XML of 2019, likewise"),
+    "hocr": ("hocr", "hOCR 1.2: XHTML with boxes and confidence of characters"),
+    "tei": ("tei", "TEI P5: zones of the facsimile, and text that refers to them"),
     "pdf": ("pdf", "the scans, with invisible text behind them; pip install 'fumikura[pdf]'"),
     "codh": ("codh", "coordinate CSV as CODH publishes it"),
     "coco": ("coco", "COCO's JSON for object detection"),

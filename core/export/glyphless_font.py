@@ -17,6 +17,13 @@ _LINES_A_BLOCK = 100
 _NAME = "/Glyphless"
 #: A character is a square, of which this much stands below and above the base line.
 _SIDE, _BOTTOM, _TOP = 1000, -120, 880
+_CMAP_HEAD = (
+    "/CIDInit /ProcSet findresource begin\n12 dict begin\nbegincmap\n"
+    "/CIDSystemInfo << /Registry (Adobe) /Ordering (UCS) /Supplement 0 >> def\n"
+    "/CMapName /Adobe-Identity-UCS def\n/CMapType 2 def\n"
+    "1 begincodespacerange\n<0000> <FFFF>\nendcodespacerange\n"
+)
+_CMAP_FOOT = "\nendcmap\nCMapName currentdict /CMap defineresource pop\nend\nend\n"
 
 
 class GlyphlessFont:
@@ -74,13 +81,7 @@ class GlyphlessFont:
         mapped = "\n".join(
             f"{len(block)} beginbfchar\n" + "\n".join(block) + "\nendbfchar" for block in blocks
         )
-        return (
-            "/CIDInit /ProcSet findresource begin\n12 dict begin\nbegincmap\n"
-            "/CIDSystemInfo << /Registry (Adobe) /Ordering (UCS) /Supplement 0 >> def\n"
-            "/CMapName /Adobe-Identity-UCS def\n/CMapType 2 def\n"
-            "1 begincodespacerange\n<0000> <FFFF>\nendcodespacerange\n"
-            f"{mapped}\nendcmap\nCMapName currentdict /CMap defineresource pop\nend\nend\n"
-        )
+        return _CMAP_HEAD + mapped + _CMAP_FOOT
 
 
 @cache

@@ -34,6 +34,8 @@ _LONGEST_SIDE = 14_400
 _PAGES_A_PART = 16  # a font's codes suffice for 4,000 characters a page
 #: Parts of a character's height below and above its base line, as the font claims them.
 _DESCENT = 0.12
+#: Text of mode 3, which draws nothing.
+_TEXT = "BT 3 Tr /Text %.3f Tf %s ET\n"
 
 
 def write(pages: Iterable[ReadPage], file: IO[bytes], style: Style) -> None:
@@ -139,10 +141,10 @@ def _stretch(column: Sequence[Character], page_height: int, scale: float, font: 
     # PDFium, in Chrome, takes strings that begin at one height for one line, from the left: after a blank
     # at the foot of the column, the next one is a new line.
     foot, blank = (page_height - heads[-1]) * scale, font.code(" ", 1)
-    # Mode 3 draws nothing; the matrix turns the base line down.
+    # The matrix turns the base line down.
     turned = f"0 -1 1 0 {x:.3f}"
     drawn = f"{turned} {y:.3f} Tm <{codes}> Tj {turned} {foot:.3f} Tm <{blank}> Tj"
-    return f"BT 3 Tr /Text {size:.3f} Tf {drawn} ET\n"
+    return _TEXT % (size, drawn)
 
 
 FORMAT = Format(extents=("book", "page"), suffix=".pdf", write=write)
