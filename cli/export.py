@@ -41,7 +41,9 @@ Exit code: 0 all written, 3 some pages could not be.
 
 
 @click.command(help=_HELP)
-@click.option("--format", "format_name", type=click.Choice(list(FORMATS)), required=True, help="See above.")
+@click.option(
+    "--format", "format_name", type=click.Choice(list(FORMATS)), metavar="F", required=True, help="See above."
+)
 @click.argument("out", type=click.Path(path_type=Path, file_okay=False))
 @click.option(
     "--file-per",
