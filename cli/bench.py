@@ -98,6 +98,10 @@ def command(
             print_json(one)
         measured.append(one)
     if not as_json:
+        workers, device = counted(measured[0].workers, "worker"), measured[0].device
+        put(
+            translated(f"Read side by side by {workers} on {device}")
+        )  # too long for a title, which is folded
         print_tables(_overview(measured), _stages(measured))
         for one in measured:
             put(translated(_many_pages(one)))
@@ -124,8 +128,7 @@ def _overview(measured: Sequence[Measurement]) -> Table:
         (translated("warm-up"), *(f"{one.warm_up_s:.1f} s" for one in measured)),
     ]
     sizes = [_size(one.long_side) for one in measured]
-    title = f"Read side by side by {counted(measured[0].workers, 'worker')} on {measured[0].device}"
-    return make_table("", *sizes, rows=rows, numbers=range(1, 1 + len(sizes)), title=title)
+    return make_table("", *sizes, rows=rows, numbers=range(1, 1 + len(sizes)))
 
 
 def _many_pages(measured: Measurement) -> str:
