@@ -42,6 +42,7 @@ class Plan:
         n_failed: of the readings that are not done.
         n_runs: which ask for equal shares of the pages, in their order.
         n_characters: rows, for the first readings that are done.
+        one_in: of so many readings that are done one has truth and scores, and another should be looked at.
         statistics: "fresh", "all-queued" or "all-done".
     """
 
@@ -50,6 +51,7 @@ class Plan:
     n_failed: int
     n_runs: int = 10
     n_characters: int = 100_000
+    one_in: int = 100
     statistics: str = "fresh"
 
 
@@ -65,6 +67,8 @@ def fill(engine: Engine, plan: Plan) -> None:
         first = 1 if plan.statistics == "fresh" else n_before + 1
         _fill_pages(engine, plan, first, plan.n_readings)
         _execute(engine, _CHARACTERS, n_pages=plan.n_characters // CHARACTERS_A_PAGE)
+        for statement in (_TRUTHS, _SCORES, _SUSPICIONS):
+            _execute(engine, statement, one_in=plan.one_in)
     with engine.begin() as connection:
         count_again(connection)
     _set_sequences(engine)
@@ -189,7 +193,7 @@ _READINGS = f"""
         CASE WHEN {_IS_FINISHED} THEN {{now}} END,
         CASE WHEN {_IS_FINISHED} AND {_FAILED} THEN {{name}} || '.jpg is no longer there' END,
         CASE WHEN {_IS_FINISHED} AND NOT {_FAILED} THEN 150 END,
-        CASE WHEN {_IS_FINISHED} AND NOT {_FAILED} THEN 0.9 END,
+        CASE WHEN {_IS_FINISHED} AND NOT {_FAILED} THEN 0.5 + (i * 7919 % 5000) / 10000.0 END,
         CASE WHEN {_IS_FINISHED} AND NOT {_FAILED} THEN 'なる' END
     {{series}}
 """
@@ -199,6 +203,20 @@ _CHARACTERS = f"""
     SELECT reading.id, place.position, 0, 100, 50 * place.position, 40, 40, 'な', 0.9, {{json}}, NULL
     FROM (SELECT id FROM reading WHERE status = 'done' ORDER BY id LIMIT :n_pages) AS reading,
         ({" UNION ALL ".join(f"SELECT {n} AS position" for n in range(CHARACTERS_A_PAGE))}) AS place
+"""
+_TRUTHS = """
+    INSERT INTO truth (page_id, digest, is_partial, text)
+    SELECT page_id, 'truth', false, 'なる' FROM reading WHERE status = 'done' AND id % :one_in = 1
+"""
+_SCORES = """
+    INSERT INTO score (reading_id, truth_digest, pixel_tp, pixel_fp, pixel_fn, pixel_tn,
+        n_truth, n_found, n_matched, n_right, n_right_as_written)
+    SELECT reading.id, truth.digest, 900 + reading.id % 97, 50, 50, 9000, 150, 150, 140, 130, 130
+    FROM truth JOIN reading ON reading.page_id = truth.page_id
+"""
+_SUSPICIONS = """
+    INSERT INTO suspicion (reading_id, reasons)
+    SELECT id, 'low confidence' FROM reading WHERE status = 'done' AND id % :one_in = 2
 """
 
 

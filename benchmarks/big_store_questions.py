@@ -16,14 +16,17 @@ from itertools import islice
 
 from sqlalchemy import func, select
 
+from fumikura.core.export.excerpt import first_lines
 from fumikura.core.settings import Settings
 from fumikura.core.store import tables
 from fumikura.core.store.connecting import Engine
-from fumikura.core.store.failures import failure_reasons, failures
+from fumikura.core.store.failures import failure_reasons, failures, n_replaced
 from fumikura.core.store.lookup import get_page
+from fumikura.core.store.page_list import count_suspicious, find_pages
 from fumikura.core.store.places import known_places
-from fumikura.core.store.queries import list_runs, overview, run_summary
+from fumikura.core.store.queries import list_runs, overview, run_scores_by_book, run_summary
 from fumikura.core.store.scores import unscored
+from fumikura.core.store.tables import Status
 from fumikura.core.store.upgrading import open_database
 
 TIMES = 7
@@ -48,7 +51,40 @@ def questions(engine: Engine) -> dict[str, Callable[[], object]]:
         "`failed --run --limit 50`": lambda: list(islice(failures(engine, newest, limit=50), 50)),
         "`show`: a page by ten digits of its digest": lambda: get_page(engine, digest[:10]),
         "`enqueue`: is this file known": lambda: known_places(engine, place.archive, [place.member]),
+        "`failed --run`: pages whose files were replaced": lambda: n_replaced(engine, newest),
         "`run`, at its end: what has new truth": lambda: unscored(engine, newest),
+        "`run`, at its end: scores": lambda: run_scores_by_book(engine, newest),
+        "`run`, at its end: scores of pages that were learnt": lambda: run_scores_by_book(
+            engine, newest, is_learnt=True
+        ),
+        "`run`, at its end: how many to look at": lambda: count_suspicious(engine, newest),
+        "`run`, at its end: the first of these": lambda: find_pages(
+            engine, run_id=newest, is_suspicious=True, limit=5
+        ),
+        "`run`, at its end: first lines": lambda: first_lines(engine, newest),
+        **page_lists(engine, newest),
+    }
+
+
+def page_lists(engine: Engine, run_id: int) -> dict[str, Callable[[], object]]:
+    """What `query pages` asks, by its options."""
+
+    def ask(**conditions: object) -> Callable[[], object]:
+        return lambda: find_pages(engine, **conditions)  # type: ignore[arg-type]
+
+    return {
+        "`query pages`": ask(),
+        "… `--run`": ask(run_id=run_id),
+        "… `--suspicious`": ask(is_suspicious=True),
+        "… `--suspicious --sort confidence`": ask(is_suspicious=True, order="confidence"),
+        "… `--suspicious --run --sort confidence`": ask(
+            is_suspicious=True, run_id=run_id, order="confidence"
+        ),
+        "… `--sort confidence`": ask(order="confidence"),
+        "… `--sort dice`": ask(order="dice"),
+        "… `--max-dice 0.95`": ask(max_dice=0.95),
+        "… `--status failed`": ask(status=Status.FAILED),
+        "… `--status queued --run`": ask(status=Status.QUEUED, run_id=run_id),
     }
 
 

@@ -239,9 +239,10 @@ def test_another_recipes_run_does_not_keep_a_page_in_the_queue(engine: Engine) -
 def test_scores_come_with_their_book(engine: Engine) -> None:
     pages = [make_page(1, book="tale"), make_page(2, book="diary"), make_page(3, book="tale")]
     run_id, _ = start_run(engine, pages)
+    truth = make_truth("い")
+    add_pages(engine, run_id, pages, truths={page.digest: truth for page in pages})
     for claimed, n_truth in zip(claim_all(engine), (1, 2, None), strict=True):
         scores = None if n_truth is None else Scores(n_truth=n_truth)
-        truth = make_truth("い")
         save_reading(
             engine, claimed.reading_id, make_reading("い"), worker=WORKER, scores=scores, truth=truth
         )

@@ -9,6 +9,7 @@ from fumikura.core.page import Box, Scores
 from fumikura.core.store.connecting import Engine
 from fumikura.core.store.lookup import get_page
 from fumikura.core.store.page_list import find_pages
+from fumikura.core.store.pages import add_pages
 from fumikura.core.store.queries import retry
 from fumikura.core.store.saving import save_failure, save_reading
 from fumikura.core.store.search import find_characters
@@ -179,7 +180,9 @@ def test_pages_are_found_by_book_status_and_text(engine: Engine) -> None:
 
 
 def test_pages_are_found_by_their_dice(engine: Engine) -> None:
-    start_run(engine, make_pages(3))
+    pages = make_pages(3)
+    run_id, _ = start_run(engine, pages)
+    add_pages(engine, run_id, pages, truths={page.digest: make_truth("い") for page in pages[:2]})
     claims = claim_all(engine)
     for claimed, n_shared in zip(claims, (3, 1), strict=False):
         scores = Scores(pixel_tp=n_shared, pixel_fp=1, pixel_fn=1, n_truth=4, n_found=6, n_right=2)

@@ -9,9 +9,14 @@ import pytest
 
 from benchmarks.big_store import RECIPE as BIG_RECIPE
 from benchmarks.big_store import Plan, fill
+from fumikura.core.export.excerpt import first_lines
 from fumikura.core.store.connecting import Engine
+from fumikura.core.store.failures import failure_reasons, failures
 from fumikura.core.store.leases import renew, return_expired
+from fumikura.core.store.page_list import find_pages
+from fumikura.core.store.queries import run_scores_by_book
 from fumikura.core.store.queue import glance, n_waiting_pages
+from fumikura.core.store.scores import unscored
 from fumikura.core.store.search import find_characters
 from fumikura.core.store.upgrading import open_database
 from tests.simple_store import claim_pages, make_pages, make_reading, read_all, start_run
@@ -66,6 +71,35 @@ def test_the_queue_costs_the_same_however_many_pages_are_done_or_wait(
         engine.dispose()
 
     assert costs[1] < 2 * costs[0]
+
+
+OF_A_RUN: dict[str, Callable[[Engine, int], object]] = {
+    "scores": run_scores_by_book,
+    "unscored": unscored,
+    "first lines": first_lines,
+    "reasons": failure_reasons,
+    "failed": lambda engine, run_id: list(failures(engine, run_id, limit=50)),
+    "pages": lambda engine, run_id: find_pages(engine, run_id=run_id),
+    "dice": lambda engine, run_id: find_pages(engine, run_id=run_id, max_dice=1),
+    "confidence": lambda engine, run_id: find_pages(engine, run_id=run_id, order="confidence"),
+}
+
+
+@pytest.mark.parametrize("statistics", ["fresh", "all-queued", "all-done"])
+def test_a_run_is_told_of_at_the_same_cost_however_many_pages_others_asked_for(
+    tmp_path: Path, statistics: str
+) -> None:
+    costs = []
+    for n_pages in (1000, 10_000):
+        engine = open_database(f"sqlite:///{tmp_path}/{n_pages}.db")
+        n_runs, n_failed = n_pages // 250, n_pages // 50
+        fill(engine, Plan(n_pages, n_pages // 2, n_failed, n_runs, one_in=10, statistics=statistics))
+        asked = {name: lambda ask=ask: ask(engine, n_runs // 2) for name, ask in OF_A_RUN.items()}  # noqa: B023
+        costs.append({name: instructions(engine, ask) for name, ask in asked.items()})
+        engine.dispose()
+
+    grown = {name: (costs[0][name], cost) for name, cost in costs[1].items() if cost >= 2 * costs[0][name]}
+    assert grown == {}
 
 
 def test_a_rare_phrase_costs_the_same_however_common_its_labels(engine: Engine) -> None:

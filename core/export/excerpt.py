@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from itertools import islice
-
 from fumikura.core.read_page import ReadPage, marked_text
 from fumikura.core.store.connecting import Engine
-from fumikura.core.store.read_pages import Selection, stream_pages
+from fumikura.core.store.read_pages import Selection, fetch_pages, first_keys
 
 #: Pages that are looked at for one with text: covers and blank leaves come first in many books.
 _LOOKED_AT = 20
@@ -17,7 +15,8 @@ def first_lines(engine: Engine, run_id: int, *, n_lines: int = 4) -> tuple[ReadP
 
     None if nothing was read on the first pages.
     """
-    pages = islice(stream_pages(engine, Selection(run_id=run_id), alternatives=False), _LOOKED_AT)
+    keys = first_keys(engine, run_id, _LOOKED_AT)
+    pages = fetch_pages(engine, keys, Selection(run_id=run_id), alternatives=False, masks=False)
     chosen: ReadPage | None = None
     for page in pages:
         if page.characters and (chosen is None or len(page.columns) > len(chosen.columns)):

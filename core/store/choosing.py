@@ -11,7 +11,7 @@ from fumikura.core.archives.names import forms
 from fumikura.core.errors import FumikuraError
 from fumikura.core.store import tables
 from fumikura.core.store.lookup import find_page_id
-from fumikura.core.store.relations import check_run, shown_reading
+from fumikura.core.store.relations import check_run, is_near_run, shown_reading
 from fumikura.core.store.tables import Status
 from fumikura.core.store.transactions import read_transaction
 
@@ -38,6 +38,8 @@ def choose_pages(
         check_run(connection, run_id)
         shown = tables.reading.c.id == shown_reading(recipe_prefix=recipe, run_id=run_id)
         is_read = and_(shown, tables.reading.c.status == Status.DONE)
+        if run_id is not None:
+            is_read = and_(is_near_run(page.id, run_id), is_read)
         chosen: dict[int, None] = {}
         for word in words:
             chosen |= dict.fromkeys(_meant(connection, word, is_read))

@@ -25,7 +25,7 @@ from sqlalchemy import (
 
 from fumikura.core.page import name_of
 from fumikura.core.store import tables
-from fumikura.core.store.relations import check_run, is_asked_by, newest_source
+from fumikura.core.store.relations import check_run, is_asked_by, is_near_run, newest_source
 from fumikura.core.store.tables import Status
 from fumikura.core.store.tallies import total
 from fumikura.core.store.transactions import read_transaction
@@ -90,12 +90,15 @@ def failures(engine: Engine, run_id: int | None = None, *, limit: int | None = N
         .where(tables.IS_FAILED, _stands(tables.page_source)),
         run_id,
     ).order_by(*key)
-    last, left = (0, 0, 0), limit
+    last: tuple[int, int, int] | None = None
+    left = limit
     while left is None or left > 0:
         n_rows = _ROWS_AT_ONCE if left is None else min(left, _ROWS_AT_ONCE)
+        # Not at first behind 0: of two lower bounds SQLite heeds one, and would pass by all other runs.
+        behind = wanted if last is None else wanted.where(_is_behind(last))
         with read_transaction(engine) as connection:
             check_run(connection, run_id)
-            rows = connection.execute(wanted.where(_is_behind(last)).limit(n_rows)).mappings().all()
+            rows = connection.execute(behind.limit(n_rows)).mappings().all()
         yield from map(_failure, rows)
         if len(rows) < n_rows:
             return
@@ -168,10 +171,7 @@ def _select_failed(run_id: int | None, *columns: ColumnElement[Any]) -> Select[A
 def _of_run(statement: Select[Any], run_id: int | None) -> Select[Any]:
     if run_id is None:
         return statement
-    # Its pages mostly came one after the other: the failures of others are not looked at.
-    page_id, of_run = tables.run_page.c.page_id, tables.run_page.c.run_id == run_id
-    first, last = (select(end(page_id)).where(of_run).scalar_subquery() for end in (func.min, func.max))
-    return statement.where(tables.reading.c.page_id.between(first, last), is_asked_by(run_id))
+    return statement.where(is_near_run(tables.reading.c.page_id, run_id), is_asked_by(run_id))
 
 
 def _is_behind(last: tuple[int, int, int]) -> ColumnElement[bool]:

@@ -6,16 +6,30 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, get_args
 
-from sqlalchemy import ColumnElement, Engine, Float, Select, cast, func, select
+from sqlalchemy import (
+    ColumnElement,
+    Engine,
+    Float,
+    FromClause,
+    Select,
+    Subquery,
+    and_,
+    cast,
+    func,
+    select,
+)
 
 from fumikura.core.archives.names import forms
 from fumikura.core.store import tables
 from fumikura.core.store.lookup import shared_columns
 from fumikura.core.store.relations import (
-    asked_by,
     check_run,
+    is_asked_by,
+    is_done_too,
+    is_near_run,
     is_newest_done,
     newest_source,
+    readings_with_truth,
     shown_reading,
     was_learnt,
 )
@@ -88,73 +102,134 @@ def find_pages(
     Raises:
         FumikuraError: there is no such run.
     """
-    reading, dice = tables.reading.c, _dice()
-    # Where few readings are wanted, their index is where to begin; else it is the pages.
-    by_reading = is_suspicious or max_confidence is not None or order == "confidence"
-    statement = _summaries(run_id=run_id, recipe=recipe, by_reading=by_reading)
-    if is_suspicious:
-        statement = statement.where(tables.suspicion.c.reasons.is_not(None))
+    by_dice = min_dice is not None or max_dice is not None or order == "dice"
+    by_confidence = max_confidence is not None or order == "confidence"
+    begin = "suspicion" if is_suspicious else "reading" if by_confidence else "truth" if by_dice else "page"
+    # An order by the index of confidences is of use among all pages, not among those of one run.
+    value = _as_it_is if begin == "reading" and run_id is None else _hidden
+    chosen = _choose(begin, run_id=run_id, recipe=recipe)
+    first = _sorted_by(order)
+    if first is not None:
+        chosen = chosen.where(value(first) >= 0).order_by(value(first))
     if max_confidence is not None:
-        statement = statement.where(reading.mean_confidence <= max_confidence)
-    if book is not None:
-        statement = statement.where(tables.page.c.book.in_(forms(book)))
-    if status is not None:
-        statement = statement.where(reading.status == status)
-    if run_id is not None or recipe is not None:
-        statement = statement.where(reading.id.is_not(None))
-    if text is not None:
-        statement = statement.where(reading.id.in_(select(match_phrase(text).c.reading_id)))
+        confidence = value(tables.reading.c.mean_confidence)
+        chosen = chosen.where(confidence >= 0, confidence <= max_confidence)
     if min_dice is not None:
-        statement = statement.where(dice >= min_dice)
+        chosen = chosen.where(_hidden(_dice()) >= min_dice)
     if max_dice is not None:
-        statement = statement.where(dice <= max_dice)
-    sorted_by = {"confidence": reading.mean_confidence, "characters": reading.n_characters, "dice": dice}
-    if (first := sorted_by.get(order)) is not None:
-        # NULL comes first in one database, and last in the other.
-        statement = statement.where(first.is_not(None)).order_by(first)
+        chosen = chosen.where(_hidden(_dice()).between(0, max_dice))
+    if book is not None:
+        chosen = chosen.where(tables.page.c.book.in_(forms(book)))
+    if status is not None:
+        chosen = chosen.where(_is_in(status))
+    if text is not None:
+        chosen = chosen.where(tables.reading.c.id.in_(select(match_phrase(text).c.reading_id)))
+    chosen_pages = chosen.order_by(_BEGINNINGS[begin][1]).limit(limit).subquery("chosen")
+    shown = _summaries(chosen_pages)
+    if first is not None:
+        shown = shown.order_by(first)
     with read_transaction(engine) as connection:
         check_run(connection, run_id)
-        rows = connection.execute(statement.order_by(tables.page.c.id).limit(limit)).mappings()
+        # Not of `page`, in whose order SQLite would then look at all pages.
+        rows = connection.execute(shown.order_by(chosen_pages.c.page_id)).mappings()
         return [PageSummary(**row) for row in rows]
 
 
 def count_suspicious(engine: Engine, run_id: int) -> int:
     """Count the pages of a run whose reading should be looked at."""
-    reading = tables.reading.c
-    counted = (
-        select(func.count())
-        .select_from(tables.suspicion)
-        .join(tables.reading, reading.id == tables.suspicion.c.reading_id)
-        .where(reading.status == Status.DONE, asked_by(run_id))
-    )
+    of_run = _reading.c.id == tables.suspicion.c.reading_id, is_done_too(), is_asked_by(run_id)
+    # Asked of each, with OFFSET 0: PostgreSQL would else look through all readings.
+    is_of_run = select(_reading.c.id).where(*of_run).correlate(tables.suspicion).offset(0).exists()
+    counted = select(func.count()).select_from(tables.suspicion).where(is_of_run)
     with read_transaction(engine) as connection:
         return connection.execute(counted).scalar_one()
 
 
-def _summaries(*, run_id: int | None, recipe: str | None, by_reading: bool) -> Select[Any]:
-    reading, source = tables.reading.c, tables.page_source.c
-    shown = select(
-        *shared_columns(),
-        source.archive,
-        source.member,
-        reading.n_characters,
-        _dice().label("dice"),
-        _character_f1().label("character_f1"),
-        tables.suspicion.c.reasons.label("suspicions"),
-        was_learnt().label("is_learnt"),
-    )
-    if by_reading:
-        shown = shown.join_from(tables.reading, tables.page).where(
-            is_newest_done(recipe_prefix=recipe, run_id=run_id)
-        )
-    else:
-        is_shown = reading.id == shown_reading(recipe_prefix=recipe, run_id=run_id)
-        shown = shown.outerjoin_from(tables.page, tables.reading, is_shown)
+_Beginning = Literal["page", "suspicion", "reading", "truth"]
+_page, _reading, _score = tables.page, tables.reading, tables.score
+#: Where to look for pages, and the number of the page there. What comes first is what few rows have of all
+#: that is asked for. The other tables follow by outer joins, for else SQLite would begin where it likes.
+_BEGINNINGS: dict[_Beginning, tuple[FromClause, ColumnElement[int]]] = {
+    "page": (_page, _page.c.id),
+    "suspicion": (
+        tables.suspicion.outerjoin(_reading, _reading.c.id == tables.suspicion.c.reading_id)
+        .outerjoin(_score, _score.c.reading_id == _reading.c.id)
+        .outerjoin(_page, _page.c.id == _reading.c.page_id),
+        _reading.c.page_id,
+    ),
+    "reading": (
+        _reading.outerjoin(_score, _score.c.reading_id == _reading.c.id).outerjoin(
+            _page, _page.c.id == _reading.c.page_id
+        ),
+        _reading.c.page_id,
+    ),
+    "truth": (
+        readings_with_truth.outerjoin(_page, _page.c.id == tables.truth.c.page_id),
+        tables.truth.c.page_id,
+    ),
+}
+
+
+def _choose(begin: _Beginning, *, run_id: int | None, recipe: str | None) -> Select[Any]:
+    """Choose pages, each with the reading that is shown for it."""
+    begins, page_id = _BEGINNINGS[begin]
+    if begin == "page":
+        shown = shown_reading(recipe_prefix=recipe, run_id=run_id)
+        begins = begins.outerjoin(_reading, _reading.c.id == shown)
+    chosen = select(page_id.label("page_id"), _reading.c.id.label("reading_id")).select_from(begins)
+    if begin != "page":
+        chosen = chosen.where(is_newest_done(recipe_prefix=recipe, run_id=run_id, of_few=True))
+    elif run_id is not None or recipe is not None:
+        chosen = chosen.where(_hidden(_reading.c.id) > 0)
+    if run_id is not None:
+        chosen = chosen.where(is_near_run(page_id, run_id))
+    return chosen
+
+
+def _summaries(chosen: Subquery) -> Select[Any]:
+    source = tables.page_source.c
     return (
-        shown.join(tables.page_source, source.id == newest_source())
-        .outerjoin(tables.score, tables.score.c.reading_id == reading.id)
-        .outerjoin(tables.suspicion, tables.suspicion.c.reading_id == reading.id)
+        select(
+            *shared_columns(),
+            source.archive,
+            source.member,
+            _reading.c.n_characters,
+            _dice().label("dice"),
+            _character_f1().label("character_f1"),
+            tables.suspicion.c.reasons.label("suspicions"),
+            was_learnt().label("is_learnt"),
+        )
+        .join_from(chosen, _page, _page.c.id == chosen.c.page_id)
+        .join(tables.page_source, source.id == newest_source())
+        .outerjoin(_reading, _reading.c.id == chosen.c.reading_id)
+        .outerjoin(_score, _score.c.reading_id == _reading.c.id)
+        .outerjoin(tables.suspicion, tables.suspicion.c.reading_id == _reading.c.id)
     )
+
+
+def _is_in(status: Status) -> ColumnElement[bool]:
+    """Make the condition that the reading that is shown stands in a status."""
+    is_shown = func.coalesce(_reading.c.status, "") == status
+    if status == Status.DONE:
+        return is_shown
+    # Few pages have such a reading at all: the others are left out before theirs is looked for.
+    any_reading = _reading.alias("any_reading")
+    with_one = select(any_reading.c.page_id).where(any_reading.c.status == status)
+    return and_(_page.c.id.in_(with_one), is_shown)
+
+
+def _sorted_by(order: Order) -> ColumnElement[Any] | None:
+    by = {"confidence": _reading.c.mean_confidence, "characters": _reading.c.n_characters, "dice": _dice()}
+    return by.get(order)
+
+
+def _as_it_is(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    return column
+
+
+def _hidden(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Make a value, -1 without, for which no database looks into an index, or leaves an outer join."""
+    return func.coalesce(column, -1)
 
 
 def _dice() -> ColumnElement[Any]:

@@ -20,7 +20,9 @@ from fumikura.core.store.relations import (
     is_asked_by,
     is_asked_for,
     is_done_too,
+    is_near_run,
     readings_of_runs,
+    readings_with_truth,
     was_learnt,
 )
 from fumikura.core.store.rows import row_to_scores
@@ -105,13 +107,17 @@ def run_scores_by_book(
     Args:
         is_learnt: only pages that the weights have learnt from, or only others; None lists both.
     """
-    counts = [tables.score.c[count.name] for count in fields(Scores)]
+    truth, counts = tables.truth.c, [tables.score.c[count.name] for count in fields(Scores)]
     statement = (
         select(tables.page.c.book, *counts)
-        .outerjoin_from(tables.score, tables.reading)
-        .join(tables.page, tables.page.c.id == tables.reading.c.page_id)
-        # Not `asked_by`: with few scores beside many pages, SQLite would begin with the pages.
-        .where(is_asked_by(run_id), is_done_too())
+        # The page too by an outer join, or SQLite would begin with all pages.
+        .select_from(readings_with_truth.outerjoin(tables.page, tables.page.c.id == truth.page_id))
+        .where(
+            is_near_run(truth.page_id, run_id),
+            is_asked_by(run_id),
+            is_done_too(),
+            func.coalesce(tables.score.c.reading_id, 0) > 0,
+        )
         .order_by(tables.reading.c.id)
     )
     if is_learnt is not None:

@@ -9,7 +9,7 @@ from datetime import datetime
 from itertools import islice
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, RowMapping, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Engine, FromClause, RowMapping, Select, exists, func, select
 
 from fumikura.core.archives.names import forms
 from fumikura.core.folding import fold, written_as
@@ -17,8 +17,7 @@ from fumikura.core.page import Box, Character
 from fumikura.core.read_page import ReadPage
 from fumikura.core.store import tables
 from fumikura.core.store.lookup import find_page_id
-from fumikura.core.store.relations import check_run, shown_reading
-from fumikura.core.store.tables import Status
+from fumikura.core.store.relations import check_run, is_done_too, is_near_run, shown_reading
 from fumikura.core.store.transactions import read_transaction
 
 _Sources = Mapping[int, list[tuple[str, str]]]
@@ -109,6 +108,19 @@ def find_selection(engine: Engine, name: str) -> Selection:
     return Selection(page=name)
 
 
+def first_keys(engine: Engine, run_id: int, limit: int) -> list[PageKey]:
+    """Give the keys of the first pages of a run that were read, in the order of adding.
+
+    Raises:
+        FumikuraError: there is no such run.
+    """
+    selection = Selection(run_id=run_id)
+    with read_transaction(engine) as connection:
+        wanted = [is_done_too(), *_conditions(connection, selection)]
+        keys = _keys(_read(selection)).where(*wanted).limit(limit)
+        return [PageKey(**row) for row in connection.execute(keys).mappings()]
+
+
 def stream_keys(engine: Engine, selection: Selection) -> Iterator[PageKey]:
     """Give the keys of the pages that were read, book after book, each book in the order it was added in.
 
@@ -176,18 +188,9 @@ def _next_keys(connection: Connection, selection: Selection, last: PageKey | Non
     Book by book, because the key of the table then gives the order: PostgreSQL would sort all pages anew
     for every few of them.
     """
-    page, reading = tables.page.c, tables.reading.c
-    shown = shown_reading(recipe_prefix=selection.recipe, run_id=selection.run_id)
-    read = tables.page.join(tables.reading, reading.id == shown)
-    wanted = [reading.status == Status.DONE, *_conditions(connection, selection)]
-    columns = (page.id.label("page_id"), page.name, page.book, page.digest)
-    keys = (
-        select(*columns, reading.id.label("reading_id"), reading.finished_at)
-        .select_from(read)
-        .where(*wanted)
-        .order_by(page.id)
-        .limit(_KEYS_AT_ONCE)
-    )
+    page, read = tables.page.c, _read(selection)
+    wanted = [is_done_too(), *_conditions(connection, selection)]
+    keys = _keys(read).where(*wanted).limit(_KEYS_AT_ONCE)
     found: Sequence[RowMapping] = []
     if last is not None:
         following = keys.where(page.book == last.book, page.id > last.page_id)
@@ -199,6 +202,19 @@ def _next_keys(connection: Connection, selection: Selection, last: PageKey | Non
     return [PageKey(**row) for row in found]
 
 
+def _read(selection: Selection) -> FromClause:
+    """Make the pages, each with the reading that is shown for it."""
+    shown = shown_reading(recipe_prefix=selection.recipe, run_id=selection.run_id)
+    return tables.page.join(tables.reading, tables.reading.c.id == shown)
+
+
+def _keys(read: FromClause) -> Select[Any]:
+    page, reading = tables.page.c, tables.reading.c
+    columns = (page.id.label("page_id"), page.name, page.book, page.digest)
+    of_reading = (reading.id.label("reading_id"), reading.finished_at)
+    return select(*columns, *of_reading).select_from(read).order_by(page.id)
+
+
 def _details(reading_ids: Sequence[int], masks: bool) -> Select[Any]:
     page, reading = tables.page.c, tables.reading.c
     of_page = (page.id.label("page_id"), page.name, page.book, page.digest, page.width, page.height)
@@ -206,9 +222,10 @@ def _details(reading_ids: Sequence[int], masks: bool) -> Select[Any]:
     recipe = tables.recipe.c.digest.label("recipe_digest")
     return (
         select(*of_page, *of_reading, recipe, *([reading.mask.label("mask_png")] if masks else []))
-        .join_from(tables.page, tables.reading, reading.page_id == page.id)
-        .join(tables.recipe, tables.recipe.c.id == reading.recipe_id)
-        .where(reading.id.in_(reading_ids), reading.status == Status.DONE)
+        # Outer joins, or with old statistics a database begins with all pages, or with all that are done.
+        .outerjoin_from(tables.reading, tables.page, page.id == reading.page_id)
+        .outerjoin(tables.recipe, tables.recipe.c.id == reading.recipe_id)
+        .where(reading.id.in_(reading_ids), is_done_too())
     )
 
 
@@ -216,7 +233,8 @@ def _conditions(connection: Connection, selection: Selection) -> Iterator[Column
     page, source, run_page = tables.page.c, tables.page_source.c, tables.run_page.c
     if selection.run_id is not None:
         check_run(connection, selection.run_id)
-        yield page.id.in_(select(run_page.page_id).where(run_page.run_id == selection.run_id))
+        yield is_near_run(page.id, selection.run_id)
+        yield exists().where(run_page.run_id == selection.run_id, run_page.page_id == page.id)
     if selection.page is not None:
         yield page.id == find_page_id(connection, selection.page)
     if selection.book is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    FromClause,
     ScalarSelect,
     Select,
     and_,
@@ -18,11 +19,28 @@ from sqlalchemy import (
 )
 
 from fumikura.core.errors import FumikuraError
-from fumikura.core.store.tables import Status, learnt_page, page, page_source, reading, recipe, run, run_page
+from fumikura.core.store.tables import (
+    Status,
+    learnt_page,
+    page,
+    page_source,
+    reading,
+    recipe,
+    run,
+    run_page,
+    score,
+    truth,
+)
 
 #: Each run with the readings that it asks for, and once without if it asks for none.
 readings_of_runs = run.outerjoin(run_page).outerjoin(
     reading, and_(reading.c.page_id == run_page.c.page_id, reading.c.recipe_id == run.c.recipe_id)
+)
+
+#: Each page that has truth, with its readings and their scores. Outer joins, lest SQLite begins with the
+#: readings: few pages have truth.
+readings_with_truth = truth.outerjoin(reading, reading.c.page_id == truth.c.page_id).outerjoin(
+    score, score.c.reading_id == reading.c.id
 )
 
 # The status is written out in the statement and not sent beside it: only so does a database know that the
@@ -47,19 +65,35 @@ def begins_with(column: ColumnElement[str], prefix: str) -> ColumnElement[bool]:
 def is_asked_by(run_id: int) -> ColumnElement[bool]:
     """Make the condition that a run asks for a reading, to be asked of each of a few readings.
 
-    `asked_by` says the same, but lets a database list all pages of the run first.
+    `asked_by` says the same, but lets a database list all pages of the run first. OFFSET 0 is there for
+    PostgreSQL, which would else make a join of this, and begin with a run that it believes to be small.
     """
     asking = select(run.c.id).join(run_page, run_page.c.run_id == run.c.id)
     is_its_own = and_(run_page.c.page_id == reading.c.page_id, run.c.recipe_id == reading.c.recipe_id)
-    return exists(asking.where(run.c.id == run_id, is_its_own).correlate(reading))
+    return exists(asking.where(run.c.id == run_id, is_its_own).correlate(reading).offset(0))
 
 
-def is_done_too() -> ColumnElement[bool]:
+def is_near_run(page_id: ColumnElement[int], run_id: int) -> ColumnElement[bool]:
+    """Make the condition that a page lies between the first and the last that a run asks for.
+
+    The pages of a run mostly came one after the other, so that few others have to be looked at.
+    """
+    # By two bounds, and not by an equality or min and max: for these PostgreSQL may walk along the index of
+    # page_id, through all pages of the runs before.
+    asked = (
+        select(run_page.c.page_id).where(run_page.c.run_id >= run_id, run_page.c.run_id <= run_id).limit(1)
+    )
+    first = asked.order_by(run_page.c.run_id, run_page.c.page_id)
+    last = asked.order_by(run_page.c.run_id.desc(), run_page.c.page_id.desc())
+    return page_id.between(first.scalar_subquery(), last.scalar_subquery())
+
+
+def is_done_too(of: FromClause = reading) -> ColumnElement[bool]:
     """Make the condition that a reading is done, to be asked of a few that an outer join gives.
 
     Said like this, SQLite keeps the join an outer one, and begins with what stands before it.
     """
-    return func.coalesce(reading.c.status, "") == Status.DONE
+    return func.coalesce(of.c.status, "") == Status.DONE
 
 
 def is_leased_to(worker: str) -> ColumnElement[bool]:
@@ -115,8 +149,13 @@ def newest_run() -> ScalarSelect[int | None]:
     )
 
 
-def is_newest_done(*, recipe_prefix: str | None = None, run_id: int | None = None) -> ColumnElement[bool]:
+def is_newest_done(
+    *, recipe_prefix: str | None = None, run_id: int | None = None, of_few: bool = False
+) -> ColumnElement[bool]:
     """Make the condition that no reading of the page was done after this one, by a recipe or run if given.
+
+    Args:
+        of_few: it is asked of a few readings that an outer join gives (`is_done_too`, `is_asked_by`).
 
     `shown_reading` says the same of pages. But PostgreSQL takes an equality with a subquery
     for very selective, and would begin a search with all pages instead of with the label.
@@ -124,18 +163,20 @@ def is_newest_done(*, recipe_prefix: str | None = None, run_id: int | None = Non
     newer = reading.alias("newer")
     is_newer = and_(
         newer.c.page_id == reading.c.page_id,
-        newer.c.status == Status.DONE,
+        is_done_too(newer) if of_few else newer.c.status == Status.DONE,
         tuple_(newer.c.finished_at, newer.c.id) > tuple_(reading.c.finished_at, reading.c.id),
     )
-    is_done = reading.c.status == Status.DONE
+    is_done = is_done_too() if of_few else reading.c.status == Status.DONE
     if run_id is not None:
-        is_done = and_(is_done, asked_by(run_id))
+        is_done = and_(is_done, is_asked_by(run_id) if of_few else asked_by(run_id))
         is_newer = and_(is_newer, newer.c.recipe_id == reading.c.recipe_id)
     if recipe_prefix is not None:
         wanted = _recipes(recipe_prefix)
-        is_done = and_(is_done, reading.c.recipe_id.in_(wanted))
+        recipe_id = func.coalesce(reading.c.recipe_id, 0) if of_few else reading.c.recipe_id
+        is_done = and_(is_done, recipe_id.in_(wanted))
         is_newer = and_(is_newer, newer.c.recipe_id.in_(wanted))
-    return and_(is_done, not_(exists(select(newer.c.id).where(is_newer).correlate(reading))))
+    newer_ones = select(newer.c.id).where(is_newer).correlate(reading)
+    return and_(is_done, not_(exists(newer_ones.offset(0) if of_few else newer_ones)))
 
 
 def shown_reading(*, recipe_prefix: str | None = None, run_id: int | None = None) -> ScalarSelect[int]:
@@ -145,7 +186,7 @@ def shown_reading(*, recipe_prefix: str | None = None, run_id: int | None = None
     """
     shown = select(reading.c.id).where(reading.c.page_id == page.c.id)
     if run_id is not None:
-        shown = shown.where(asked_by(run_id))
+        shown = shown.where(is_asked_by(run_id))
     if recipe_prefix is not None:
         shown = shown.where(reading.c.recipe_id.in_(_recipes(recipe_prefix)))
     is_done = case((reading.c.status == Status.DONE, 1), else_=0)

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, delete, insert, or_, select
 from fumikura.core.page import Scores, Truth
 from fumikura.core.store import tables
 from fumikura.core.store.reading_status import lock_readings
-from fumikura.core.store.relations import is_asked_by, is_done_too
+from fumikura.core.store.relations import is_asked_by, is_done_too, is_near_run, readings_with_truth
 from fumikura.core.store.rows import truth_digest
 from fumikura.core.store.transactions import read_transaction, write_transaction
 
@@ -20,9 +20,9 @@ def unscored(engine: Engine, run_id: int) -> list[int]:
     reading, truth, score = tables.reading.c, tables.truth.c, tables.score.c
     statement = (
         select(reading.page_id)
-        .outerjoin_from(tables.truth, tables.reading, truth.page_id == reading.page_id)
-        .outerjoin(tables.score, score.reading_id == reading.id)
+        .select_from(readings_with_truth)
         .where(
+            is_near_run(truth.page_id, run_id),
             is_asked_by(run_id),
             is_done_too(),
             or_(score.truth_digest.is_(None), score.truth_digest != truth.digest),
