@@ -104,7 +104,9 @@ def find_pages(
     """
     by_dice = min_dice is not None or max_dice is not None or order == "dice"
     by_confidence = max_confidence is not None or order == "confidence"
-    begin = "suspicion" if is_suspicious else "reading" if by_confidence else "truth" if by_dice else "page"
+    begin: _Beginning = (
+        "suspicion" if is_suspicious else "reading" if by_confidence else "truth" if by_dice else "page"
+    )
     # An order by the index of confidences is of use among all pages, not among those of one run.
     value = _as_it_is if begin == "reading" and run_id is None else _hidden
     chosen = _choose(begin, run_id=run_id, recipe=recipe)
