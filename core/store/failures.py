@@ -121,7 +121,7 @@ def n_replaced(engine: Engine, run_id: int | None = None) -> int:
 def _stands(source: FromClause) -> ColumnElement[bool]:
     """Make the condition that no other bytes were found since in the place of a source."""
     newer = tables.page_source.alias("newer")
-    is_same_place = and_(newer.c.archive == source.c.archive, newer.c.member == source.c.member)
+    is_same_place = newer.c.place == source.c.place
     return ~exists().where(is_same_place, newer.c.seen_at > source.c.seen_at).correlate(source)
 
 
