@@ -194,7 +194,7 @@ def test_what_is_exported_and_read_back_as_truth_fits_perfectly(name: str) -> No
 
     assert exported.exit_code == 0
     assert {score: scores[score] for score in ROUND_TRIPS[name]} == dict.fromkeys(ROUND_TRIPS[name], 1)
-    assert scores["text_error_rate"] in (0, None)
+    assert scores.get("text_error_rate", 0) == 0
 
 
 @pytest.mark.usefixtures("scans")
@@ -219,7 +219,7 @@ def test_the_document_shows_a_command_for_every_form_of_truth(folder: Path) -> N
     for name in ("codh", "coco", "masks", "txt", "koji"):
         assert invoke("export", "--format", name, "--archive", "scans.zip", f"out/{name}").exit_code == 0
 
-    for form, command in commands_of_the_document("run"):
+    for form, command in commands_of_the_document("run .*--truth"):
         result = invoke(*shlex.split(command)[1:], "--json")
         assert result.exit_code == 0, f"{form}: {result.output}"
         scores = json.loads(result.stdout)["scores"]
