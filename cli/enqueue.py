@@ -20,6 +20,7 @@ from fumikura.core.store.workers import unread_recipes
 
 @click.command()
 @options.archives
+@options.rehash
 @options.settings("database", "broker", "recipe", "reach")
 @options.as_json
 def command(

@@ -28,6 +28,11 @@ class FiniteRange(click.FloatRange):
 as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout.")
 run_id = click.option("--run", "run_id", type=int, metavar="N", help="Only this run (see `fumikura status`).")
 book = click.option("--book", metavar="NAME", help="Only pages of this book.")
+rehash = click.option(
+    "--rehash",
+    is_flag=True,
+    help="Look into files again that have the size and time that they had when they were hashed.",
+)
 recipe = click.option(
     "--recipe", metavar="DIGEST", help="Only readings by this recipe; its beginning will do."
 )
@@ -208,7 +213,7 @@ def with_options(added: Sequence[Callable[[Function], Function]]) -> Callable[[F
 
 
 def archives(function: Function) -> Function:
-    """Add ARCHIVE… with --book, --truth, --partial-truth and --rehash."""
+    """Add ARCHIVE… with --book, --truth and --partial-truth."""
     path = click.Path(path_type=Path, exists=True)
     added = [
         click.argument("archives", nargs=-1, required=True, metavar="ARCHIVE..."),
@@ -229,11 +234,6 @@ def archives(function: Function) -> Function:
             multiple=True,
             metavar="PATH",
             help="The same where some characters lack a box. Repeatable.",
-        ),
-        click.option(
-            "--rehash",
-            is_flag=True,
-            help="Look into files again that have the size and time that they had when they were hashed.",
         ),
     ]
     return with_options(added)(function)

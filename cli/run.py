@@ -29,6 +29,7 @@ _LAST_BATCH_S = 10.0
 
 @click.command()
 @options.archives
+@options.rehash
 @options.settings("database", "devices", "recipe", "broker", "reach")
 @options.as_json
 @click.pass_context
