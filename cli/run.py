@@ -75,7 +75,9 @@ def command(
     figures["suspicious"] = count_suspicious(engine, run_id)
     with suppress(ReaderGoneError):  # the exit code still tells whether all was read
         if as_json:
-            print_json(figures)
+            # These two stand only where there is something to say.
+            silent = [name for name in ("learnt_pages", "suspicious") if not figures[name]]
+            print_json({name: value for name, value in figures.items() if name not in silent})
         else:
             print_tables(*run_results.tables(figures, scores))
             lines = (*run_results.left_out(learnt), *run_results.excerpt(engine, run_id))

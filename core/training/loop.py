@@ -29,7 +29,7 @@ from fumikura.core.training.starting_weights import begin_with, keep_part
 Progress = Callable[[int, int, dict[str, float]], None]
 #: Steps between two saved states.
 SAVE_EVERY = 100
-#: Batches from which the statistics of normalisation are measured.
+#: Batches from which the statistics of normalisation are measured, at most.
 _STATISTICS = 60
 #: Steps between two notes, where there are no epochs.
 NOTE_EVERY = 20
@@ -150,7 +150,7 @@ def renew_statistics(model: nn.Module, source: Source, *, device: str) -> None:
         layer.momentum = None  # the mean over all batches
     model.to(device).train()
     with torch.no_grad():
-        for step in range(_STATISTICS):
+        for step in range(min(_STATISTICS, source.steps)):
             source.losses(model, source.batch_on(device, source.steps + step))
     for layer, momentum in zip(layers, usual, strict=True):
         layer.momentum = momentum
