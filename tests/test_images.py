@@ -213,7 +213,7 @@ def test_a_text_named_as_an_image_shows_how_it_begins() -> None:
 
 
 def test_bytes_that_are_neither_image_nor_text_are_named() -> None:
-    with pytest.raises(PageError, match="not a JPEG, PNG, TIFF, WebP, BMP or GIF image"):
+    with pytest.raises(PageError, match="none of JPEG, PNG, TIFF, JPEG 2000, WebP, BMP or GIF images"):
         read(bytes(range(128, 256)))
 
 
@@ -252,7 +252,7 @@ def test_a_gigantic_page_fails_by_its_header_alone() -> None:
 def test_a_tiff_of_two_pages_is_refused_rather_than_half_read() -> None:
     data = encode(page(), "TIFF", save_all=True, append_images=[page()])
 
-    with pytest.raises(PageError, match="holds 2 pages; split it"):
+    with pytest.raises(PageError, match=r"holds 2 pages; call it \.tif, or split it"):
         read(data)
 
 

@@ -24,7 +24,7 @@ from fumikura.core.archives.kinds import (
 from fumikura.core.archives.known import Lookup, with_digests
 from fumikura.core.archives.member import DAMAGES, Member
 from fumikura.core.archives.names import natural, shown_name
-from fumikura.core.archives.places import NO_PAGES, explained, find_places, open_archive
+from fumikura.core.archives.places import NO_PAGES, existing, explained, find_places, open_archive
 from fumikura.core.archives.remote import RemoteFolder
 from fumikura.core.archives.urls import Place, Url
 from fumikura.core.errors import ArchiveError, StorageError
@@ -157,7 +157,8 @@ def _files(
             yield from _fetched(archive, members, book, limits)
             return
         files = map(partial(_reference, archive, book=book), with_frames(members, limits))
-        yield from _in_order(files) if is_tar(archive, limits) else files
+        real = archive if isinstance(archive, Url) else existing(archive)
+        yield from _in_order(files) if is_tar(real, limits) else files
 
 
 def _in_order(files: Iterator[PageReference | LeftOut]) -> Iterator[PageReference | LeftOut]:

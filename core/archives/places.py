@@ -43,7 +43,7 @@ def find_places(archive: str, limits: Limits) -> list[Place]:
         found: list[Place] = list(matches(place, limits))
     else:
         path = str(place) if is_url(archive) else archive
-        if os.path.lexists(path) or (path and os.path.lexists(_existing(place))):
+        if os.path.lexists(path) or (path and os.path.lexists(existing(place))):
             return [place]
         # `Path.glob` takes no absolute patterns.
         paths = [name for form in forms(path) for name in glob.glob(form, recursive=True)]  # noqa: PTH207
@@ -64,7 +64,7 @@ def open_archive(place: Place, limits: Limits) -> tuple[Place, Iterator[Member]]
         if place.suffix and (is_page_name(place.name) or is_book_name(place.name)):
             return place.parent, iter([remote_image(place, limits)])
         return place, open_container(place, limits).members()
-    real = _existing(place)
+    real = existing(place)
     if real.is_file() and not _may_be_container(real):
         return place.parent, iter([Folder(real.parent, limits).member(real.name)])
     return place, open_container(real, limits).members()
@@ -91,7 +91,7 @@ def read_member(
     try:
         if not member:
             raise _archive_problem(place, limits)
-        real = place if isinstance(place, Url) else _existing(place)
+        real = place if isinstance(place, Url) else existing(place)
         container = open_container(real, limits)
         if (frame := frame_at(member)) is not None:
             return read_frame(place, container, frame, digest, limits)
@@ -151,7 +151,7 @@ def _place(archive: str) -> Place:
     return Path(typed if are_two and not os.path.samefile(kept, typed) else kept)  # noqa: PTH121
 
 
-def _existing(path: Path) -> Path:
+def existing(path: Path) -> Path:
     """Find a path that is kept in another form of Unicode than on the disk; itself if there is nothing."""
     if str(path).isascii() or os.path.lexists(path):
         return path
