@@ -60,10 +60,11 @@ def test_a_database_that_goes_away_is_reported() -> None:
 def test_a_value_that_the_database_cannot_hold_is_one_line_and_no_outage(postgres_url: str) -> None:
     engine = open_database(postgres_url)
 
-    for option in ({"book": "zero\0byte"}, {"run_id": 2**40}):
-        with pytest.raises(
-            FumikuraError, match=r"^the database postgresql.* takes no such value: .*$"
-        ) as caught:
+    for option, told in (
+        ({"book": "zero\0byte"}, r"^the database postgresql.* takes no such value: .*$"),
+        ({"run_id": 2**40}, r"^there is no run 1099511627776"),
+    ):
+        with pytest.raises(FumikuraError, match=told) as caught:
             find_pages(engine, **option)
 
         assert not isinstance(caught.value, DatabaseError)  # a worker would wait for its end

@@ -21,7 +21,7 @@ from urllib.parse import unquote, urljoin
 from fumikura.core.archives.addresses import ANSWER_TIMEOUT_S, CONNECT_TIMEOUT_S, READ_TIMEOUT_S
 from fumikura.core.archives.deadline import seconds_left
 from fumikura.core.archives.member import Member
-from fumikura.core.archives.names import forms, one_form
+from fumikura.core.archives.names import forms, natural, one_form
 from fumikura.core.archives.retrying import retry_until_answered
 from fumikura.core.archives.urls import Url, file_system, parse_url
 from fumikura.core.errors import ArchiveError
@@ -41,7 +41,7 @@ class RemoteFolder:
 
     def members(self) -> Iterator[Member]:
         found = retry_until_answered(self._list, self._url, self._limits)
-        for name, size_bytes in sorted(found.items()):
+        for name, size_bytes in sorted(found.items(), key=lambda item: natural(item[0])):
             yield self.member(name, size_bytes=size_bytes)
 
     def member(self, name: str, *, size_bytes: int = 0) -> Member:

@@ -99,7 +99,7 @@ class PageReader:
         probabilities, numbers = likely.topk(min(self.recipe.parameters.n_labels, len(names)), dim=1)
         return [
             tuple((names[number], probability) for number, probability in zip(row_numbers, row, strict=True))
-            for row_numbers, row in zip(numbers.tolist(), probabilities.tolist(), strict=True)
+            for row_numbers, row in zip(numbers.cpu().tolist(), probabilities.cpu().tolist(), strict=True)
         ]
 
 

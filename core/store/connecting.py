@@ -28,7 +28,7 @@ CONNECT_TIMEOUT_S = 10
 KEPT_CONNECTIONS = 2
 MORE_CONNECTIONS = 1
 #: A connection that rested for longer is tried before it is used again.
-RESTED_S = 1.0
+RESTED_S = 0.01
 _RESTS_SINCE_S = "fumikura rests since"
 #: A PostgreSQL session that does nothing for so long inside a transaction is ended: a machine that freezes
 #: there would keep its locks.

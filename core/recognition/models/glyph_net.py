@@ -64,9 +64,23 @@ class GlyphNet(nn.Module):
             nn.Linear(config.embedding, config.n_classes),
         )
 
-    def forward(self, crops: Tensor) -> Tensor:
-        """Map (M, 1, S, S) of any brightness, of boxes of unknown shape, to (M, C) logits."""
-        logits, _ = self.look(crops, crops.new_full((len(crops), 2), torch.nan, dtype=torch.float32))
+    def forward(self, crops: Tensor, shapes: Tensor | None = None) -> Tensor:
+        """Map crops (M, 1, S, S) of any brightness to logits (M, C) of boxes whose shape is unknown.
+
+        With shapes, it gives what `look` does, side by side: (M, C + 4), or (M, C).
+        """
+        is_told = shapes is not None
+        if shapes is None:
+            shapes = crops.new_full((len(crops), 2), torch.nan, dtype=torch.float32)
+        spread, mean = torch.std_mean(crops, dim=(1, 2, 3), keepdim=True)
+        x = (crops - mean) / (spread + 1e-3)
+        x = self.head[:2](self.stages(self.stem(x)))  # (M, 4 · widths[-1])
+        if self.config.sees_shapes:
+            x = torch.cat([x, shapes.nan_to_num(0.0).to(x.dtype), shapes.isnan().to(x.dtype)], dim=1)
+        embedding = self.head[2:5](x)
+        logits: Tensor = self.head[5:](embedding)  # (M, C)
+        if is_told and self.corners is not None:
+            logits = torch.cat([logits, self.corners(embedding)], dim=1)
         return logits
 
     def look(self, crops: Tensor, shapes: Tensor) -> tuple[Tensor, Tensor]:
@@ -79,15 +93,8 @@ class GlyphNet(nn.Module):
             (M, C) logits, and corners (M, 4) left, top, right, bottom in [-1, 1] of the crop, or
             (M, 0) from a network that finds no boxes.
         """
-        spread, mean = torch.std_mean(crops, dim=(1, 2, 3), keepdim=True)
-        x = (crops - mean) / (spread + 1e-3)
-        x = self.head[:2](self.stages(self.stem(x)))  # (M, 4 · widths[-1])
-        if self.config.sees_shapes:
-            x = torch.cat([x, shapes.nan_to_num(0.0).to(x.dtype), shapes.isnan().to(x.dtype)], dim=1)
-        embedding = self.head[2:5](x)
-        logits: Tensor = self.head[5:](embedding)  # (M, C)
-        corners = embedding.new_empty(len(crops), 0) if self.corners is None else self.corners(embedding)
-        return logits, corners
+        seen = self(crops, shapes)
+        return seen[:, : self.config.n_classes], seen[:, self.config.n_classes :]
 
 
 class _Residual(nn.Module):

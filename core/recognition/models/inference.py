@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
-from typing import cast
 
 import numpy as np
 import torch
@@ -16,7 +15,6 @@ from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from fumikura.core.recognition.models.checkpoint import load_classifier, load_segmenter
-from fumikura.core.recognition.models.glyph_net import GlyphNet
 from fumikura.core.recognition.models.loaded import LoadedClassifier
 from fumikura.core.recognition.out_of_memory import is_out_of_memory
 
@@ -73,12 +71,8 @@ class Classifier:
         n_labels = len(self.vocabulary)
         if not len(crops):
             return crops.new_empty(0, n_labels), crops.new_empty(0, 4 if self.config.finds_boxes else 0)
-        found = self.batches(crops, _look, shapes)
+        found = self.batches(crops, lambda model, batch, told: model(batch / 255, told), shapes)
         return found[:, :n_labels].softmax(dim=1), found[:, n_labels:]
-
-
-def _look(model: nn.Module, crops: Tensor, shapes: Tensor) -> Tensor:
-    return torch.cat(cast(GlyphNet, model).look(crops / 255, shapes), dim=1)
 
 
 def likeliest(
