@@ -15,10 +15,20 @@ from fumikura.core.store.connecting import Engine
 from fumikura.core.store.failures import failures
 from fumikura.core.store.leases import leaseholders, return_leases
 from fumikura.core.store.lookup import get_page
+from fumikura.core.store.pages import add_pages
 from fumikura.core.store.queries import run_scores_by_book, run_summary
 from fumikura.core.store.saving import Result, save_failure, save_reading, save_readings
 from fumikura.core.store.tables import Status
-from tests.simple_store import WORKER, claim_all, make_pages, make_reading, make_truth, row_of, start_run
+from tests.simple_store import (
+    WORKER,
+    claim_all,
+    make_page,
+    make_pages,
+    make_reading,
+    make_truth,
+    row_of,
+    start_run,
+)
 
 
 def test_a_reading_comes_back_as_it_was_saved(engine: Engine) -> None:
@@ -98,6 +108,8 @@ def test_a_reading_that_cannot_be_saved_leaves_nothing_behind(engine: Engine) ->
 
 def test_scores_are_saved_with_the_reading(engine: Engine) -> None:
     run_id, _ = start_run(engine, make_pages(1))
+    truth = {make_page(1).digest: make_truth("い")}
+    add_pages(engine, run_id, make_pages(1), truths=truth)
     (claimed,) = claim_all(engine)
     scores = Scores(pixel_tp=3, pixel_fp=1, pixel_fn=0, pixel_tn=2, n_truth=2)
 
