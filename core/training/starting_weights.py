@@ -10,6 +10,7 @@ from torch.nn import functional
 
 from fumikura.core.errors import CheckpointError
 from fumikura.core.recognition.models.checkpoint import load_any_classifier, load_any_segmenter
+from fumikura.core.recognition.models.glyph_net import GlyphNet
 from fumikura.core.recognition.models.loaded import Inverted
 
 _OTHER = "{} is another network than the one that is trained; begin without it"
@@ -44,8 +45,8 @@ def begin_with(model: nn.Module, path: Path, *, labels: Sequence[str] | None = N
                     new[name][number] = weights[known[label]]
         elif weights.shape == new[name].shape:
             new[name] = weights
-        elif weights.shape[0] == new[name].shape[0] and weights.ndim == new[name].ndim == 2:
-            # It had fewer inputs: the new ones say nothing at first.
+        elif isinstance(model, GlyphNet) and name not in last and weights.ndim == 2:
+            # It was not told shapes: these say nothing at first.
             new[name] = functional.pad(weights, (0, new[name].shape[1] - weights.shape[1]))
         elif name not in last:
             raise CheckpointError(_OTHER.format(path))
