@@ -155,6 +155,8 @@ def _work(app: Celery, stop: threading.Event, *, reports: Reports, leave: Callab
     logging.getLogger("celery.app.trace").setLevel(logging.ERROR)
     # "Couldn't ack": the broker went away meanwhile. The message comes again and finds nothing to do.
     logging.getLogger("celery.worker.request").addFilter(lambda line: line.levelno < logging.CRITICAL)
+    # A Redis that takes no writes is waited for, and is no fault of the program.
+    logging.getLogger("kombu.transport.redis").addFilter(_without_traceback)
     # Threads, because CUDA does not survive a fork; one, because a device reads one group at a time.
     worker = app.Worker(
         hostname=f"fumikura-{os.getpid()}@{socket.gethostname()}",
@@ -168,6 +170,11 @@ def _work(app: Celery, stop: threading.Event, *, reports: Reports, leave: Callab
     worker.start()
     # Celery's own code is 1, which is that of a page over its time limit.
     return AWAY if worker.exitcode and not stop.is_set() else 0
+
+
+def _without_traceback(line: logging.LogRecord) -> bool:
+    line.exc_info = None
+    return True
 
 
 def _leave(engine: Engine, heart: Heartbeat) -> None:
