@@ -23,7 +23,7 @@ import psutil
 from fumikura.core.archives.listing import list_pages
 from fumikura.core.recognition.recipe import recipe_of
 from fumikura.core.settings import Settings
-from fumikura.core.store.pages import add_pages, add_run
+from fumikura.core.store.pages import add_pages, add_run, finish_listing
 from fumikura.core.store.queries import RunSummary
 from fumikura.core.store.upgrading import open_database
 from fumikura.worker.launcher import run_locally
@@ -60,6 +60,7 @@ def _read(archive: Path, database: Path, *, is_quick: bool) -> list[tuple[int, f
     engine = open_database(settings.database_url)
     run_id = add_run(engine, recipe, command="benchmarks.memory")
     add_pages(engine, run_id, list_pages([str(archive)], limits=settings.limits).pages)
+    finish_listing(engine, run_id)
     samples: list[tuple[int, float, float]] = []
     run = psutil.Process()
 

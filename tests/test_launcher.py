@@ -21,7 +21,7 @@ from fumikura.core.recognition.recipe import Recipe
 from fumikura.core.settings import Settings
 from fumikura.core.store.connecting import Engine
 from fumikura.core.store.failures import failures
-from fumikura.core.store.pages import add_pages, add_run
+from fumikura.core.store.pages import add_pages, add_run, finish_listing
 from fumikura.core.store.queries import RunSummary, run_summary
 from fumikura.core.store.upgrading import open_database
 from fumikura.core.store.workers import list_workers, worker_names
@@ -85,6 +85,7 @@ def make_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., R
         engine = open_database(chosen.database_url)
         run_id = add_run(engine, RECIPE, command="run pages")
         add_pages(engine, run_id, pages)
+        finish_listing(engine, run_id)
         return Run(engine, chosen, run_id, tmp_path / "read.log")
 
     return make

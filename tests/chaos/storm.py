@@ -20,7 +20,7 @@ from fumikura.core.settings import Settings
 from fumikura.core.store import tables
 from fumikura.core.store.connecting import Engine
 from fumikura.core.store.failures import failures
-from fumikura.core.store.pages import add_pages, add_run
+from fumikura.core.store.pages import add_pages, add_run, finish_listing
 from fumikura.core.store.transactions import read_transaction
 from fumikura.core.store.upgrading import open_database
 from fumikura.worker.launcher import run_locally
@@ -228,6 +228,7 @@ def _read_in_peace(pages: Sequence[PageReference], settings: Settings, folder: P
     run_id = add_run(engine, recipe, command="peace")
     shelf, scans = str(folder / "shelf"), str(folder / "scans")
     add_pages(engine, run_id, [replace(page, archive=page.archive.replace(shelf, scans)) for page in pages])
+    finish_listing(engine, run_id)
     run_locally(
         calm, engine, run_id, recipe, on_progress=lambda _: None, stop=threading.Event(), command=COMMAND
     )
