@@ -108,6 +108,8 @@ page_source = Table(
     Column("place", String(64), nullable=False, default=_place_of_row),
     UniqueConstraint("page_id", "place"),
     Index(None, "place"),
+    # Only a hash index takes paths of any length there; archives are asked for by equality alone.
+    Index(None, "archive", postgresql_using="hash"),
 )
 
 truth = Table(

@@ -31,9 +31,11 @@ def upgrade() -> None:
         table.drop_constraint("uq_page_source_page_id_archive_member", type_="unique")
         table.create_unique_constraint("uq_page_source_page_id_place", ["page_id", "place"])
     op.create_index("ix_page_source_place", "page_source", ["place"])
+    op.create_index("ix_page_source_archive", "page_source", ["archive"], postgresql_using="hash")
 
 
 def downgrade() -> None:
+    op.drop_index("ix_page_source_archive", "page_source")
     op.drop_index("ix_page_source_place", "page_source")
     with op.batch_alter_table("page_source") as table:
         table.drop_constraint("uq_page_source_page_id_place", type_="unique")
