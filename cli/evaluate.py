@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from fumikura.cli import evaluate_weights, evaluation_tables, options
+from fumikura.cli import evaluate_layout, evaluate_weights, evaluation_tables, options
 from fumikura.cli.language import translated
 from fumikura.cli.output import console_for, counted, say, say_unknown
 from fumikura.core.errors import UsageError
@@ -31,6 +31,7 @@ def command() -> None:
     """
 
 
+command.add_command(evaluate_layout.layout)
 command.add_command(evaluate_weights.segmenter)
 command.add_command(evaluate_weights.classifier)
 

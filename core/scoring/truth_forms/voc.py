@@ -12,6 +12,7 @@ from typing import Any
 
 from fumikura.core.errors import TruthError
 from fumikura.core.page import Box, LabelledBox, Truth
+from fumikura.core.scoring.truth_forms import xml_files
 from fumikura.core.scoring.truth_forms.tables import checked_box
 from fumikura.core.scoring.truth_forms.xml_files import children, parse, place
 from fumikura.core.vocabulary import clean_text
@@ -19,7 +20,8 @@ from fumikura.core.vocabulary import clean_text
 ROOT = "annotation"
 #: Names of NDL's layout data set (github.com/ndl-lab/layout-dataset).
 LINES = frozenset({"2_handwritten", "3_typography"})
-NO_TEXT = frozenset({"1_overall", "4_illustration", "5_stamp"})
+MATERIAL = "1_overall"
+NO_TEXT = frozenset({MATERIAL, "4_illustration", "5_stamp"})
 _CODE_POINT = re.compile(r"U\+([0-9A-Fa-f]{4,6})")
 
 
@@ -47,6 +49,17 @@ def read(path: Path) -> dict[str, Truth]:
         )
     # Nothing that it names is a character: then it tells lines, of which there may be none.
     return {path.stem: Truth(boxes=tuple(boxes)) if boxes else Truth(lines=tuple(lines))}
+
+
+def read_boxes(path: Path) -> list[tuple[str, Box]]:
+    """Read all boxes of a file with their names, whatever these are.
+
+    Raises:
+        TruthError: it is no such file, or names the line of the damage.
+    """
+    if xml_files.root_kind(path) != ROOT:
+        raise TruthError(f"{path} is no VOC XML (its root is not <{ROOT}>); name the layout of a photograph")
+    return [(_value(one, "name"), _box(one, path)) for one in children(parse(path), "object")]
 
 
 def _value(element: Any, name: str) -> str:
