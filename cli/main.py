@@ -26,6 +26,7 @@ from fumikura.core.errors import FumikuraError
 SECTIONS = {
     "Read": ("run", "failed", "retry", "cancel", "forget"),
     "Look": ("text", "query", "show", "status"),
+    "Put it right": ("correct",),
     "Take it out": ("export",),
     "Share the work among machines": ("enqueue", "worker"),
     "Keep it going": ("doctor", "bench", "db"),

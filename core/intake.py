@@ -178,6 +178,6 @@ def score_readings(engine: Engine, run_id: int) -> int:
 
         for page_id in page_ids:
             page = get_page(engine, page_id, run_id=run_id)
-            if page.truth and page.reading_id and (reading := page.reading):
+            if page.truth and page.reading_id and (reading := page.reading_as_read):
                 save_scores(engine, page.reading_id, score(reading, page.truth), truth=page.truth)
     return len(page_ids)

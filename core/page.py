@@ -113,6 +113,12 @@ class Character:
     column_number: int = 0
 
 
+def column_texts(characters: Sequence[Character]) -> tuple[str, ...]:
+    """Give the labels of each column of some characters in reading order."""
+    columns = groupby(characters, key=lambda character: character.column_number)
+    return tuple("".join(character.label for character in column) for _, column in columns)
+
+
 class Suspicion(StrEnum):
     """A suspicion says why a reading should be looked at; its value is what people are told."""
 
@@ -147,8 +153,7 @@ class Reading:
     @property
     def columns(self) -> tuple[str, ...]:
         """Give the labels of each column from top to bottom, the rightmost column first."""
-        columns = groupby(self.characters, key=lambda character: character.column_number)
-        return tuple("".join(character.label for character in column) for _, column in columns)
+        return column_texts(self.characters)
 
     @property
     def text(self) -> str:

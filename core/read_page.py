@@ -22,6 +22,7 @@ class ReadPage:
         characters: in reading order, those that were asked for.
         positions: of these characters on the page, from 0; those that were not asked for are missing.
         mask_png: one bit a pixel, at working resolution; None unless asked for.
+        corrected_at: when people last put it right; None if they never did.
     """
 
     page_id: int
@@ -37,6 +38,7 @@ class ReadPage:
     characters: tuple[Character, ...]
     positions: tuple[int, ...]
     mask_png: bytes | None = None
+    corrected_at: datetime | None = None
 
     @property
     def archive(self) -> str:
@@ -51,13 +53,19 @@ class ReadPage:
     @property
     def version(self) -> str:
         """Tell this reading of the page from all others, also from an earlier one by the same recipe."""
-        return f"{self.reading_id} {self.finished_at.isoformat()}"
+        return version_of(self.reading_id, self.finished_at, self.corrected_at)
 
     @property
     def columns(self) -> tuple[tuple[Character, ...], ...]:
         """Give the characters of each column from top to bottom, the rightmost column first."""
         columns = groupby(self.characters, key=lambda character: character.column_number)
         return tuple(tuple(column) for _, column in columns)
+
+
+def version_of(reading_id: int, finished_at: datetime, corrected_at: datetime | None) -> str:
+    """Tell a reading as it stands from all others, also from the same one before people put it right."""
+    times = (time.isoformat() for time in (finished_at, corrected_at) if time is not None)
+    return " ".join([str(reading_id), *times])
 
 
 def marked_text(characters: tuple[Character, ...], *, unsure_below: float | None = None) -> str:

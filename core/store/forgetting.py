@@ -189,11 +189,13 @@ def _drop_requests(connection: Connection, reading_ids: list[int]) -> set[int]:
 
 
 def _drop_pages(connection: Connection, condition: ColumnElement[bool]) -> None:
-    """Delete those of some pages that neither a reading nor a run knows any more."""
+    """Delete those of some pages that neither a reading, a run nor a correction knows any more."""
     page = tables.page.c
     is_known = or_(
         exists(select(tables.reading.c.id).where(tables.reading.c.page_id == page.id)),
         exists(select(tables.run_page.c.run_id).where(tables.run_page.c.page_id == page.id)),
+        # What people put right is to be there when the page is read again.
+        exists(select(tables.correction.c.id).where(tables.correction.c.page_id == page.id)),
     )
     connection.execute(delete(tables.page).where(condition, not_(is_known)))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, Select, or_, select
 
 from fumikura.core.archives.names import forms
 from fumikura.core.errors import FumikuraError
-from fumikura.core.page import Character, Reading, Scores, Truth
+from fumikura.core.page import Box, Character, Reading, Scores, Truth
 from fumikura.core.store import tables
 from fumikura.core.store.relations import begins_with, check_run, shown_reading
 from fumikura.core.store.rows import png_to_mask, row_to_character, row_to_scores, row_to_truth
@@ -31,6 +31,7 @@ class PageDetails:
     Attributes:
         sources: (archive, member), the place seen last first.
         mask_png: one bit a pixel, at working resolution.
+        as_read: the characters as the weights read them, where people put them right since; else None.
     """
 
     page_id: int
@@ -52,6 +53,14 @@ class PageDetails:
     characters: tuple[Character, ...]
     scores: Scores | None
     truth: Truth | None
+    as_read: tuple[Character, ...] | None = None
+
+    @property
+    def reading_as_read(self) -> Reading | None:
+        """Give what the weights read, without what people put right; None unless that is done."""
+        if (reading := self.reading) is None or self.as_read is None:
+            return reading
+        return replace(reading, characters=self.as_read)
 
     @property
     def reading(self) -> Reading | None:
@@ -86,6 +95,7 @@ def get_page(
             characters=_characters(connection, row["reading_id"]),
             scores=_scores(connection, row["reading_id"]),
             truth=_truth(connection, page_id),
+            as_read=as_read(connection, row["reading_id"]),
         )
 
 
@@ -183,3 +193,15 @@ def _scores(connection: Connection, reading_id: int | None) -> Scores | None:
 def _truth(connection: Connection, page_id: int) -> Truth | None:
     row = connection.execute(select(tables.truth).where(tables.truth.c.page_id == page_id)).first()
     return None if row is None else row_to_truth(row)
+
+
+def as_read(connection: Connection, reading_id: int | None) -> tuple[Character, ...] | None:
+    """Give what the weights read where people put it right; None where they did not."""
+    kept = tables.corrected_reading.c
+    rows = connection.scalar(select(kept.as_read).where(kept.reading_id == reading_id))
+    if rows is None:
+        return None
+    return tuple(
+        Character(Box(*box), label, confidence, tuple(map(tuple, others)), column)
+        for column, *box, label, confidence, others in rows
+    )

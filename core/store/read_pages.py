@@ -14,7 +14,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, FromClause, RowMapping
 from fumikura.core.archives.names import forms
 from fumikura.core.folding import fold, written_as
 from fumikura.core.page import Box, Character
-from fumikura.core.read_page import ReadPage
+from fumikura.core.read_page import ReadPage, version_of
 from fumikura.core.store import tables
 from fumikura.core.store.lookup import find_page_id
 from fumikura.core.store.relations import check_run, is_done_too, is_near_run, shown_reading
@@ -60,11 +60,12 @@ class PageKey:
     digest: str
     reading_id: int
     finished_at: datetime
+    corrected_at: datetime | None = None
 
     @property
     def version(self) -> str:
         """Tell this reading of the page from all others, also from an earlier one by the same recipe."""
-        return f"{self.reading_id} {self.finished_at.isoformat()}"
+        return version_of(self.reading_id, self.finished_at, self.corrected_at)
 
 
 def newest_run(engine: Engine) -> int | None:
@@ -211,14 +212,21 @@ def _read(selection: Selection) -> FromClause:
 def _keys(read: FromClause) -> Select[Any]:
     page, reading = tables.page.c, tables.reading.c
     columns = (page.id.label("page_id"), page.name, page.book, page.digest)
-    of_reading = (reading.id.label("reading_id"), reading.finished_at)
+    of_reading = (reading.id.label("reading_id"), reading.finished_at, _corrected_at())
     return select(*columns, *of_reading).select_from(read).order_by(page.id)
+
+
+def _corrected_at() -> ColumnElement[Any]:
+    """Choose when people last put the statement's reading right; NULL if they never did."""
+    kept = tables.corrected_reading.c
+    when = select(kept.corrected_at).where(kept.reading_id == tables.reading.c.id)
+    return when.correlate(tables.reading).scalar_subquery().label("corrected_at")
 
 
 def _details(reading_ids: Sequence[int], masks: bool) -> Select[Any]:
     page, reading = tables.page.c, tables.reading.c
     of_page = (page.id.label("page_id"), page.name, page.book, page.digest, page.width, page.height)
-    of_reading = (reading.id.label("reading_id"), reading.finished_at)
+    of_reading = (reading.id.label("reading_id"), reading.finished_at, _corrected_at())
     recipe = tables.recipe.c.digest.label("recipe_digest")
     return (
         select(*of_page, *of_reading, recipe, *([reading.mask.label("mask_png")] if masks else []))

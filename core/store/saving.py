@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from sqlalchemy import Connection, Engine, delete, insert, select, update
+from sqlalchemy import Connection, Engine, delete, exists, insert, select, update
 
 from fumikura.core.page import Reading, Scores, Truth
 from fumikura.core.store import tables
 from fumikura.core.store.bulk import insert_rows, update_rows
+from fumikura.core.store.corrections import put_right
 from fumikura.core.store.reading_status import FREE
 from fumikura.core.store.relations import is_leased_to
 from fumikura.core.store.rows import character_rows, mask_to_png, storable
@@ -46,15 +47,14 @@ def save_readings(engine: Engine, results: Sequence[Result], *, worker: str) -> 
         the ids of the readings that were saved; of a page that the worker no longer holds nothing is written.
     """
     by_id = {result.reading_id: result for result in results}
-    rows = {reading_id: _reading_row(result) for reading_id, result in by_id.items()}
     with brief_transaction(engine) as connection:
-        held = _lock_held(connection, list(rows), worker)
+        held = _lock_held(connection, list(by_id), worker)
         if not held:
             return set()
-        results = [by_id[reading_id] for reading_id in held]
         _forget_earlier(connection, [row.id for row in held.values() if row.n_characters is not None])
+        results = _put_right(connection, [by_id[reading_id] for reading_id in held], held)
         finished = _finished(connection, Status.DONE, worker)
-        update_rows(connection, tables.reading, [rows[reading_id] for reading_id in held], **finished)
+        update_rows(connection, tables.reading, list(map(_reading_row, results)), **finished)
         characters = [character_rows(result.reading_id, result.reading.characters) for result in results]
         insert_rows(connection, tables.character, [row for page in characters for row in page])
         insert_scores(
@@ -119,9 +119,16 @@ def _finished(connection: Connection, status: Status, worker: str) -> dict[str, 
 
 def _lock_held(connection: Connection, reading_ids: Collection[int], worker: str) -> dict[int, Any]:
     """Lock those of some readings that the worker holds, in the order of their ids."""
-    reading, page = tables.reading.c, tables.page.c
+    reading, page, correction = tables.reading.c, tables.page.c, tables.correction.c
+    has_corrections = exists(select(correction.id).where(correction.page_id == page.id))
     held = (
-        select(reading.id, reading.n_characters, reading.page_id, page.width)
+        select(
+            reading.id,
+            reading.n_characters,
+            reading.page_id,
+            page.width,
+            has_corrections.label("has_corrections"),
+        )
         .join_from(tables.reading, tables.page)
         .where(reading.id.in_(reading_ids), is_leased_to(worker))
         .order_by(reading.id)
@@ -133,8 +140,19 @@ def _lock_held(connection: Connection, reading_ids: Collection[int], worker: str
 def _forget_earlier(connection: Connection, reading_ids: Sequence[int]) -> None:
     """Delete what hangs on readings that were saved before; there are hardly ever any."""
     if reading_ids:
-        for table in (tables.character, tables.score, tables.suspicion):
+        for table in (tables.character, tables.score, tables.suspicion, tables.corrected_reading):
             connection.execute(delete(table).where(table.c.reading_id.in_(reading_ids)))
+
+
+def _put_right(connection: Connection, results: Sequence[Result], held: Mapping[int, Any]) -> list[Result]:
+    """Let the readings of pages that people put right say what they said."""
+    touched = {
+        result.reading_id: (held[result.reading_id].page_id, result.reading)
+        for result in results
+        if held[result.reading_id].has_corrections
+    }
+    right = put_right(connection, touched) if touched else {}
+    return [replace(result, reading=right.get(result.reading_id, result.reading)) for result in results]
 
 
 def _insert_suspicions(connection: Connection, results: Sequence[Result]) -> None:

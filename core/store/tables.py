@@ -16,11 +16,9 @@ from sqlalchemy import (
     Boolean,
     Column,
     Float,
-    ForeignKey,
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     String,
     Table,
     Text,
@@ -32,40 +30,14 @@ from fumikura.core.page import Scores
 from fumikura.core.store.column_types import STATUS_TYPE, bytewise
 from fumikura.core.store.column_types import Status as Status
 from fumikura.core.store.column_types import UtcDateTime as UtcDateTime
+from fumikura.core.store.correction_tables import corrected_reading as corrected_reading
+from fumikura.core.store.correction_tables import correction as correction
+from fumikura.core.store.table_parts import OFTEN_CLEANED, index_of, reference
+from fumikura.core.store.table_parts import metadata as metadata
 
 #: The newest revision in migrations/versions. Alembic knows it too, but takes half a
 #: second to ask.
-SCHEMA_REVISION = "0010"
-
-
-metadata = MetaData(
-    naming_convention={
-        "pk": "pk_%(table_name)s",
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
-    }
-)
-
-
-def _reference(target: str, **options: Any) -> Column[Any]:
-    """Make a column that points to another table's id; when that row goes, this one goes."""
-    return Column(f"{target}_id", ForeignKey(f"{target}.id", ondelete="CASCADE"), nullable=False, **options)
-
-
-#: So that the tables that grow to billions of rows are looked after before a fifth of them has changed.
-_OFTEN_CLEANED = {
-    "autovacuum_vacuum_scale_factor": "0.02",
-    "autovacuum_vacuum_insert_scale_factor": "0.02",
-    "autovacuum_analyze_scale_factor": "0.02",
-}
-
-
-def _index_of(status: Status, *columns: str) -> Index:
-    """Make an index of the readings in one status; a statement is to name it by `relations.IS_…`."""
-    rows = text(f"status = '{status}'")
-    return Index(f"ix_reading_{status}", *columns, sqlite_where=rows, postgresql_where=rows)
-
+SCHEMA_REVISION = "0011"
 
 page = Table(
     "page",
@@ -97,7 +69,7 @@ page_source = Table(
     "page_source",
     metadata,
     Column("id", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
-    _reference("page"),
+    reference("page"),
     Column("archive", Text, nullable=False),
     Column("member", Text, nullable=False),
     # Of two places that held the same image, the one seen last is the one still there.
@@ -115,7 +87,7 @@ page_source = Table(
 truth = Table(
     "truth",
     metadata,
-    _reference("page", primary_key=True),
+    reference("page", primary_key=True),
     Column("digest", String(64), nullable=False),
     Column("is_partial", Boolean, nullable=False),
     Column("boxes", JSON(none_as_null=True)),
@@ -140,7 +112,7 @@ recipe = Table(
 learnt_page = Table(
     "learnt_page",
     metadata,
-    _reference("recipe", primary_key=True),
+    reference("recipe", primary_key=True),
     # Of the page's image, which the database need not know.
     Column("digest", String(64), primary_key=True),
 )
@@ -149,7 +121,7 @@ run = Table(
     "run",
     metadata,
     Column("id", Integer, primary_key=True),
-    _reference("recipe", index=True),
+    reference("recipe", index=True),
     Column("command", Text, nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("cancelled_at", UtcDateTime),
@@ -161,8 +133,8 @@ run = Table(
 run_page = Table(
     "run_page",
     metadata,
-    _reference("run", primary_key=True),
-    _reference("page", primary_key=True, index=True),
+    reference("run", primary_key=True),
+    reference("page", primary_key=True, index=True),
     # Done before this run asked for it: the run skips it.
     Column("was_done", Boolean, nullable=False),
 )
@@ -176,8 +148,8 @@ reading = Table(
     "reading",
     metadata,
     Column("id", Integer, primary_key=True),
-    _reference("page"),
-    _reference("recipe"),
+    reference("page"),
+    reference("recipe"),
     Column("status", STATUS_TYPE, nullable=False),
     # How many workers were lost while this page was all that they held.
     Column("attempts", Integer, nullable=False),
@@ -203,18 +175,18 @@ reading = Table(
     Index(None, "status", "worker"),
     # Few rows stand in these two, however many there are: who claims and who looks after leases walks
     # through no others, whatever the planner believes of the table.
-    _index_of(Status.QUEUED, "recipe_id", "id"),
-    _index_of(Status.LEASED, "worker"),
+    index_of(Status.QUEUED, "recipe_id", "id"),
+    index_of(Status.LEASED, "worker"),
     # The least sure of millions are asked for, a few at a time.
     Index(None, "mean_confidence"),
     Index("ix_reading_failed", "page_id", "id", sqlite_where=_FAILED_ROWS, postgresql_where=_FAILED_ROWS),
-    postgresql_with=_OFTEN_CLEANED,
+    postgresql_with=OFTEN_CLEANED,
 )
 
 character = Table(
     "character",
     metadata,
-    _reference("reading", primary_key=True),
+    reference("reading", primary_key=True),
     Column("position", Integer, primary_key=True, autoincrement=False),
     Column("column_number", Integer, nullable=False),
     *(Column(name, Integer, nullable=False) for name in ("x", "y", "width", "height")),
@@ -228,14 +200,14 @@ character = Table(
     Index(None, "label", "reading_id", "position"),
     Index(None, "label", "next_label", "reading_id", "position"),
     sqlite_with_rowid=False,
-    postgresql_with=_OFTEN_CLEANED,
+    postgresql_with=OFTEN_CLEANED,
 )
 
 # Of the few readings that should be looked at; a column of `reading` would lie behind its masks.
 suspicion = Table(
     "suspicion",
     metadata,
-    _reference("reading", primary_key=True),
+    reference("reading", primary_key=True),
     # As people are told them, with commas between.
     Column("reasons", Text, nullable=False),
 )
@@ -243,7 +215,7 @@ suspicion = Table(
 score = Table(
     "score",
     metadata,
-    _reference("reading", primary_key=True),
+    reference("reading", primary_key=True),
     # The truth that the counts compare with; another digest there means scores out of date.
     Column("truth_digest", String(64), nullable=False),
     *(Column(count.name, Integer) for count in fields(Scores)),
@@ -255,10 +227,10 @@ def _tally(name: str, owner: str | None, *counts: str) -> Table:
 
     Each connection of PostgreSQL adds to a row of its own, its slot, lest all workers wait for one row.
     """
-    reference = [] if owner is None else [_reference(owner, primary_key=True)]
+    owned = [] if owner is None else [reference(owner, primary_key=True)]
     slot = Column("slot", Integer, primary_key=True, autoincrement=False)
     columns = [Column(count, BigInteger, nullable=False) for count in counts]
-    return Table(name, metadata, *reference, slot, *columns, postgresql_with={"fillfactor": "50"})
+    return Table(name, metadata, *owned, slot, *columns, postgresql_with={"fillfactor": "50"})
 
 
 _N_READINGS = tuple(status.value for status in Status)
