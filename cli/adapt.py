@@ -17,6 +17,8 @@ from fumikura.cli.output import console_for, counted, make_table, print_json, pr
 from fumikura.cli.training_options import shown_progress
 from fumikura.core.errors import PageError
 from fumikura.core.settings import Settings
+from fumikura.core.store.corrections import corrected_truths
+from fumikura.core.store.existing_database import open_existing
 
 if TYPE_CHECKING:
     from fumikura.core.scoring.comparison import KnownPage
@@ -41,6 +43,12 @@ _given = click.Path(path_type=Path, exists=True)
 )
 @click.option("--partial-truth", type=_given, multiple=True, metavar="PATH", help="Boxes of some characters.")
 @click.option(
+    "--corrections",
+    "with_corrections",
+    is_flag=True,
+    help="Learn from what people put right in the database too.",
+)
+@click.option(
     "--min-confidence",
     type=FiniteRange(0.5, 1),
     default=0.8,
@@ -60,7 +68,7 @@ _given = click.Path(path_type=Path, exists=True)
     metavar="N",
     help="Pages to learn from at most, spread over them all.",
 )
-@options.settings("recipe", "device")
+@options.settings("database", "recipe", "device")
 @options.as_json
 @click.pass_context
 def command(
@@ -70,6 +78,7 @@ def command(
     out: Path,
     truth: tuple[Path, ...],
     partial_truth: tuple[Path, ...],
+    with_corrections: bool,
     min_confidence: float,
     steps: int | None,
     n_pages: int,
@@ -80,12 +89,14 @@ def command(
     A book is one hand. What is read surely in it, and what people know of it, teaches the weights
     to read the rest. Every fifth of these characters is kept back, and weights are written only if
     they name those better. Best with ten pages or more; it takes minutes on two cores. Where the text
-    of pages is known, `fumikura align` makes boxes of it for --partial-truth.
+    of pages is known, `fumikura align` makes boxes of it for --partial-truth; what was put right in the
+    reading room or by `fumikura correct`, --corrections takes from the database.
 
     \b
     Example:
       fumikura adapt genji/ -o genji.safetensors
       fumikura run genji/ --classifier genji.safetensors
+      fumikura adapt genji/ --corrections -o genji.safetensors
 
     Exit code: 0 written, 3 nothing written, since the book would not have been read better.
     """
@@ -95,7 +106,15 @@ def command(
 
     check_adapted(out)
     device = options.first_device(settings)
-    chosen = choose_pages(archives, truth, partial_truth, n_pages=n_pages, limits=settings.limits)
+    corrections = corrected_truths(open_existing(settings)) if with_corrections else None
+    chosen = choose_pages(
+        archives,
+        truth,
+        partial_truth,
+        n_pages=n_pages,
+        limits=settings.limits,
+        corrections=corrections,
+    )
     pages = _read(chosen, settings, device, min_confidence=min_confidence)
     start = find_weights("classifier", settings.classifier_path)
     with shown_progress() as progress:

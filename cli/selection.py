@@ -29,6 +29,18 @@ _ADDED = [
         metavar="P",
         help="Leave out characters that are less sure.",
     ),
+    click.option(
+        "--corrected",
+        "by_people",
+        flag_value="corrected",
+        help="Only characters that people put right or confirmed.",
+    ),
+    click.option(
+        "--confirmed",
+        "by_people",
+        flag_value="confirmed",
+        help="The same, and only of pages that they confirmed as a whole.",
+    ),
     click.option("--label", "labels", metavar="CHARS", help="Only these characters, such as 人心."),
 ]
 
@@ -62,7 +74,10 @@ def or_newest_run(engine: Engine, selection: Selection) -> Selection:
     Raises:
         FumikuraError: there is no run.
     """
-    said = (selection.run_id, selection.book, selection.page, selection.archive, selection.recipe)
+    said = (
+        *(selection.run_id, selection.book, selection.page, selection.archive),
+        *(selection.recipe, selection.by_people),
+    )
     if any(one is not None for one in said):
         return selection
     run_id = newest_run(engine)
@@ -80,4 +95,6 @@ def told(selection: Selection) -> str:
         "run": selection.run_id,
         "recipe": selection.recipe,
     }
+    if selection.by_people is not None and not any(value is not None for value in parts.values()):
+        return "what people put right" if selection.by_people == "corrected" else "what people confirmed"
     return ", ".join(f"{name} {value}" for name, value in parts.items() if value is not None)

@@ -72,6 +72,11 @@ def corrected(read: Sequence[Character], corrections: Iterable[Correction]) -> t
     return tuple(_with_columns_counted(characters))
 
 
+def named_by_people(corrections: Iterable[Correction]) -> dict[Box, str]:
+    """Give the boxes that people put right or confirmed, with their labels, in the order of reading."""
+    return {one.box: one.label for one in corrected((), corrections)}
+
+
 def _put_right(characters: list[Character], correction: Correction, by_people: set[Box]) -> None:
     place, is_exact = None, True
     if correction.old is not None:

@@ -26,7 +26,7 @@ from fumikura.core.export.formats import Style
 from fumikura.core.page import Box, Character
 from fumikura.core.read_page import ReadPage
 from fumikura.core.store.connecting import Engine
-from fumikura.core.store.corrections import correct
+from fumikura.core.store.corrections import correct, named_boxes
 from fumikura.core.store.lookup import get_page
 from fumikura.core.store.read_pages import Selection, stream_pages
 from fumikura.core.vocabulary import clean_text
@@ -191,7 +191,7 @@ def _take_page(
 ) -> None:
     page = get_page(engine, digest)
     stands = {one.box: one for one in page.characters}
-    corrections: dict[Box, Correction] = {}
+    named, corrections = named_boxes(engine, page.page_id), dict[Box, Correction]()
     for line, row in rows:
         try:
             box = Box(*(int(row[name]) for name in ("x", "y", "width", "height")))
@@ -203,7 +203,7 @@ def _take_page(
         problem = _problem(row["read"], right, one, corrections.get(box))
         if problem is not None:
             taken.conflicts.append(f"line {line}, crop {row['crop']}, page {page.name}: {problem}")
-        elif one is None or (one.confidence == 1 and one.label == right):
+        elif one is None or (box in named and named[box] == right):
             taken.n_known += 1
         else:
             corrections[box] = _correction(one, right)

@@ -14,9 +14,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Engine, delete, func, insert, select, update
+from sqlalchemy import Connection, Engine, Select, delete, func, insert, select, update
 
-from fumikura.core.corrections import Correction, Kind, corrected
+from fumikura.core.corrections import Correction, Kind, corrected, named_by_people
 from fumikura.core.errors import FumikuraError
 from fumikura.core.page import Box, Character, LabelledBox, Reading, Truth, column_texts
 from fumikura.core.store import tables
@@ -103,14 +103,19 @@ def history(engine: Engine, page: str | int) -> list[Act]:
         return _acts(connection, [find_page_id(connection, page)])
 
 
+def named_boxes(engine: Engine, page_id: int) -> dict[Box, str]:
+    """Give the boxes of a page that people put right or confirmed, with their labels."""
+    with read_transaction(engine) as connection:
+        return named_by_people(standing_corrections(connection, [page_id]).get(page_id, ()))
+
+
 def corrected_truths(engine: Engine, *, book: str | None = None) -> dict[str, Truth]:
     """Give what people put right or confirmed as truth, by the digest of the page.
 
     It is partial, unless the whole page was confirmed.
     """
     page = tables.page.c
-    stands = select(_correction.page_id).where(_correction.undone_at.is_(None))
-    wanted = select(page.id, page.digest).where(page.id.in_(stands)).order_by(page.id)
+    wanted = select(page.id, page.digest).where(page.id.in_(pages_put_right())).order_by(page.id)
     if book is not None:
         wanted = wanted.where(page.book == book)
     with read_transaction(engine) as connection:
@@ -120,9 +125,8 @@ def corrected_truths(engine: Engine, *, book: str | None = None) -> dict[str, Tr
 
 
 def _truth(corrections: Sequence[Correction]) -> Truth:
-    named = corrected((), corrections)
     is_complete = any(one.kind == Kind.PAGE for one in corrections)
-    boxes = tuple(LabelledBox(one.box, one.label) for one in named)
+    boxes = tuple(LabelledBox(box, label) for box, label in named_by_people(corrections).items())
     return Truth(boxes=boxes, is_partial=not is_complete, is_ordered=is_complete)
 
 
@@ -133,6 +137,12 @@ def standing_corrections(connection: Connection, page_ids: Sequence[int]) -> dic
         if act.undone_at is None:
             found[act.page_id] += act.corrections
     return found
+
+
+def pages_put_right(*, are_confirmed: bool = False) -> Select[tuple[int]]:
+    """Choose the ids of the pages that people put right, or of those that were confirmed as a whole."""
+    stands = select(_correction.page_id).where(_correction.undone_at.is_(None))
+    return stands.where(_correction.kind == Kind.PAGE) if are_confirmed else stands
 
 
 def put_right(connection: Connection, readings: Mapping[int, tuple[int, Reading]]) -> dict[int, Reading]:

@@ -2,26 +2,22 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import islice
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Connection, Engine, FromClause, RowMapping, Select, exists, func, select
 
 from fumikura.core.archives.names import forms
-from fumikura.core.folding import fold, written_as
-from fumikura.core.page import Box, Character
 from fumikura.core.read_page import ReadPage, version_of
 from fumikura.core.store import tables
+from fumikura.core.store.corrections import pages_put_right
 from fumikura.core.store.lookup import find_page_id
+from fumikura.core.store.page_parts import Characters, Sources, fetch_characters, fetch_sources, of_people
 from fumikura.core.store.relations import check_run, is_done_too, is_near_run, shown_reading
 from fumikura.core.store.transactions import read_transaction
-
-_Sources = Mapping[int, list[tuple[str, str]]]
-_Characters = Mapping[int, list[tuple[int, Character]]]
 
 #: Pages that are fetched at once: some 20,000 characters.
 PAGES_AT_ONCE = 50
@@ -39,6 +35,8 @@ class Selection:
         recipe: the beginning of a recipe's digest.
         min_confidence: of a character, in [0, 1].
         labels: characters with one of these labels, old and new kanji counted as the same.
+        by_people: characters that people put right or confirmed: on all pages, or on those alone that were
+            confirmed as a whole.
     """
 
     run_id: int | None = None
@@ -48,6 +46,7 @@ class Selection:
     recipe: str | None = None
     min_confidence: float | None = None
     labels: frozenset[str] | None = None
+    by_people: Literal["corrected", "confirmed"] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,13 +166,22 @@ def fetch_pages(
         if connection.dialect.name == "postgresql":
             connection.execution_options(isolation_level="REPEATABLE READ")
         rows = connection.execute(_details(reading_ids, masks)).mappings().all()
-        sources = _sources(connection, [row["page_id"] for row in rows])
-        characters = _characters(connection, reading_ids, selection, alternatives)
+        sources = fetch_sources(connection, [row["page_id"] for row in rows])
+        characters = fetch_characters(
+            connection,
+            reading_ids,
+            alternatives=alternatives,
+            min_confidence=selection.min_confidence,
+            labels=selection.labels,
+        )
+        if selection.by_people is not None:
+            pages_of = {row["reading_id"]: row["page_id"] for row in rows}
+            characters = of_people(connection, characters, pages_of)
     pages = {row["reading_id"]: _page(row, sources, characters) for row in rows}
     return [pages[reading_id] for reading_id in reading_ids if reading_id in pages]
 
 
-def _page(row: RowMapping, sources: _Sources, characters: _Characters) -> ReadPage:
+def _page(row: RowMapping, sources: Sources, characters: Characters) -> ReadPage:
     found = characters.get(row["reading_id"], [])
     return ReadPage(
         **row,
@@ -247,46 +255,7 @@ def _conditions(connection: Connection, selection: Selection) -> Iterator[Column
         yield page.id == find_page_id(connection, selection.page)
     if selection.book is not None:
         yield page.book.in_(forms(selection.book))
+    if selection.by_people is not None:
+        yield page.id.in_(pages_put_right(are_confirmed=selection.by_people == "confirmed"))
     if selection.archive is not None:
         yield page.id.in_(select(source.page_id).where(source.archive == selection.archive))
-
-
-def _sources(connection: Connection, page_ids: Sequence[int]) -> _Sources:
-    source = tables.page_source.c
-    rows = connection.execute(
-        select(source.page_id, source.archive, source.member)
-        .where(source.page_id.in_(page_ids))
-        .order_by(source.seen_at.desc(), source.id.desc())
-    )
-    places: dict[int, list[tuple[str, str]]] = defaultdict(list)
-    for page_id, archive, member in rows:
-        places[page_id].append((archive, member))
-    return places
-
-
-def _characters(
-    connection: Connection, reading_ids: Sequence[int], selection: Selection, alternatives: bool
-) -> _Characters:
-    character = tables.character.c
-    # In this order, since taking values by their names is what would take most of the time.
-    box = (character.x, character.y, character.width, character.height)
-    of_label = (character.label, character.confidence, character.column_number)
-    statement = (
-        select(character.reading_id, character.position, *box, *of_label)
-        .where(character.reading_id.in_(reading_ids))
-        .order_by(character.reading_id, character.position)
-    )
-    if alternatives:
-        statement = statement.add_columns(character.alternatives)
-    if selection.min_confidence is not None:
-        statement = statement.where(character.confidence >= selection.min_confidence)
-    if selection.labels is not None:
-        forms = {form for label in map(fold, selection.labels) for form in (label, *written_as(label))}
-        statement = statement.where(character.label.in_(sorted(forms)))
-    found: dict[int, list[tuple[int, Character]]] = defaultdict(list)
-    rows: Sequence[Any] = connection.execute(statement).all()
-    for reading_id, position, x, y, width, height, label, confidence, column, *others in rows:
-        best = tuple(map(tuple, others[0])) if others else ()
-        one = Character(Box(x, y, width, height), label, confidence, best, column)
-        found[reading_id].append((position, one))
-    return found

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Container, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,7 @@ from fumikura.core.errors import DataSetError, PageError
 from fumikura.core.folding import fold
 from fumikura.core.limits import Limits
 from fumikura.core.own_files import check_place, replacing
-from fumikura.core.page import Character, LabelledBox, PageImage, ReadsPages
+from fumikura.core.page import Character, LabelledBox, PageImage, ReadsPages, Truth
 from fumikura.core.recognition.crops import box_shapes, cut_crops
 from fumikura.core.recognition.models.checkpoint import load_classifier, save_classifier
 from fumikura.core.recognition.models.inference import CROPS_AT_ONCE, Classifier
@@ -94,8 +94,12 @@ def choose_pages(
     *,
     n_pages: int,
     limits: Limits,
+    corrections: Mapping[str, Truth] | None = None,
 ) -> list[KnownPage]:
     """Choose distinct pages of some archives to learn from: those with truth, and others evenly spread.
+
+    Args:
+        corrections: what people put right, by the digest of the page; truth from files comes before it.
 
     Raises:
         ArchiveError: an archive is missing, or none holds a page.
@@ -103,7 +107,7 @@ def choose_pages(
     """
     named = load_truths(truth, partial_truth)
     pages = list({page.digest: page for page in list_pages(archives, limits=limits).pages}.values())
-    truth_of = match_pages(pages, named)
+    truth_of = {**(corrections or {}), **match_pages(pages, named)}
     known = [page for page in pages if page.digest in truth_of]
     others = [page for page in pages if page.digest not in truth_of]
     n_others = min(len(others), max(0, n_pages - len(known)))
