@@ -9,6 +9,7 @@ import zlib
 from contextlib import nullcontext
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image, ImageChops
 from PIL.TiffImagePlugin import TiffImageFile
 
@@ -170,9 +171,20 @@ def _resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     import torch
     from torch.nn.functional import interpolate
 
-    pixels = torch.from_numpy(np.array(image)).view(1, image.height, image.width, -1).permute(0, 3, 1, 2)
+    pixels = torch.from_numpy(_array(image)).unsqueeze(0).permute(0, 3, 1, 2)
     resized = interpolate(pixels, size=size[::-1], mode="bicubic", antialias=True)  # (1, 1 or 3, H, W)
     return Image.fromarray(resized[0].permute(1, 2, 0).squeeze(2).numpy())
+
+
+def _array(image: Image.Image) -> NDArray[np.uint8]:
+    """Copy an image of mode L or RGB to an array, (H, W, 1 or 3)."""
+    array = np.empty((image.height, image.width, len(image.getbands())), np.uint8)
+    # In bands: numpy and Pillow together would hold a large image twice more for a moment.
+    for top in range(0, image.height, _BAND_HEIGHT):
+        bottom = min(top + _BAND_HEIGHT, image.height)
+        band = np.asarray(image.crop((0, top, image.width, bottom)))
+        array[top:bottom] = band.reshape(bottom - top, image.width, -1)
+    return array
 
 
 def to_8_bits(image: Image.Image) -> Image.Image:
