@@ -64,6 +64,7 @@ def retry_until_answered(action: Callable[[], T], url: Url, limits: Limits) -> T
         StorageError: there was no whole answer within `patience_s`, or before an outer `ends_within` ends.
     """
     n_failures, began_s = 0, time.monotonic()
+    before: Exception | None = None
     with ends_within(limits.patience_s):
         while True:
             try:
@@ -73,6 +74,10 @@ def retry_until_answered(action: Callable[[], T], url: Url, limits: Limits) -> T
             except Exception as error:
                 n_failures += 1
                 cause = _behind(error, url)
+                # A try that our own deadline ends says less than the one before it.
+                if isinstance(cause, TimeoutError) and before is not None:
+                    cause = before
+                before = cause
                 wait_s = max(pause_s(n_failures), _asked_for_s(cause))
                 reason = _reason(cause, time.monotonic() - began_s)
                 # Not `from error`: a traceback shows addresses with keys, to which a server may redirect.
