@@ -19,6 +19,7 @@ class Limits:
         max_members: files in one zip or tar.
         allow_private_addresses: whether a URL may lead to a host that is not on the public internet.
         patience_s: how long a server of images is asked again that does not answer.
+        requests_per_second: how often a process asks one host for what a manifest names.
     """
 
     max_file_bytes: int = 256 << 20
@@ -27,6 +28,7 @@ class Limits:
     max_members: int = 100_000
     allow_private_addresses: bool = False
     patience_s: float = 300.0
+    requests_per_second: float = 5.0
 
     def most_bytes(self, packed_bytes: int) -> int:
         """Give the number of bytes to which so many packed bytes may unpack."""

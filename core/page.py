@@ -52,10 +52,12 @@ class PageReference:
         archive: absolute path of the archive (a single file's archive is its folder).
         member: path of the image inside the archive, with forward slashes; empty for an archive that
             cannot be read, or not to its end.
-        digest: SHA-256 of the image's bytes, in hexadecimal; where they cannot be read, of archive,
-            a zero byte and member.
+        digest: SHA-256 of the image's bytes, in hexadecimal; of a page that a manifest names, of its
+            address and size; where they cannot be read, of archive, a zero byte and member.
         book: the work the page belongs to.
         stamp: by what the file is told to be unchanged, without a look at its bytes; None if by nothing.
+        label: what people call the page, such as `12 recto`; None if nobody says.
+        canvas: URI of the IIIF canvas that shows it, with its area as #xywh=; None if there is none.
     """
 
     archive: str
@@ -64,6 +66,8 @@ class PageReference:
     size_bytes: int
     book: str
     stamp: str | None = None
+    label: str | None = None
+    canvas: str | None = None
 
     @property
     def is_stand_in(self) -> bool:

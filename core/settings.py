@@ -58,6 +58,7 @@ class Settings:
         max_members: files that one zip or tar may hold.
         allow_private_addresses: whether the URL of an archive may lead to a host that is not on the public
             internet.
+        requests_per_second: how often a worker asks one host for pages of a IIIF manifest.
         metrics_port: where `worker` serves /metrics and /healthz; 0 serves neither.
         metrics_host: the address it listens at: this machine alone unless told otherwise.
         stall_limit_s: work that stands still for so long turns /healthz red; 0 is a little longer than
@@ -90,6 +91,7 @@ class Settings:
     max_ratio: int = 200
     max_members: int = 100_000
     allow_private_addresses: bool = False
+    requests_per_second: float = 5.0
     metrics_port: int = 0
     metrics_host: str = "127.0.0.1"
     stall_limit_s: float = 0.0
@@ -106,6 +108,7 @@ class Settings:
             max_members=self.max_members,
             allow_private_addresses=self.allow_private_addresses,
             patience_s=self.page_time_limit_s,
+            requests_per_second=self.requests_per_second,
         )
 
     def overridden(self, **options: Any) -> Settings:

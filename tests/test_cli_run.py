@@ -8,12 +8,15 @@ import signal
 import subprocess
 import sys
 import time
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from tests.handmade import BLOTS_PER_PAGE, page_png, write_truth, write_weights, write_zip
+from tests.iiif_library import add_manifest
 from tests.web import running_web
 
 FIGURES = "run pages done failed skipped characters seconds pages_per_second steady_pages_per_second scores"
@@ -69,6 +72,36 @@ def test_a_run_reads_what_lies_behind_urls_if_it_may(folder: Path) -> None:
     assert "leads to a private address" in refused.stderr
     assert allowed.returncode == 0, allowed.stderr
     assert counts(last_object(allowed)) == {"run": 1, "pages": 3, "done": 3, "failed": 0, "skipped": 0}
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("folder")
+def test_a_run_of_a_manifest_names_what_failed_and_the_next_one_fetches_no_more_than_that(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("FUMIKURA_REQUESTS_PER_SECOND", "1000")
+    with running_web() as web:
+        url = add_manifest(web, [Image.open(BytesIO(page_png(number))) for number in range(4)])
+        gone, busy, cut, _ = images = [f"/book/image%2F{n}/full/max/0/default.jpg" for n in (1, 2, 3, 4)]
+        lost = web.files.pop(gone)
+        web.statuses[busy], web.retry_after = [429], "1"
+        web.cut_off.add(cut)
+        run = ("run", url, "--json", "--allow-private-addresses")
+
+        first, failed = fumikura(*run), fumikura("failed", "--json")
+        web.files[gone] = lost
+        web.cut_off.clear()
+        web.asked.clear()
+        second = fumikura(*run)
+
+    assert first.returncode == 3, first.stderr
+    assert counts(last_object(first)) == {"run": 1, "pages": 4, "done": 2, "failed": 2, "skipped": 0}
+    reasons = {page["name"]: page["reason"] for page in map(json.loads, failed.stdout.splitlines())}
+    assert reasons.keys() == {"book_0001", "book_0003"}
+    assert "there is nothing at" in reasons["book_0001"]
+    assert "cut off" in reasons["book_0003"]
+    assert counts(last_object(second)) == {"run": 2, "pages": 4, "done": 2, "failed": 0, "skipped": 2}
+    assert [path for _, path in web.asked if path in images] == [gone, cut]
 
 
 @pytest.mark.slow

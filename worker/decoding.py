@@ -11,9 +11,8 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 
 from fumikura.core.archives.deadline import ends_within
-from fumikura.core.archives.frames import is_unchanged
 from fumikura.core.archives.images import decode
-from fumikura.core.archives.places import read_member
+from fumikura.core.archives.places import is_unchanged, read_member
 from fumikura.core.archives.urls import is_url
 from fumikura.core.errors import PageError
 from fumikura.core.limits import Limits
@@ -50,7 +49,7 @@ def decode_page(claimed: Claim, *, long_side: int, max_pixels: int, limits: Limi
                 f"{claimed.member} in {claimed.archive} can be read by now;"
                 " give the same `fumikura run` or `enqueue` again, which takes it in"
             )
-        if not is_unchanged(data, claimed.member, claimed.digest):
+        if not is_unchanged(data, claimed.archive, claimed.member, claimed.digest):
             raise PageError(
                 f"{claimed.member} in {claimed.archive} is no longer the image that was added; add it again",
                 is_only_here=not is_url(

@@ -7,6 +7,7 @@ from pathlib import PurePosixPath
 
 from fumikura.core.archives.containers import is_packed
 from fumikura.core.archives.frames import frame_at
+from fumikura.core.archives.linked import is_linked, manifest_name
 from fumikura.core.archives.urls import Place
 
 _CODH_NAME = re.compile(r"([^_]+)_\d{5}_\d+")
@@ -21,6 +22,8 @@ def book_of(archive: Place, name: str) -> str:
     member = _path(name)
     if match := _CODH_NAME.fullmatch(member.stem):
         return match[1]
+    if is_linked(archive, name):
+        return manifest_name(archive)
     if is_packed(archive):
         folders: tuple[str, ...] = (archive.name.split(".")[0], *member.parent.parts)
     else:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, Any, cast
 
 from fumikura.core.archives.folders import Folder
+from fumikura.core.archives.manifests import is_manifest, linked_pages
 from fumikura.core.archives.member import (
     DAMAGES,
     Container,
@@ -51,13 +52,15 @@ def is_packed(place: Place) -> bool:
 def open_container(place: Place, limits: Limits) -> Container:
     """Open the archive at a place, and keep it open for the next call.
 
-    Behind a URL only a zip or tar that is called so is one; all else is a folder.
+    Behind a URL only a zip, a tar or a manifest that is called so is one; all else is a folder.
 
     Raises:
         ArchiveError: it is no archive, damaged, or holds too much.
         StorageError: the server that holds it does not answer.
         OSError: it is gone or unreadable.
     """
+    if is_manifest(place):
+        return linked_pages(place, limits)
     if isinstance(place, Url) and not is_packed(place):
         return RemoteFolder(place, limits)
     if isinstance(place, Path) and place.is_dir():

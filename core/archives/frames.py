@@ -60,12 +60,6 @@ def frame_at(name: str) -> Frame | None:
     return frame if frame.name == name else None
 
 
-def is_unchanged(data: bytes, member: str, digest: str) -> bool:
-    """Tell whether these bytes of a page are those that it is known by."""
-    # Before a frame is given out, its file was compared.
-    return frame_at(member) is not None or hashlib.sha256(data).hexdigest() == digest
-
-
 def with_frames(members: Iterator[Member], limits: Limits) -> Iterator[Member]:
     """Yield members in their order; instead of a file that holds pages, these, each with its digest.
 

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
+from glob import has_magic
+from itertools import islice
 from pathlib import Path
 from typing import IO
 
@@ -22,6 +24,7 @@ from fumikura.core.archives.kinds import (
     other_kind,
 )
 from fumikura.core.archives.known import Lookup, with_digests
+from fumikura.core.archives.manifests import Wanted, is_manifest, split_wanted
 from fumikura.core.archives.member import DAMAGES, Member
 from fumikura.core.archives.names import natural, shown_name
 from fumikura.core.archives.places import NO_PAGES, existing, explained, find_places, open_archive
@@ -124,9 +127,10 @@ def stream_pages(
     n_pages = 0
     for archive, places in [(archive, find_places(archive, limits)) for archive in archives]:
         n_before, n_failed = n_pages, len(failed)
-        for place in sorted(places, key=lambda place: natural(str(place))):
+        wanted = split_wanted(archive)[1]
+        for place in _in_their_order(archive, places):
             try:
-                for file in _files(place, book, limits, known):
+                for file in _files(place, book, limits, known, wanted):
                     if isinstance(file, PageReference):
                         n_pages += 1
                     elif file.remedy:
@@ -143,22 +147,35 @@ def stream_pages(
     yield from (_stand_in_page(place, book) for place, _ in failed)
 
 
+def _in_their_order(archive: str, places: Sequence[Place]) -> Sequence[Place]:
+    """Put what a pattern matches in the order of names; what a collection names has one of its own."""
+    is_collection = len(places) > 1 and all(map(is_manifest, places)) and not has_magic(archive)
+    return places if is_collection else sorted(places, key=lambda place: natural(str(place)))
+
+
 def _files(
-    place: Place, book: str | None, limits: Limits, known: Lookup | None
+    place: Place, book: str | None, limits: Limits, known: Lookup | None, wanted: Wanted
 ) -> Iterator[PageReference | LeftOut]:
     """Yield for each file of an archive its page, or that it is left out."""
     with explained(place):
-        archive, members = open_archive(place, limits)
+        archive, members = open_archive(place, limits, group=wanted.group)
+        if wanted.pages is not None:
+            first, last = wanted.pages
+            members = islice(members, first - 1, last)
         if not _is_utf_8(str(archive)):
             raise ArchiveError(f"{str(archive)!r} is not named in UTF-8; rename it")
         if known is not None:
             members = with_digests(str(archive), members, known)
-        if isinstance(archive, Url) and not is_packed(archive):
+        if isinstance(archive, Url) and not is_packed(archive) and not is_manifest(archive):
             yield from _fetched(archive, members, book, limits)
             return
         files = map(partial(_reference, archive, book=book), with_frames(members, limits))
-        real = archive if isinstance(archive, Url) else existing(archive)
-        yield from _in_order(files) if is_tar(real, limits) else files
+        yield from _in_order(files) if _is_tar(archive, limits) else files
+
+
+def _is_tar(archive: Place, limits: Limits) -> bool:
+    real = archive if isinstance(archive, Url) else existing(archive)
+    return not is_manifest(real) and is_tar(real, limits)
 
 
 def _in_order(files: Iterator[PageReference | LeftOut]) -> Iterator[PageReference | LeftOut]:
@@ -239,6 +256,8 @@ def _reference(archive: Place, member: Member, *, book: str | None) -> PageRefer
         size_bytes=min(max(0, size_bytes), _LARGEST_INTEGER),
         book=book or book_of(archive, member.name),
         stamp=stamp,
+        label=member.label,
+        canvas=member.canvas,
     )
 
 

@@ -64,6 +64,8 @@ class Member:
         stamp: the same text as long as the content is the same, and known without a look at it; None if
             nothing tells.
         digest: the SHA-256 of its content, where that is known already.
+        label: what people call the page, such as `12 recto`; None if nobody says.
+        canvas: URI of the IIIF canvas that shows it, with its area; None if there is none.
     """
 
     name: str
@@ -73,6 +75,8 @@ class Member:
     left_out: str | None = None
     stamp: str | None = None
     digest: str | None = None
+    label: str | None = None
+    canvas: str | None = None
 
 
 def file_stamp(size_bytes: int, changed_ns: int) -> str | None:

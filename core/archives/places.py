@@ -7,6 +7,7 @@ when it is decoded.
 from __future__ import annotations
 
 import glob
+import hashlib
 import os
 import socket
 import tarfile
@@ -20,6 +21,8 @@ from fumikura.core.archives.containers import is_packed, open_container
 from fumikura.core.archives.folders import Folder, real_path
 from fumikura.core.archives.frames import check_book, frame_at, read_frame
 from fumikura.core.archives.kinds import PAGE_FORMATS, is_book_name, is_page_name
+from fumikura.core.archives.linked import is_linked
+from fumikura.core.archives.manifests import expanded, is_manifest, open_manifest, split_wanted
 from fumikura.core.archives.member import DAMAGES, Member, is_lost_share
 from fumikura.core.archives.names import forms, one_form
 from fumikura.core.archives.remote import matches, remote_image
@@ -38,7 +41,11 @@ def find_places(archive: str, limits: Limits) -> list[Place]:
         ArchiveError: there is nothing of this name, or it is no URL of an archive.
         StorageError: the server of a URL does not answer.
     """
+    archive = split_wanted(archive)[0]
     place = _place(archive)
+    if is_manifest(existing(place) if isinstance(place, Path) else place):
+        with explained(place):
+            return expanded(place, limits)
     if isinstance(place, Url):
         found: list[Place] = list(matches(place, limits))
     else:
@@ -55,16 +62,22 @@ def find_places(archive: str, limits: Limits) -> list[Place]:
 
 def archive_name(archive: str) -> str:
     """Name an archive as the store does: absolute, links not followed; of a URL its plain form."""
-    return str(_place(archive))
+    return str(_place(split_wanted(archive)[0]))
 
 
-def open_archive(place: Place, limits: Limits) -> tuple[Place, Iterator[Member]]:
-    """Give the archive that a place stands for, and its files; the archive of an image is its folder."""
+def open_archive(place: Place, limits: Limits, *, group: str | None = None) -> tuple[Place, Iterator[Member]]:
+    """Give the archive that a place stands for, and its files; the archive of an image is its folder.
+
+    Args:
+        group: of files, in a METS file; None is the one that is best to read.
+    """
+    if is_manifest(real := place if isinstance(place, Url) else existing(place)):
+        return open_manifest(real, limits, group)
     if isinstance(place, Url):
         if place.suffix and (is_page_name(place.name) or is_book_name(place.name)):
             return place.parent, iter([remote_image(place, limits)])
         return place, open_container(place, limits).members()
-    real = existing(place)
+    assert isinstance(real, Path)
     if real.is_file() and not _may_be_container(real):
         return place.parent, iter([Folder(real.parent, limits).member(real.name)])
     return place, open_container(real, limits).members()
@@ -106,6 +119,13 @@ def read_member(
     except DAMAGES as error:
         problem = f"{member} in {archive} cannot be read ({error}); correct that and retry"
         raise PageError(problem, is_only_here=is_lost_share(error)) from error
+
+
+def is_unchanged(data: bytes, archive: str, member: str, digest: str) -> bool:
+    """Tell whether these bytes of a page are those that it is known by."""
+    # Before a page of a file is given out, that was compared; what a manifest names is known by its address.
+    is_known = frame_at(member) is not None or is_linked(_place(archive), member)
+    return is_known or hashlib.sha256(data).hexdigest() == digest
 
 
 def _loss(place: Place, member: str) -> str:

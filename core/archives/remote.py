@@ -23,7 +23,7 @@ from fumikura.core.archives.deadline import seconds_left
 from fumikura.core.archives.member import Member
 from fumikura.core.archives.names import forms, natural, one_form
 from fumikura.core.archives.retrying import retry_until_answered
-from fumikura.core.archives.urls import Url, file_system, parse_url
+from fumikura.core.archives.urls import Url, WebAddress, file_system, masked, parse_url
 from fumikura.core.errors import ArchiveError
 from fumikura.core.limits import Limits
 
@@ -153,25 +153,29 @@ def _shown(name: str) -> str:
 
 def _fetch(url: Url, name: str, limits: Limits) -> io.BytesIO:
     """Fetch a whole image, or, with an empty name, the index page of a web server."""
-    files, path, data = file_system(url, limits), f"{url}/{name}", io.BytesIO()
+    return io.BytesIO(fetch_whole(url, f"{url}/{name}", limits))
+
+
+def fetch_whole(url: Url | WebAddress, path: str, limits: Limits) -> bytes:
+    """Fetch once what is at a path, of which `url` tells protocol and host."""
+    files, data = file_system(url, limits), io.BytesIO()
     if files.async_impl and not url.is_http:
         # Not piece by piece, as below: such a file system waits for its own pieces however long they take.
         _check_size(path, files.info(path, **_in_time(files)).get("size") or 0, limits)
-        return io.BytesIO(files.cat_file(path, **_in_time(files)))
+        return bytes(files.cat_file(path, **_in_time(files)))
     options = _web_options() if url.is_http else {"block_size": _BLOCK_BYTES}
     with files.open(path, "rb", **options) as file:
         while piece := file.read(_PIECE_BYTES):
             data.write(piece)
             _check_size(path, data.tell(), limits)
             seconds_left()
-    data.seek(0)
-    return data
+    return data.getvalue()
 
 
 def _check_size(path: str, size_bytes: int, limits: Limits) -> None:
     if size_bytes > limits.max_file_bytes:
         raise ArchiveError(
-            f"{path} has more than {limits.max_file_bytes:,} bytes;"
+            f"{masked(path)} has more than {limits.max_file_bytes:,} bytes;"
             " make it smaller, or raise FUMIKURA_MAX_FILE_BYTES"
         )
 

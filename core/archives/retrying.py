@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from fumikura.core.archives.addresses import PrivateAddressError
 from fumikura.core.archives.deadline import ends_within, seconds_left
-from fumikura.core.archives.urls import Url, masked
+from fumikura.core.archives.urls import Url, WebAddress, masked
 from fumikura.core.errors import ArchiveError, FumikuraError, StorageError, first_line
 from fumikura.core.limits import Limits
 from fumikura.core.pauses import pause_s
@@ -55,7 +55,7 @@ _UNCONNECTED = frozenset(
 _UNCONNECTED_NUMBERS = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EHOSTDOWN)
 
 
-def retry_until_answered(action: Callable[[], T], url: Url, limits: Limits) -> T:
+def retry_until_answered(action: Callable[[], T], url: Url | WebAddress, limits: Limits) -> T:
     """Return what `action` returns; try it again while the server does not answer.
 
     Raises:
@@ -108,13 +108,13 @@ def _is_time_for(pause_s: float) -> bool:
         return False
 
 
-def _behind(error: Exception, url: Url) -> Exception:
+def _behind(error: Exception, url: Url | WebAddress) -> Exception:
     """Give the true error: of every failure on the web, fsspec says that there is no such file."""
     is_veiled = url.is_http and isinstance(error, FileNotFoundError)
     return error.__cause__ if is_veiled and isinstance(error.__cause__, Exception) else error
 
 
-def _problem(error: Exception, url: Url, reason: str, n_failures: int) -> Exception | None:
+def _problem(error: Exception, url: Url | WebAddress, reason: str, n_failures: int) -> Exception | None:
     """Make the error to raise for a fault that will not pass by itself; None for one that may."""
     if isinstance(error.__cause__, PrivateAddressError):
         return ArchiveError(
@@ -135,7 +135,7 @@ def _problem(error: Exception, url: Url, reason: str, n_failures: int) -> Except
     return None
 
 
-def _no_answer(error: Exception, url: Url, reason: str) -> StorageError:
+def _no_answer(error: Exception, url: Url | WebAddress, reason: str) -> StorageError:
     is_connected = type(error).__name__ not in _UNCONNECTED and not isinstance(
         error, socket.gaierror | ConnectionRefusedError
     )

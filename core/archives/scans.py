@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fumikura.core.archives.frames import is_unchanged
-from fumikura.core.archives.places import read_member
+from fumikura.core.archives.places import is_unchanged, read_member
 from fumikura.core.errors import PageError
 from fumikura.core.limits import DEFAULT_LIMITS, Limits
 
@@ -25,7 +24,7 @@ def read_scan(sources: Sequence[tuple[str, str]], digest: str, *, limits: Limits
             data = read_member(archive, member, digest=digest, limits=limits)
         except PageError:
             continue
-        if is_unchanged(data, member, digest):
+        if is_unchanged(data, archive, member, digest):
             return data
     places = ", ".join(f"{archive}/{member}" for archive, member in sources)
     raise PageError(

@@ -63,6 +63,35 @@ class Url:
         return Url(self.scheme, self.path.parent)
 
 
+@dataclass(frozen=True, slots=True)
+class WebAddress:
+    """This is an address of http or https that somebody wrote into a manifest, to the letter.
+
+    It stands in no database, so that it may go on with a query; shown, it does not.
+    """
+
+    text: str
+
+    def __str__(self) -> str:
+        return masked(self.text)
+
+    @property
+    def is_http(self) -> bool:
+        return True
+
+    @property
+    def scheme(self) -> str:
+        return self.text.partition("://")[0].lower()
+
+    @property
+    def host(self) -> str:
+        return urlsplit(self.text).netloc
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        return (self.host,)
+
+
 #: Where an archive lies.
 Place = Path | Url
 
@@ -109,13 +138,33 @@ def parse_url(text: str) -> Url:
     return Url(scheme, PurePosixPath(rest.strip("/")))
 
 
+def parse_address(text: str) -> WebAddress:
+    """Read an address that stands in a manifest.
+
+    Raises:
+        ArchiveError: it is none of http or https, or holds a password.
+    """
+    shown = repr(masked(text[:80]))
+    try:
+        parts = urlsplit(text)
+        is_web = parts.scheme.lower() in _HTTP and bool(parts.hostname) and text.isprintable()
+        has_password = "@" in parts.netloc
+    except ValueError:
+        is_web = has_password = False
+    if has_password:
+        raise ArchiveError(f"{shown} holds a password; correct the manifest")
+    if not is_web:
+        raise ArchiveError(f"{shown} is no address of http or https; correct the manifest")
+    return WebAddress(text.partition("#")[0])
+
+
 def _protocols() -> list[str]:
     import fsspec  # not above: whose archives lie on a disk need not wait for it
 
     return list(fsspec.available_protocols())
 
 
-def file_system(url: Url, limits: Limits) -> Any:
+def file_system(url: Url | WebAddress, limits: Limits) -> Any:
     """Give the fsspec file system for a URL, one for all threads.
 
     Raises:

@@ -37,7 +37,7 @@ from fumikura.core.store.table_parts import metadata as metadata
 
 #: The newest revision in migrations/versions. Alembic knows it too, but takes half a
 #: second to ask.
-SCHEMA_REVISION = "0011"
+SCHEMA_REVISION = "0012"
 
 page = Table(
     "page",
@@ -78,6 +78,9 @@ page_source = Table(
     Column("stamp", Text),
     # Stands for archive and member in indexes: PostgreSQL has none for texts of some thousand bytes.
     Column("place", String(64), nullable=False, default=_place_of_row),
+    # What people call the page there, and the IIIF canvas that shows it, with its area; NULL if unknown.
+    Column("label", Text),
+    Column("canvas", Text),
     UniqueConstraint("page_id", "place"),
     Index(None, "place"),
     # Only a hash index takes paths of any length there; archives are asked for by equality alone.
