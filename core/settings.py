@@ -41,7 +41,7 @@ class Settings:
         context_weight: power of the context's probabilities against the classifier's; 0 reads
             without context.
         lease_s: a claimed page that nobody renewed for so long goes back to the queue.
-        chunk_size: pages that a worker claims at once.
+        chunk_size: pages that a worker claims at once; eight times as many if it reads them in no time.
         max_attempts: lost workers on a page alone before it is quarantined.
         page_time_limit_s: a page that takes longer ends its worker; one whose image does not come from its
             server for so long fails.

@@ -17,6 +17,7 @@ from fumikura.core.errors import DatabaseError
 from fumikura.core.page import Box, LabelledBox, PageImage, PageReference, Reading, Truth
 from fumikura.core.settings import Settings
 from fumikura.core.store import saving, tables
+from fumikura.core.store.claiming import Claim, claim
 from fumikura.core.store.connecting import Engine
 from fumikura.core.store.failures import failures
 from fumikura.core.store.leases import hand_back
@@ -319,7 +320,10 @@ def test_the_device_does_not_see_where_a_claim_ends(tmp_path: Path) -> None:
     assert desk.summary.done == 9
 
 
-def test_a_worker_holds_what_it_soon_reads_and_leaves_the_rest_to_others(tmp_path: Path) -> None:
+def test_a_worker_holds_what_it_soon_reads_and_leaves_the_rest_to_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("fumikura.worker.hand.CLAIM_LASTS_S", 0.01)
     reader = LookingReader()
     desk = make_desk(tmp_path, draw_pages(tmp_path / "book", 60), reader=reader, chunk_size=4)
     reader.stream = desk.stream
@@ -329,6 +333,26 @@ def test_a_worker_holds_what_it_soon_reads_and_leaves_the_rest_to_others(tmp_pat
     # A group that is read, one that is decoded, a claim; and what is being written.
     assert max(map(len, reader.in_hand)) <= 2 + 2 + 4 + MOST_TOGETHER
     assert desk.stream.in_hand == ()
+
+
+def test_a_fast_worker_claims_more_at_once_but_not_because_little_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = make_desk(tmp_path, draw_pages(tmp_path / "book", 40), chunk_size=2)
+    wanted: list[int] = []
+
+    def noting(engine: Engine, *, n_pages: int, **options: Any) -> list[Claim]:
+        wanted.append(n_pages)
+        return claim(engine, n_pages=n_pages, **options)
+
+    monkeypatch.setattr("fumikura.worker.hand.claim", noting)
+    desk.stream.read_waiting()
+    desk.stream.read_waiting()
+
+    # 2 + 4 + 8 + 16 of 40, ten of 16, and none; then it begins anew.
+    assert wanted[:5] == [2, 4, 8, 16, 16]
+    assert set(wanted[5:-1]) <= {16}
+    assert wanted[-1] == 2
 
 
 def test_a_suspect_is_read_with_no_more_company_than_it_may_have(tmp_path: Path) -> None:

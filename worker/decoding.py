@@ -77,19 +77,20 @@ def ahead(
     """
     rest, begun = deque(claims), deque[tuple[Claim, Future[DecodedPage]]]()
     claiming: Future[list[Claim]] | None = None
-    is_last = False
+    n_claimed, is_last = len(claims), False
     try:
         while True:
             if claiming is not None and (claiming.done() or not (rest or begun)):
                 more, claiming = claiming.result(), None
                 rest += more
-                is_last = not more
+                n_claimed, is_last = len(more), not more
             while rest and len(begun) < n_ahead:
                 begun.append((rest[0], threads.submit(work, rest.popleft())))
             page = begun.popleft() if begun else None
             # Early enough that the next pages are decoded when the device wants them, and no sooner: at the
             # end of a run, what one worker holds another one cannot read.
-            if claiming is None and not is_last and len(rest) + len(begun) <= n_ahead // 2:
+            n_few = max(n_ahead // 2, n_claimed // 4)
+            if claiming is None and not is_last and len(rest) + len(begun) <= n_few:
                 claiming = claim_more()
                 is_last = claiming is None
             if page is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from concurrent.futures import Future, ThreadPoolExecutor
 
 from fumikura.core.settings import Settings
@@ -15,6 +16,10 @@ from fumikura.worker.outages import retry_until_stopped
 from fumikura.worker.reports import Reports
 
 log = logging.getLogger(__name__)
+
+#: Seconds that a claim is to last: a worker that reads faster takes more at once, up to so many times
+#: `chunk_size`. What it holds at the end of a run, no other one can read, so that it should not last longer.
+CLAIM_LASTS_S, MOST_CHUNKS = 0.5, 8
 
 
 class Hand:
@@ -50,6 +55,7 @@ class Hand:
         self._claimer = ThreadPoolExecutor(1, "claim")
         self._run_id: int | None = None
         self._after = 0
+        self._n_wanted, self._n_got, self._claimed_s = settings.chunk_size, 0, 0.0
         #: Pages taken since the beginning.
         self.n_taken = 0
 
@@ -66,6 +72,7 @@ class Hand:
     def begin(self, run_id: int | None) -> None:
         """Take pages from the beginning of the queue, only of one run if it is given."""
         self._run_id, self._after, self.n_taken = run_id, 0, 0
+        self._n_wanted, self._n_got = self._settings.chunk_size, 0
 
     def take(self) -> list[Claim]:
         """Claim the next pages, through all outages; none if none wait, or none that may come to these.
@@ -102,13 +109,14 @@ class Hand:
             self._claims.clear()
 
     def _claim(self) -> list[Claim]:
+        self._n_wanted, self._claimed_s = self._next_wanted(), time.monotonic()
         claims = retry_until_stopped(
             lambda: claim(
                 self._engine,
                 recipe_digest=self._recipe_digest,
                 worker=self._worker,
                 lease_s=self._settings.lease_s,
-                n_pages=self._settings.chunk_size,
+                n_pages=self._n_wanted,
                 held=self.reading_ids,
                 after=self._after,
                 run_id=self._run_id,
@@ -116,6 +124,7 @@ class Hand:
             ),
             self._stop,
         )
+        self._n_got = len(claims)
         if claims:
             with self._lock:
                 self._claims |= {claimed.reading_id: claimed for claimed in claims}
@@ -123,3 +132,12 @@ class Hand:
             self.n_taken += len(claims)
             log.debug("%d pages in hand", len(self.reading_ids), extra={"run": claims[0].run_id})
         return claims
+
+    def _next_wanted(self) -> int:
+        """Choose how many pages to claim, by how long those lasted that were claimed last."""
+        lasted_s = time.monotonic() - self._claimed_s
+        if lasted_s < CLAIM_LASTS_S and self._n_got == self._n_wanted:
+            return min(2 * self._n_wanted, MOST_CHUNKS * self._settings.chunk_size)
+        if lasted_s > 2 * CLAIM_LASTS_S:
+            return max(self._n_wanted // 2, self._settings.chunk_size)
+        return self._n_wanted

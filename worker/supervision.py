@@ -239,7 +239,7 @@ class Children:
             note_end(self._engine, child.name, f"the last process ended {how}")
             if child.exit_code == AWAY:
                 return hand_back(self._engine, child.name)  # no page is to blame for a server
-            if child.exit_code == TOOK_TOO_LONG and READY in child.said:
+            if child.exit_code == TOOK_TOO_LONG:
                 how = f"by the time limit of {self._settings.page_time_limit_s:g} s a page"
             return return_leases(self._engine, child.name, self._settings.max_attempts, how=how)
         except DatabaseError as error:

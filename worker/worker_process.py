@@ -168,7 +168,6 @@ def _work(app: Celery, stop: threading.Event, *, reports: Reports, leave: Callab
         without_mingle=True,
     )
     worker.start()
-    # Celery's own code is 1, which is that of a page over its time limit.
     return AWAY if worker.exitcode and not stop.is_set() else 0
 
 
