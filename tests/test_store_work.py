@@ -73,6 +73,36 @@ def test_the_queue_costs_the_same_however_many_pages_are_done_or_wait(
     assert costs[1] < 2 * costs[0]
 
 
+BEHIND_OTHERS: dict[str, Callable[[Engine, int], object]] = {
+    "claim": lambda engine, run_id: claim_pages(
+        engine, 8, recipe=BIG_RECIPE, worker="one/1/1", run_id=run_id
+    ),
+    "claim of a run that is done": lambda engine, _: claim_pages(
+        engine, 8, recipe=BIG_RECIPE, worker="two/1/1", run_id=1
+    ),
+    "glance": lambda engine, run_id: glance(engine, BIG_RECIPE.digest, run_id=run_id),
+    "suspicious pages of all runs": lambda engine, _: find_pages(engine, is_suspicious=True, limit=5),
+}
+
+
+@pytest.mark.parametrize("statistics", ["fresh", "all-queued", "all-done"])
+def test_a_run_is_claimed_at_the_same_cost_however_many_pages_of_others_wait_before_its_own(
+    tmp_path: Path, statistics: str
+) -> None:
+    costs = []
+    for n_pages in (2000, 20_000):
+        engine = open_database(f"sqlite:///{tmp_path}/{n_pages}.db")
+        n_runs = n_pages // 250
+        plan = Plan(n_pages, n_pages // 5, 10, n_runs, n_characters=10, one_in=4, statistics=statistics)
+        fill(engine, plan)
+        asked = {name: lambda ask=ask: ask(engine, n_runs) for name, ask in BEHIND_OTHERS.items()}  # noqa: B023
+        costs.append({name: instructions(engine, ask) for name, ask in asked.items()})
+        engine.dispose()
+
+    grown = {name: (costs[0][name], cost) for name, cost in costs[1].items() if cost >= 2 * costs[0][name]}
+    assert grown == {}
+
+
 OF_A_RUN: dict[str, Callable[[Engine, int], object]] = {
     "scores": run_scores_by_book,
     "unscored": unscored,

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Engine, and_, select, update
+from sqlalchemy import Connection, Engine, Select, and_, func, select, update
 
 from fumikura.core.page import Truth
 from fumikura.core.store import tables
 from fumikura.core.store.missing import is_not_missed_on
-from fumikura.core.store.queue import QUEUE_ORDER, in_queue
+from fumikura.core.store.queue import QUEUE_ORDER, in_queue, waiting_of_run
 from fumikura.core.store.relations import is_leased_to, newest_run, newest_source
 from fumikura.core.store.rows import row_to_truth
 from fumikura.core.store.tables import Status
@@ -69,9 +69,9 @@ def claim(
     with brief_transaction(engine) as connection:
         claimed = _lost_answer(connection, worker, held)
         if not claimed:
-            waiting = in_queue(connection, recipe_digest, run_id=run_id, after=after)
+            waiting = _waiting(connection, recipe_digest, n_pages, run_id=run_id, after=after)
             if host is not None:
-                waiting = and_(waiting, is_not_missed_on(host))
+                waiting = waiting.where(is_not_missed_on(host))
             claimed = _next_in_queue(connection, waiting, n_pages, n_held=len(held))
         if not claimed:
             return []
@@ -88,19 +88,26 @@ def _lost_answer(connection: Connection, worker: str, held: Collection[int]) -> 
     return list(connection.scalars(unknown.order_by(reading.id)))
 
 
+def _waiting(
+    connection: Connection, recipe_digest: str, n_pages: int, *, run_id: int | None, after: int
+) -> Select[tuple[int, int | None]]:
+    """Make the statement for what waits, the first in the queue first."""
+    reading = tables.reading.c
+    waiting = select(reading.id, reading.chunk_limit)
+    if run_id is None:
+        return waiting.where(in_queue(connection, recipe_digest, after=after)).order_by(*QUEUE_ORDER)
+    first = waiting_of_run(connection, recipe_digest, run_id, n_pages, after=after)
+    # Said so that a database goes by their ids, and not along all that waits.
+    still_waits = func.coalesce(reading.status, "") == Status.QUEUED
+    return waiting.where(reading.id.in_(first), still_waits).order_by(reading.id)
+
+
 def _next_in_queue(
-    connection: Connection, waiting: ColumnElement[bool], n_pages: int, *, n_held: int
+    connection: Connection, waiting: Select[tuple[int, int | None]], n_pages: int, *, n_held: int
 ) -> list[int]:
     """Lock what waits first, and choose of it what may come together."""
-    reading = tables.reading.c
-    rows = connection.execute(
-        select(reading.id, reading.chunk_limit)
-        .where(waiting)
-        .order_by(*QUEUE_ORDER)
-        .limit(n_pages)
-        # Rows that another worker is just claiming are not worth waiting for.
-        .with_for_update(skip_locked=True)
-    ).all()
+    # Rows that another worker is just claiming are not worth waiting for.
+    rows = connection.execute(waiting.limit(n_pages).with_for_update(skip_locked=True)).all()
     if not rows:
         return []
     most = n_pages if rows[0].chunk_limit is None else min(n_pages, rows[0].chunk_limit - n_held)

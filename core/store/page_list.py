@@ -35,7 +35,7 @@ from fumikura.core.store.relations import (
 )
 from fumikura.core.store.search import match_phrase
 from fumikura.core.store.tables import Status
-from fumikura.core.store.transactions import read_transaction
+from fumikura.core.store.transactions import expect_few_rows, read_transaction
 
 #: Orders of pages: as they were added; the least sure, the fewest characters or the worst first.
 Order = Literal["added", "confidence", "characters", "dice"]
@@ -126,12 +126,17 @@ def find_pages(
         chosen = chosen.where(_is_in(status))
     if text is not None:
         chosen = chosen.where(tables.reading.c.id.in_(select(match_phrase(text).c.reading_id)))
-    chosen_pages = chosen.order_by(_BEGINNINGS[begin][1]).limit(limit).subquery("chosen")
+    # In the order of an index, where there is one: for the order of pages, all would have to be looked up.
+    by_index = begin == "suspicion" and run_id is None
+    added = tables.suspicion.c.reading_id if by_index else _BEGINNINGS[begin][1]
+    chosen_pages = chosen.order_by(added).limit(limit).subquery("chosen")
     shown = _summaries(chosen_pages)
     if first is not None:
         shown = shown.order_by(first)
     with read_transaction(engine) as connection:
         check_run(connection, run_id)
+        if by_index:
+            expect_few_rows(connection)
         # Not of `page`, in whose order SQLite would then look at all pages.
         rows = connection.execute(shown.order_by(chosen_pages.c.page_id)).mappings()
         return [PageSummary(**row) for row in rows]
@@ -139,7 +144,8 @@ def find_pages(
 
 def count_suspicious(engine: Engine, run_id: int) -> int:
     """Count the pages of a run whose reading should be looked at."""
-    of_run = _reading.c.id == tables.suspicion.c.reading_id, is_done_too(), is_asked_by(run_id)
+    is_its_own = _reading.c.id == tables.suspicion.c.reading_id
+    of_run = is_its_own, is_near_run(_reading.c.page_id, run_id), is_done_too(), is_asked_by(run_id)
     # Asked of each, with OFFSET 0: PostgreSQL would else look through all readings.
     is_of_run = select(_reading.c.id).where(*of_run).correlate(tables.suspicion).offset(0).exists()
     counted = select(func.count()).select_from(tables.suspicion).where(is_of_run)
