@@ -96,7 +96,8 @@ def waiting_of_run(
     found = [row.id for row in rows if row.is_asked]
     if len(found) >= n_wanted or len(rows) < most or not _some_wait(connection, recipe_digest, run_id):
         return found
-    return list(connection.scalars(_walk_run(recipe_digest, run_id, after=after).limit(most)))
+    walk = _walk_run(recipe_digest, run_id, after=after).limit(most)
+    return list(connection.scalars(walk)) or found
 
 
 def _walk_run(recipe_digest: str, run_id: int, *, after: int) -> Select[tuple[int]]:
