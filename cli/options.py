@@ -148,6 +148,19 @@ _SETTINGS = {
             help="How much the characters before one count for its label; 0 reads without context."
             f" [FUMIKURA_CONTEXT_WEIGHT; default: {Settings().context_weight}]",
         ),
+        click.option(
+            "--leaves",
+            type=click.Choice(["auto", "one", "two", "off"]),
+            help="Leaves of a book on each photograph; off reads all of it as one page. [FUMIKURA_LEAVES;"
+            " default: auto]",
+        ),
+        click.option(
+            "--as-is",
+            "is_as_is",
+            is_flag=True,
+            default=None,
+            help="Turn no page, invert no negative, read at one scale. [FUMIKURA_IS_AS_IS; default: false]",
+        ),
     ],
 }
 

@@ -46,6 +46,15 @@ if TYPE_CHECKING:
     is_flag=True,
     help="Change pages little: for the last of several trainings, to learn exact sizes.",
 )
+@click.option(
+    "--layout",
+    "layouts",
+    type=given,
+    multiple=True,
+    metavar="PATH",
+    help="Also learn from photographs among the archives where no writing is: VOC XML of lines and"
+    " material, PAGE.xml each. Repeatable.",
+)
 @start_option("good where pages are few.")
 @click.option(
     "--patches", type=given, metavar="FOLDER", help="Learn from what `fumikura prepare` wrote, instead."
@@ -70,6 +79,7 @@ def segmenter(
     run: Run,
     drawn_pages: int,
     mild: bool,
+    layouts: tuple[Path, ...],
     start: Path | None,
     patches: Path | None,
     model: str,
@@ -84,9 +94,12 @@ def segmenter(
     \b
     Example:
       fumikura train segmenter pages/ --truth coordinate.csv --out runs/segmenter
+      fumikura train segmenter pages/ spreads/ --truth coordinate.csv --layout spreads/ --out runs/segmenter
       fumikura train segmenter --patches patches/ --pos-weight 20 --out runs/unet
     """
-    check_all(ctx, run, "patches", of_pages={"drawn_pages", "mild"}, of_prepared={"model", "pos_weight"})
+    check_all(
+        ctx, run, "patches", of_pages={"drawn_pages", "mild", "layouts"}, of_prepared={"model", "pos_weight"}
+    )
     from fumikura.core.training.datasets.training_pages import MILD, VARIED
     from fumikura.core.training.segmenter import FOR_PAGES, boxed_pages, patch_images
 
@@ -95,13 +108,19 @@ def segmenter(
         material: Material = partial(patch_images, patches, model=model)
     else:
         made = run.lessons(FOR_PAGES)
-        loaded = _load_pages(pages, drawn_pages, run)
+        loaded = _load_pages(pages, layouts, drawn_pages, run)
         material = partial(boxed_pages, loaded, variety=MILD if mild else VARIED)
     run_training(material, run, made, start)
 
 
-def _load_pages(given_pages: GivenPages, n_drawn: int, run: Run) -> list[TrainingPage]:
-    """Load scans with boxes, and pages that are drawn into the run's folder unless they are there."""
+def _load_pages(
+    given_pages: GivenPages, layouts: tuple[Path, ...], n_drawn: int, run: Run
+) -> list[TrainingPage]:
+    """Load scans with boxes or layouts, and pages that are drawn into the run's folder unless they are there.
+
+    Raises:
+        UsageError: something is missing to learn from.
+    """
     from fumikura.core.training.datasets.training_pages import draw_training_pages
     from fumikura.core.training.drawing.fonts import load_fonts
 
@@ -111,7 +130,9 @@ def _load_pages(given_pages: GivenPages, n_drawn: int, run: Run) -> list[Trainin
         )
     if n_drawn and (not given_pages.fonts or given_pages.transcripts is None):
         raise UsageError("--drawn-pages needs --fonts and --transcripts, to draw the pages from")
-    pages, texts = given_pages.load(with_texts=n_drawn > 0)
+    if layouts and not given_pages.archives:
+        raise UsageError("--layout tells of photographs; name an archive that holds them")
+    pages, texts = given_pages.load(with_texts=n_drawn > 0, layouts=layouts)
     if n_drawn:
         fonts = load_fonts(given_pages.fonts)
         pages += draw_training_pages(n_drawn, run.out / "drawn", texts, fonts, seed=run.seed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -35,20 +35,27 @@ class GivenPages:
     fonts: tuple[Path, ...]
     transcripts: Path | None
 
-    def load(self, *, with_texts: bool) -> tuple[list[TrainingPage], list[str]]:
+    def load(self, *, with_texts: bool, layouts: Sequence[Path] = ()) -> tuple[list[TrainingPage], list[str]]:
         """Load the scans with boxes, and the texts of --transcripts.
+
+        Args:
+            layouts: of photographs among the archives; what is no writing on them is learnt too.
 
         Raises:
             UsageError: there are archives, but no boxes.
         """
         from fumikura.core.training.context_counts import read_page_texts
+        from fumikura.core.training.datasets.layout_pages import load_layout_pages
         from fumikura.core.training.datasets.training_pages import load_training_pages
 
         without, pages, texts = LeftOut(self.without_book), [], dict[str, str]()
-        if self.archives and not self.truth and not self.partial_truth:
+        has_truth = bool(self.truth or self.partial_truth)
+        if self.archives and not has_truth and not layouts:
             raise UsageError("pages are learnt by their boxes; give --truth or --partial-truth")
-        if self.archives:
+        if self.archives and has_truth:
             pages = load_training_pages(self.archives, self.truth, self.partial_truth, without_books=without)
+        if layouts:
+            pages += load_layout_pages(self.archives, layouts, without_books=without)
         if with_texts and self.transcripts is not None:
             texts = read_page_texts([self.transcripts], without_books=without)
         without.say_unknown()

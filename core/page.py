@@ -7,7 +7,7 @@ program can import them at no cost.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import groupby
@@ -81,6 +81,30 @@ class PageReference:
 
 
 @dataclass(frozen=True, slots=True)
+class View:
+    """A view is what the networks are shown of a page: its material, upright, at the size that they know.
+
+    Attributes:
+        pixels: uint8 (H, W, 3).
+        scale: pixels of the view for one pixel of the page.
+        left: of the view, in pixels of the page after it was turned.
+        top: likewise.
+        quarter_turns: by which the page was turned counterclockwise before.
+        is_negative: its light and dark were exchanged before.
+        gutter: points (x, y) between two leaves from the top down, in pixels of the turned page; none of a
+            page with one leaf.
+    """
+
+    pixels: NDArray[np.uint8]
+    scale: float
+    left: int = 0
+    top: int = 0
+    quarter_turns: int = 0
+    is_negative: bool = False
+    gutter: tuple[tuple[int, int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class PageImage:
     """This is a decoded page.
 
@@ -88,11 +112,15 @@ class PageImage:
         pixels: uint8 (H, W, 3), upright, at working resolution.
         width: of the original, upright page, in pixels.
         height: likewise.
+        finer: gives the pixels with so many along the long side; None where these are all there are.
+        view: what is to be read of it; None if nobody has looked yet.
     """
 
     pixels: NDArray[np.uint8]
     width: int
     height: int
+    finer: Callable[[int], NDArray[np.uint8]] | None = None
+    view: View | None = None
 
     @property
     def scale(self) -> float:
@@ -108,6 +136,7 @@ class Character:
         confidence: probability of the label, in [0, 1].
         alternatives: the next-best (label, probability), best first.
         column_number: from 0, counted from the right-hand edge of the page.
+        leaf: on which it stands, from 0, as `Reading.leaves` counts them.
     """
 
     box: Box
@@ -115,6 +144,24 @@ class Character:
     confidence: float
     alternatives: tuple[tuple[str, float], ...] = ()
     column_number: int = 0
+    leaf: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Leaf:
+    """A leaf is one page side of a book on a photograph.
+
+    Attributes:
+        outline: corners (x, y) in pixels of the photograph.
+        turned: degrees by which the photograph was turned counterclockwise to read it: 0, 90, 180 or 270.
+        is_negative: light and dark were exchanged to read it.
+        scale: pixels at which it was read for one pixel of the photograph.
+    """
+
+    outline: tuple[tuple[int, int], ...]
+    turned: int = 0
+    is_negative: bool = False
+    scale: float = 1.0
 
 
 def column_texts(characters: Sequence[Character]) -> tuple[str, ...]:
@@ -145,6 +192,7 @@ class Reading:
         height: likewise.
         timings_s: seconds that each stage took for this page.
         suspicions: why it should be looked at; none of most pages.
+        leaves: the first read first; none of a page that was read whole and as it is.
     """
 
     mask: NDArray[np.bool_]
@@ -153,6 +201,7 @@ class Reading:
     height: int
     timings_s: Mapping[str, float] = field(default_factory=dict)
     suspicions: tuple[Suspicion, ...] = ()
+    leaves: tuple[Leaf, ...] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:

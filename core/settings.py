@@ -12,7 +12,11 @@ from typing import Any
 from fumikura.core.errors import UsageError
 from fumikura.core.limits import Limits
 
-_CHOICES = {"log_format": ("text", "json"), "precision": ("auto", "fp32", "bf16")}
+_CHOICES = {
+    "log_format": ("text", "json"),
+    "precision": ("auto", "fp32", "bf16"),
+    "leaves": ("auto", "one", "two", "off"),
+}
 
 _YES_OR_NO = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
@@ -40,6 +44,9 @@ class Settings:
         context_path: likewise.
         context_weight: power of the context's probabilities against the classifier's; 0 reads
             without context.
+        leaves: "auto" finds the material on a photograph, and whether it is one leaf or two; "one" and "two"
+            say so; "off" reads the whole photograph as one page.
+        is_as_is: pages on their side or head and negatives are read as they are, writing at one scale.
         lease_s: a claimed page that nobody renewed for so long goes back to the queue.
         chunk_size: pages that a worker claims at once; eight times as many if it reads them in no time.
         max_attempts: lost workers on a page alone before it is quarantined.
@@ -77,6 +84,8 @@ class Settings:
     context_path: Path | None = None
     # Tuned on books that neither the networks nor the counts knew; see docs/training.md.
     context_weight: float = 0.5
+    leaves: str = "auto"
+    is_as_is: bool = False
     lease_s: float = 60.0
     chunk_size: int = 8
     max_attempts: int = 3

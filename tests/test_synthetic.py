@@ -12,8 +12,10 @@ from PIL import Image
 from fumikura.core.page import LabelledBox
 from fumikura.core.training.drawing.columns import Scribe
 from fumikura.core.training.drawing.fonts import GlyphFont, load_fonts
+from fumikura.core.training.drawing.foreign import put_foreign_things
 from fumikura.core.training.drawing.glyph_bending import make_form
 from fumikura.core.training.drawing.hand import Hand
+from fumikura.core.training.drawing.photographs import photograph
 from fumikura.core.training.drawing.seals import stamp_seal
 from fumikura.core.training.drawing.style import PageStyle, draw_style
 from fumikura.core.training.drawing.synthetic import CSV_HEADER, render_many, render_page
@@ -283,3 +285,34 @@ def test_the_samples_are_small() -> None:
 
     assert sum(sizes) < 2_000_000
     assert len(list(SAMPLES_FOLDER.glob("*.jpg"))) == 6
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_foreign_things_leave_every_character_to_be_seen(seed: int, fonts: list[GlyphFont]) -> None:
+    image, boxes = render_page(KANA * 6, fonts=fonts, rng=np.random.default_rng(1), style=plain_style())
+    scan = np.asarray(image)
+
+    changed = put_foreign_things(scan, boxes, np.random.default_rng(seed), share=1.0)
+
+    assert (changed != scan).any(axis=2).mean() > 0.005
+    for box in (one.box for one in boxes):
+        part = np.s_[box.y : box.y + box.height, box.x : box.x + box.width]
+        # A crease may run through it, and changes shades by less than a third.
+        darkest = scan[part].min(), changed[part].min()
+        assert abs(int(darkest[0]) - int(darkest[1])) < 60
+
+
+def test_boxes_move_with_a_page_that_is_photographed(fonts: list[GlyphFont]) -> None:
+    image, boxes = render_page(KANA * 6, fonts=fonts, rng=np.random.default_rng(1), style=plain_style())
+    scan = np.asarray(image)
+
+    photo, moved = photograph(scan, boxes, np.random.default_rng(3))
+
+    assert photo.shape[0] > scan.shape[0]
+    for before, after in zip(boxes, moved, strict=True):
+        old, new = before.box, after.box
+        assert after.label == before.label
+        assert (
+            photo[new.y : new.y + new.height, new.x : new.x + new.width]
+            == scan[old.y : old.y + old.height, old.x : old.x + old.width]
+        ).all()

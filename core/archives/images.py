@@ -7,6 +7,8 @@ import struct
 import threading
 import zlib
 from contextlib import nullcontext
+from dataclasses import replace
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,11 +71,19 @@ def decode(
         image = data.copy() if file is None and isinstance(data, Image.Image) else _open(file or b"")
         _check_size(image, min_side, max_pixels)
         page = _read(image, long_side)
+        if long_side is not None:
+            page = replace(page, finer=partial(_pixels_of, file or image))
         if file is not None and image.format in _JPEGS and jpegs.looks_cut(image):
             jpegs.check_whole(file)
         return page
     except _DAMAGES as error:
         raise PageError(_explain_damage(error)) from error
+
+
+def _pixels_of(data: bytes | Image.Image, long_side: int) -> NDArray[np.uint8]:
+    """Decode an image again that was found sound, with so many pixels along its long side."""
+    image = data.copy() if isinstance(data, Image.Image) else _open(data)
+    return _read(image, long_side).pixels
 
 
 def _file_of(image: Image.Image) -> bytes | None:

@@ -13,7 +13,8 @@ from torchvision.ops import box_area, roi_align
 #: Of two boxes that share more than this of the smaller one, the less sure is a part of a
 #: character, not a character. (The usual intersection over union lets such parts pass.)
 MAX_OVERLAP = 0.5
-#: More are not on any page; what gives more is noise, and must not cost the run its memory.
+_PAGE_PIXELS = 1216 * 1216
+#: More are not on so many pixels of any page; what gives more is noise, and must not cost the run its memory.
 MAX_CHARACTERS = 4000
 _BOXES_AT_ONCE = 512
 #: The crop is the box and this much of its surroundings.
@@ -30,9 +31,10 @@ def find_boxes(maps: Tensor, *, peak_threshold: float) -> Tensor:
         peak_threshold: lower peaks are no characters.
     """
     centre = maps[1].float()
+    most = max(MAX_CHARACTERS, MAX_CHARACTERS * centre.numel() // _PAGE_PIXELS)
     is_peak = (centre == _highest_around(centre)) & (centre > peak_threshold)
     y, x = torch.nonzero(is_peak, as_tuple=True)
-    surest = centre[y, x].argsort(descending=True, stable=True)[:MAX_CHARACTERS]
+    surest = centre[y, x].argsort(descending=True, stable=True)[:most]
     y, x = y[surest], x[surest]
     width, height = maps[2:, y, x].float().clamp(max=math.log(max(centre.shape))).exp()
     corners = torch.stack([x + 0.5 - width / 2, y + 0.5 - height / 2], dim=1)

@@ -5,12 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from itertools import islice
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.profiler import record_function
 
-from fumikura.core.page import Box, Character, PageImage, Reading
+from fumikura.core.page import Box, Character, PageImage, Reading, View
 from fumikura.core.recognition import crops, patches
 from fumikura.core.recognition.context import ContextModel, in_context
 from fumikura.core.recognition.models.checkpoint import load_context
@@ -18,7 +22,13 @@ from fumikura.core.recognition.models.inference import Classifier, Fill, Segment
 from fumikura.core.recognition.naming import name_boxes
 from fumikura.core.recognition.order import reading_order
 from fumikura.core.recognition.recipe import Recipe, find_context, find_weights, recipe_of
+from fumikura.core.recognition.second_looks import rescaled_view, surest, turned_views
+from fumikura.core.recognition.strips import joined_boxes, joined_masks, strips_of
+from fumikura.core.recognition.views import box_on_page, leaf_of, leaves_of, mask_on_page, with_view
 from fumikura.core.settings import Settings
+
+#: The likeliest labels of a crop with their probabilities, best first.
+Labels = tuple[tuple[str, float], ...]
 
 
 class PageReader:
@@ -45,11 +55,36 @@ class PageReader:
         return self.recipe.parameters.long_side
 
     def read(self, pages: Sequence[PageImage]) -> list[Reading]:
-        """Read some pages; return their readings in the same order."""
+        """Read some pages; return their readings in the same order.
+
+        A page that may lie on its side or head, be a negative, or be written much smaller or larger than
+        what the networks know, is looked at again, and the surest of its readings counts.
+        """
         clock = _Clock(len(pages))
+        with clock.time("look"):
+            pages = [with_view(page, self.recipe.parameters) for page in pages]
+        readings = self._read_views(pages, clock)
+        if self.recipe.parameters.is_as_is:
+            return readings
+        for views_of in (rescaled_view, turned_views):
+            again = [
+                (number, replace(pages[number], view=view))
+                for number, reading in enumerate(readings)
+                for view in views_of(pages[number], reading, self.recipe.parameters)
+            ]
+            for number, page in again:  # rare, and each view may be larger than a page
+                (reading,) = self._read_views([page], clock)
+                if surest(readings[number], reading) is reading:
+                    readings[number], pages[number] = reading, page
+        return readings
+
+    def _read_views(self, pages: Sequence[PageImage], clock: _Clock) -> list[Reading]:
+        """Read the views of some pages."""
+        views = [view for page in pages if (view := page.view) is not None]
+        strips = [strips_of(view.pixels) for view in views]
         with clock.time("segment"):
             # From here to the labels everything stays on the device.
-            pixels = [self._to_device(page) for page in pages]
+            pixels = [self._to_device(strip.pixels) for page_strips in strips for strip in page_strips]
             parameters = self.recipe.parameters
             maps = patches.map_pages(  # (4, H, W) each
                 pixels,
@@ -65,19 +100,26 @@ class PageReader:
             likely, boxes = name_boxes(self._classifier, pixels, boxes)
             labels = self._label(torch.cat(likely))
         with clock.time("order"):
-            characters = []
-            on_host = torch.split(torch.cat(boxes).cpu(), [len(page_boxes) for page_boxes in boxes])
-            for page, page_boxes in zip(pages, on_host, strict=True):
-                characters.append(_in_order(_on_page(page_boxes, page), labels[: len(page_boxes)]))
-                labels = labels[len(page_boxes) :]
-        if self._context is not None and (used := self.recipe.parameters.context) is not None:
+            found = _by_strip(boxes, labels)
+            characters = [
+                _in_order(*joined_boxes(page_strips, found), view, page)
+                for page_strips, view, page in zip(strips, views, pages, strict=True)
+            ]
+        if self._context is not None and (used := parameters.context) is not None:
             with clock.time("context"):
                 characters = [in_context(one, self._context, weight=used.weight) for one in characters]
         # Only now: a mask that is fetched keeps the device waiting for whoever fetches it.
-        masks = [(page_maps[0] > self._segmenter.config.mask_threshold).cpu().numpy() for page_maps in maps]
+        masks = iter([(one[0] > self._segmenter.config.mask_threshold).cpu().numpy() for one in maps])
         return [
-            Reading(mask, page_characters, page.width, page.height, clock.timings_s)
-            for page, mask, page_characters in zip(pages, masks, characters, strict=True)
+            Reading(
+                mask_on_page(joined_masks(page_strips, masks), view, page),
+                page_characters,
+                page.width,
+                page.height,
+                clock.timings_s,
+                leaves=leaves_of(view, page),
+            )
+            for page, view, page_strips, page_characters in zip(pages, views, strips, characters, strict=True)
         ]
 
     def count_batches(self) -> dict[str, Fill]:
@@ -86,14 +128,14 @@ class PageReader:
         self._segmenter.batches.fill, self._classifier.batches.fill = fills.values()
         return fills
 
-    def _to_device(self, page: PageImage) -> Tensor:
-        """Copy a page to the device as uint8 (3, H, W)."""
-        pixels = torch.from_numpy(page.pixels)
+    def _to_device(self, view: NDArray[np.uint8]) -> Tensor:
+        """Copy a view (H, W, 3) to the device as uint8 (3, H, W)."""
+        pixels = torch.from_numpy(view)
         if self._device.startswith("cuda"):
             pixels = pixels.pin_memory()  # only such memory is copied while the program goes on
         return pixels.to(self._device, non_blocking=True).permute(2, 0, 1)
 
-    def _label(self, likely: Tensor) -> list[tuple[tuple[str, float], ...]]:
+    def _label(self, likely: Tensor) -> list[Labels]:
         """Name the likeliest labels of each crop (M, C) with their probabilities, best first."""
         names = self._classifier.vocabulary.labels
         probabilities, numbers = likely.topk(min(self.recipe.parameters.n_labels, len(names)), dim=1)
@@ -139,19 +181,46 @@ def load_networks(settings: Settings, device: str) -> tuple[Segmenter, Classifie
     return segmenter, classifier
 
 
-def _on_page(boxes: Tensor, page: PageImage) -> list[Box]:
-    """Turn boxes (M, 4) of the working page into boxes in whole pixels of the original, inside it."""
-    corners = torch.cat([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], dim=1) / page.scale
-    limits = torch.tensor([page.width, page.height] * 2, dtype=corners.dtype)
+def _by_strip(boxes: Sequence[Tensor], labels: Sequence[Labels]) -> Iterator[tuple[Tensor, list[Labels]]]:
+    """Give the boxes (M, 4) of each strip, fetched from the device, with their labels."""
+    rest = iter(labels)
+    for strip_boxes in torch.split(torch.cat(list(boxes)).cpu(), [len(one) for one in boxes]):
+        yield strip_boxes, list(islice(rest, len(strip_boxes)))
+
+
+def _in_order(boxes: Tensor, labels: Sequence[Labels], view: View, page: PageImage) -> tuple[Character, ...]:
+    """Put what was found on a view in reading order, leaf by leaf, and back onto the page."""
+    turned = _on_turned_page(boxes, view, page)
+    leaves = [leaf_of(box, view) for box in turned]
+    characters: list[Character] = []
+    n_columns = 0
+    for leaf in sorted(set(leaves)):
+        mine = [number for number, its_leaf in enumerate(leaves) if its_leaf == leaf]
+        order = reading_order([turned[number] for number in mine])
+        for index, column in order:
+            number = mine[index]
+            box = box_on_page(turned[number], view, page)
+            characters.append(
+                Character(
+                    box,
+                    *labels[number][0],
+                    alternatives=labels[number][1:],
+                    column_number=n_columns + column,
+                    leaf=leaf,
+                )
+            )
+        n_columns += 1 + max(column for _, column in order)
+    return tuple(characters)
+
+
+def _on_turned_page(boxes: Tensor, view: View, page: PageImage) -> list[Box]:
+    """Turn boxes (M, 4) of a view into boxes in whole pixels of the turned page, inside it."""
+    corner = torch.tensor([view.left, view.top] * 2, dtype=boxes.dtype)
+    corners = torch.cat([boxes[:, :2], boxes[:, :2] + boxes[:, 2:]], dim=1) / view.scale + corner
+    sides = [page.width, page.height] if view.quarter_turns % 2 == 0 else [page.height, page.width]
+    limits = torch.tensor(sides * 2, dtype=corners.dtype)
     whole = torch.minimum(corners.round().clamp(min=0), limits).int().tolist()
     return [Box(left, top, max(1, right - left), max(1, bottom - top)) for left, top, right, bottom in whole]
-
-
-def _in_order(boxes: Sequence[Box], labels: Sequence[tuple[tuple[str, float], ...]]) -> tuple[Character, ...]:
-    return tuple(
-        Character(boxes[index], *labels[index][0], alternatives=labels[index][1:], column_number=column)
-        for index, column in reading_order(boxes)
-    )
 
 
 class _Clock:
@@ -166,4 +235,5 @@ class _Clock:
         started = time.perf_counter()
         with record_function(stage):  # a name in `fumikura bench --trace`
             yield
-        self.timings_s[stage] = (time.perf_counter() - started) / self._n_pages
+        seconds = (time.perf_counter() - started) / self._n_pages
+        self.timings_s[stage] = self.timings_s.get(stage, 0.0) + seconds

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from fumikura.core.recognition.weights_header import learnt_pages, read_header
 from fumikura.core.settings import Settings
 
 #: Raised when a change of the code changes what is read.
-READING_VERSION = 4
+READING_VERSION = 5
 
 WEIGHTS_FOLDER = Path(__file__).parents[1] / "weights"
 
@@ -41,6 +41,9 @@ class Parameters:
         halo: pixels of a patch's edge whose scores are dropped.
         n_labels: labels kept for each character, the best included; context chooses among them.
         context: None for a reading without it.
+        leaves: "auto", "one" or "two" to find the material on a photograph and so many leaves; "off" to read
+            all of it.
+        is_as_is: pages on their side or head and negatives are not turned, small writing not enlarged.
     """
 
     # Chosen on the books of all folds: docs/performance.md says what others cost and bring.
@@ -50,6 +53,8 @@ class Parameters:
     halo: int = 64
     n_labels: int = 5
     context: ContextUse | None = None
+    leaves: str = "auto"
+    is_as_is: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +116,9 @@ def recipe_of(settings: Settings) -> Recipe:
             raise CheckpointError(
                 f"{path} holds no {kind} weights; name a file that `fumikura train {kind}` wrote for pages"
             )
-    return make_recipe(segmenter, classifier, context, context_weight=settings.context_weight)
+    recipe = make_recipe(segmenter, classifier, context, context_weight=settings.context_weight)
+    parameters = replace(recipe.parameters, leaves=settings.leaves, is_as_is=settings.is_as_is)
+    return replace(recipe, parameters=parameters)
 
 
 def find_context(settings: Settings) -> Path | None:

@@ -22,8 +22,10 @@ from fumikura.core.training.drawing import paper
 from fumikura.core.training.drawing.brush import Brush, link
 from fumikura.core.training.drawing.columns import Scribe, Written
 from fumikura.core.training.drawing.fonts import GlyphFont
+from fumikura.core.training.drawing.foreign import put_foreign_things
 from fumikura.core.training.drawing.frames import draw_frame, fold_x
 from fumikura.core.training.drawing.hand import Hand
+from fumikura.core.training.drawing.photographs import photograph
 from fumikura.core.training.drawing.pictures import draw_picture
 from fumikura.core.training.drawing.seals import stamp_seal
 from fumikura.core.training.drawing.style import PageStyle, draw_style
@@ -31,6 +33,8 @@ from fumikura.core.training.drawing.style import PageStyle, draw_style
 CSV_HEADER = ("Unicode", "Image", "X", "Y", "Block ID", "Char ID", "Width", "Height")
 #: Share of pages without text: covers, blank sheets, pictures.
 EMPTY = 0.08
+#: Share of pages with threads, labels, fingers and the like on them; and that lie on a table with rulers.
+FOREIGN, PHOTOGRAPHED = 0.4, 0.25
 
 
 def render_page(
@@ -171,10 +175,23 @@ def render_many(
             if not text and rng.random() < 0.6:
                 style = replace(style, picture=style.layout.area)
             image, boxes = render_page(text, fonts=fonts, rng=rng, style=style)
+            image, boxes = _as_libraries_have_it(image, boxes, np.random.default_rng([seed, number, 1]))
             name = f"drawn_{number:05d}"
             save_picture(image, folder / f"{name}.jpg", quality=int(rng.integers(72, 94)))
             rows.writerows(truth_rows(name, boxes))
     return path
+
+
+def _as_libraries_have_it(
+    image: Image.Image, boxes: list[LabelledBox], rng: np.random.Generator
+) -> tuple[Image.Image, list[LabelledBox]]:
+    """Put onto some pages, and beside some, what is no writing."""
+    scan = np.asarray(image)
+    if rng.random() < FOREIGN:
+        scan = put_foreign_things(scan, boxes, rng)
+    if rng.random() < PHOTOGRAPHED:
+        scan, boxes = photograph(scan, boxes, rng)
+    return Image.fromarray(scan), boxes
 
 
 def truth_rows(name: str, boxes: Sequence[LabelledBox]) -> list[tuple[str | int, ...]]:
