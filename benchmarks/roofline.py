@@ -21,7 +21,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from fumikura.core.archives.listing import list_pages
 from fumikura.core.recognition import crops, patches
-from fumikura.core.recognition.models.inference import Batches, Classifier, Segmenter, is_bf16_fast
+from fumikura.core.recognition.models.inference import Batches, Classifier, Segmenter
+from fumikura.core.recognition.models.precision import is_bf16_fast
 from fumikura.core.recognition.reader import load_networks
 from fumikura.core.recognition.recipe import Parameters
 from fumikura.core.scoring.comparison import KnownPage, load_page

@@ -16,7 +16,7 @@ from fumikura.core.settings import Settings
 @options.as_json
 @click.pass_context
 def command(ctx: click.Context, settings: Settings, as_json: bool) -> None:
-    """Check device, weights, database, broker and disk: one line each.
+    """Check device, precision, weights, database, broker and disk: one line each.
 
     A line marked ✗ says what is wrong and what to do. Give the options, or set the
     variables, that you would give to `run` or `worker`. Exit code 1 if anything is wrong.
@@ -31,6 +31,10 @@ def command(ctx: click.Context, settings: Settings, as_json: bool) -> None:
 
     checks = [
         ("device", lambda: doctor.look_at_devices(find_devices(settings.devices))),
+        (
+            "precision",
+            lambda: doctor.look_at_precision(settings, find_devices(settings.devices)),
+        ),
         ("weights", lambda: doctor.look_at_weights(settings)),
         ("database", lambda: doctor.look_at_database(settings)),
         ("broker", lambda: check_broker(settings)),

@@ -10,7 +10,7 @@ from typing import Any
 
 import click
 
-from fumikura.core.settings import Settings, read_settings
+from fumikura.core.settings import PRECISIONS, Settings, read_settings
 
 Function = Callable[..., Any]
 
@@ -99,6 +99,12 @@ _SETTINGS = {
             metavar="N",
             help="Worker processes for each device. [FUMIKURA_WORKERS; default: 1; with --devices auto and"
             " without a GPU one for each core, as far as memory goes]",
+        ),
+        click.option(
+            "--precision",
+            type=click.Choice(PRECISIONS),
+            help="In which numbers the networks compute; fp16 is for GPUs. auto is bf16 where that is fast,"
+            " else fp32. [FUMIKURA_PRECISION; default: auto]",
         ),
     ],
     "device": [

@@ -6,6 +6,7 @@ what to do about it.
 
 from __future__ import annotations
 
+import platform
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -53,6 +54,18 @@ def look_at_devices(names: Sequence[str]) -> str:
     from fumikura.core.recognition.models.device import try_device  # loads torch
 
     return "; ".join(try_device(name) for name in names)
+
+
+def look_at_precision(settings: Settings, names: Sequence[str]) -> str:
+    from fumikura.core.recognition.models.on_openvino import is_installed  # loads torch
+    from fumikura.core.recognition.models.precision import find_precision, is_openvinos
+
+    precision = find_precision(settings.precision, names[0])
+    if is_openvinos(names[0], precision):
+        return f"{precision}, by OpenVINO"
+    if names[0] == "cpu" and not is_installed() and platform.machine().lower() in ("x86_64", "amd64"):
+        return f"{precision}, by torch; OpenVINO is faster on this processor: pip install 'fumikura[cpu]'"
+    return f"{precision}, by torch"
 
 
 def look_at_weights(settings: Settings) -> str:

@@ -46,7 +46,7 @@ def load_reader(
     classifier: str | Path | None = None,
     context: str | Path | None = None,
     context_weight: float | None = None,
-    precision: Literal["auto", "fp32", "bf16"] | None = None,
+    precision: Literal["auto", "fp32", "bf16", "fp16"] | None = None,
 ) -> Reader:
     """Load the networks. What is None comes from its FUMIKURA_* variable, or is what ships.
 
@@ -58,7 +58,7 @@ def load_reader(
         context: the weights file that knows which characters follow each other.
         context_weight: power of the context's probabilities against the classifier's, from 0; with 0,
             nothing is read in context.
-        precision: "auto" is bf16 where the device is fast in it, else fp32.
+        precision: "auto" is bf16 where the device is fast in it, else fp32; fp16 is for GPUs.
 
     Raises:
         FumikuraError: weights are missing, damaged or of the wrong kind, the device does not work, or

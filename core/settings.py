@@ -12,9 +12,11 @@ from typing import Any
 from fumikura.core.errors import UsageError
 from fumikura.core.limits import Limits
 
+PRECISIONS = ("auto", "fp32", "bf16", "fp16")
+
 _CHOICES = {
     "log_format": ("text", "json"),
-    "precision": ("auto", "fp32", "bf16"),
+    "precision": PRECISIONS,
     "leaves": ("auto", "one", "two", "off"),
 }
 
@@ -57,7 +59,7 @@ class Settings:
             caches hold no more.
         crops_per_batch: crops in one pass of the classifier.
         threads: CPU threads of a worker; 0 divides the cores among the workers.
-        precision: "auto", "fp32" or "bf16".
+        precision: "auto", "fp32", "bf16" or "fp16" (GPUs alone).
         max_pixels: a larger page fails before it is decoded.
         max_file_bytes: a page whose file is larger fails before it is read.
         max_ratio: a file or archive that unpacks to more than so many times its packed size, and to

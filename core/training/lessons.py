@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from fumikura.core.errors import DataSetError
 from fumikura.core.recognition.models.checkpoint import save_classifier, save_segmenter
-from fumikura.core.recognition.models.inference import is_bf16_fast
+from fumikura.core.recognition.models.precision import is_bf16_fast
 from fumikura.core.recognition.weights_header import tell_learnt_pages
 from fumikura.core.training.datasets.augmentation import Augmentation
 

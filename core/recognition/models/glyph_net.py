@@ -76,7 +76,8 @@ class GlyphNet(nn.Module):
         x = (crops - mean) / (spread + 1e-3)
         x = self.head[:2](self.stages(self.stem(x)))  # (M, 4 · widths[-1])
         if self.config.sees_shapes:
-            x = torch.cat([x, shapes.nan_to_num(0.0).to(x.dtype), shapes.isnan().to(x.dtype)], dim=1)
+            unknown = shapes.isnan()
+            x = torch.cat([x, shapes.masked_fill(unknown, 0.0).to(x.dtype), unknown.to(x.dtype)], dim=1)
         embedding = self.head[2:5](x)
         logits: Tensor = self.head[5:](embedding)  # (M, C)
         if is_told and self.corners is not None:

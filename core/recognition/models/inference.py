@@ -16,6 +16,8 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
 
 from fumikura.core.recognition.models.checkpoint import load_classifier, load_segmenter
 from fumikura.core.recognition.models.loaded import LoadedClassifier
+from fumikura.core.recognition.models.on_openvino import OnOpenVino, converted
+from fumikura.core.recognition.models.precision import dtype_of, find_precision, is_openvinos
 from fumikura.core.recognition.out_of_memory import is_out_of_memory
 
 log = logging.getLogger(__name__)
@@ -29,10 +31,9 @@ class Segmenter:
 
     def __init__(self, path: Path, *, device: str, precision: str, patches_per_batch: int) -> None:
         model, self.config = load_segmenter(path)
-        fold_normalisation(model)
         begin_with_bytes(model)
-        end_in_single_precision(model)
-        self.batches = Batches(model, device=device, precision=precision, batch_size=patches_per_batch)
+        example = torch.zeros(1, 3, 2 * self.config.stride, 2 * self.config.stride, dtype=torch.uint8)
+        self.batches = ready(model, example, device=device, precision=precision, batch_size=patches_per_batch)
 
     def maps(self, patches: Tensor) -> Tensor:
         """Make score maps (N, 4, P, Q) on the device: mask and centre in [0, 1], log width, log height.
@@ -43,7 +44,9 @@ class Segmenter:
         return self.batches(patches, self._score)
 
     def _score(self, model: nn.Module, patches: Tensor) -> Tensor:
-        maps: Tensor = model(patches.to(self.batches.dtype))  # bf16 holds all whole numbers up to 256
+        if not isinstance(model, OnOpenVino):  # which takes bytes as they are
+            patches = patches.to(self.batches.dtype)  # bf16 and fp16 hold all numbers up to 256
+        maps: Tensor = model(patches)
         maps[:, :2].sigmoid_()
         return maps
 
@@ -53,9 +56,9 @@ class Classifier:
 
     def __init__(self, path: Path, *, device: str, precision: str, crops_per_batch: int) -> None:
         model, self.config, self.vocabulary = load_classifier(path)
-        fold_normalisation(model)
-        end_in_single_precision(model)
-        self.batches = Batches(model, device=device, precision=precision, batch_size=crops_per_batch)
+        side = self.config.crop_side
+        examples = torch.rand(2, 1, side, side), torch.zeros(2, 2)
+        self.batches = ready(model, *examples, device=device, precision=precision, batch_size=crops_per_batch)
 
     def look(self, crops: Tensor, shapes: Tensor) -> tuple[Tensor, Tensor]:
         """Say how likely each label is, and where in the crop its character lies, on the device.
@@ -125,20 +128,16 @@ class Batches:
     """A model on its device is fed batch by batch; the batch shrinks when memory is short.
 
     Attributes:
+        dtype: of most numbers that torch computes with.
         fill: counts what the model is fed; put a new one in its place to count from now on.
     """
 
     def __init__(self, model: nn.Module, *, device: str, precision: str, batch_size: int) -> None:
         self._device = torch.device(device)
         self._model: nn.Module = model.to(self._device).to(memory_format=torch.channels_last)
-        self._in_bf16 = precision == "bf16" or (precision == "auto" and is_bf16_fast(self._device))
+        self.dtype = dtype_of(find_precision(precision, device))
         self._batch_size = batch_size
         self.fill = Fill()
-
-    @property
-    def dtype(self) -> torch.dtype:
-        """Return the type of number in which most layers compute."""
-        return torch.bfloat16 if self._in_bf16 else torch.float32
 
     def __call__(self, inputs: Tensor, run: Callable[..., Tensor], *beside: Tensor) -> Tensor:
         """Feed all inputs to the model, and join what `run` makes of the model and of each batch.
@@ -150,7 +149,7 @@ class Batches:
         start = 0
         with (
             torch.inference_mode(),
-            torch.autocast(self._device.type, dtype=torch.bfloat16, enabled=self._in_bf16),
+            torch.autocast(self._device.type, dtype=self.dtype, enabled=self.dtype != torch.float32),
         ):
             while start < len(inputs):
                 batch = inputs[start : start + self._batch_size]
@@ -170,6 +169,23 @@ class Batches:
                 self.fill.add(batch, self._batch_size)
                 start += len(batch)
         return torch.cat(outputs) if len(outputs) > 1 else outputs[0]
+
+
+def ready(model: nn.Module, *examples: Tensor, device: str, precision: str, batch_size: int) -> Batches:
+    """Make a network that was loaded ready for reading: as fast as this machine can.
+
+    Args:
+        examples: small inputs of it.
+    """
+    fold_normalisation(model)
+    precision = find_precision(precision, device)
+    if is_openvinos(device, precision):
+        network: nn.Module = OnOpenVino(converted(model, *examples), precision=precision)
+        precision = "fp32"  # what torch has still to do
+    else:
+        end_in_single_precision(model)
+        network = model
+    return Batches(network, device=device, precision=precision, batch_size=batch_size)
 
 
 def begin_with_bytes(model: nn.Module) -> None:
@@ -214,12 +230,3 @@ def fold_normalisation(model: nn.Module) -> None:
                 chain[number], chain[number + 1] = fuse_conv_bn_eval(layer, normalised), nn.Identity()
             elif isinstance(layer, nn.Linear) and isinstance(normalised, nn.BatchNorm1d):
                 chain[number], chain[number + 1] = fuse_linear_bn_eval(layer, normalised), nn.Identity()
-
-
-def is_bf16_fast(device: torch.device) -> bool:
-    if device.type == "cuda":
-        return bool(torch.cuda.is_bf16_supported())
-    if device.type == "cpu":
-        # Without the instructions bf16 is emulated, and slower than fp32.
-        return bool(torch.cpu._is_avx512_bf16_supported() or torch.cpu._is_amx_tile_supported())
-    return False
