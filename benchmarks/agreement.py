@@ -1,11 +1,12 @@
 """Whether what is faster reads the same: each way to compute against plain fp32, with the same weights.
 
-    python -m benchmarks.agreement [--truth BOXES]... PAGES...
+    python -m benchmarks.agreement [--truth BOXES]... [--device cuda:0] [--pages N] PAGES...
 
 A character agrees if the other reading has one with the same label and a box of IoU >= 0.8; the share is
 that of the longer of the two readings, so that neither may leave out or add characters. The scores are
 those of the pages with truth, as differences from fp32 in points. FUMIKURA_SEGMENTER_PATH and its like name
-other weights than those that ship. Prints Markdown.
+other weights than those that ship. The ways of another device are compared with fp32 on the CPU. Prints
+Markdown.
 """
 
 from __future__ import annotations
@@ -35,6 +36,8 @@ WAYS = (
     ("fp32, patches of 704", "fp32", 704),
     ("bf16, whole pages", "bf16", WHOLE),
 )
+#: Of GPUs alone.
+WAYS_OF_GPUS = (("fp16, whole pages", "fp16", WHOLE),)
 SCORES = ("dice", "detection_f1", "character_accuracy", "character_f1")
 
 
@@ -52,10 +55,12 @@ def _corners(characters: Sequence[Character]) -> torch.Tensor:
     return torch.tensor([(b.x, b.y, b.x + b.width, b.y + b.height) for b in boxes], dtype=torch.float)
 
 
-def read(pages: Sequence[KnownPage], precision: str, patch_side: int) -> list[Reading]:
+def read(
+    pages: Sequence[KnownPage], precision: str, patch_side: int, *, device: str = "cpu"
+) -> list[Reading]:
     """The pages in order, one at a time."""
     settings = read_settings().overridden(precision=precision)
-    reader = load_reader(settings, "cpu")
+    reader = load_reader(settings, device)
     parameters = replace(reader.recipe.parameters, patch_side=patch_side)
     reader.recipe = replace(reader.recipe, parameters=parameters)
     return [
@@ -74,9 +79,11 @@ def scores(pages: Sequence[KnownPage], readings: Sequence[Reading]) -> dict[str,
 @click.command()
 @click.argument("archives", nargs=-1, required=True)
 @click.option("--truth", multiple=True, type=click.Path(path_type=Path, exists=True))
-def main(archives: Sequence[str], truth: Sequence[Path]) -> None:
+@click.option("--device", default="cpu")
+@click.option("--pages", "n_pages", type=int, help="Only the first so many.")
+def main(archives: Sequence[str], truth: Sequence[Path], device: str, n_pages: int | None) -> None:
     """Compare every way with the first."""
-    listed = list_pages(archives).pages
+    listed = list_pages(archives).pages[:n_pages]
     truth_of = match_pages(listed, load_truths(truth, ()))
     pages = [KnownPage(page, truth_of.get(page.digest), None) for page in listed]
     _, *plainest = WAYS[0]
@@ -84,8 +91,9 @@ def main(archives: Sequence[str], truth: Sequence[Path]) -> None:
     plain_scores = scores(pages, wanted)
     print(f"{len(pages)} pages, {sum(len(reading.characters) for reading in wanted)} characters\n")
     print(f"| way | characters that agree | {' | '.join(SCORES)} |\n|{'---|' * (2 + len(SCORES))}")
-    for name, *way in WAYS[1:]:
-        readings = read(pages, *way)
+    ways = WAYS[1:] if device == "cpu" else (WAYS[0], *WAYS[1:], *WAYS_OF_GPUS)
+    for name, *way in ways:
+        readings = read(pages, *way, device=device)
         pairs = [(one.characters, other.characters) for one, other in zip(wanted, readings, strict=True)]
         share = sum(count_agreeing(*pair) for pair in pairs) / sum(max(map(len, pair)) for pair in pairs)
         differences = (value - plain_scores[name] for name, value in scores(pages, readings).items())

@@ -21,15 +21,17 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from fumikura.core.archives.listing import list_pages
 from fumikura.core.recognition import crops, patches
-from fumikura.core.recognition.models.inference import Batches, Classifier, Segmenter
+from fumikura.core.recognition.models.checkpoint import load_classifier, load_segmenter
+from fumikura.core.recognition.models.inference import Classifier, Segmenter
 from fumikura.core.recognition.models.precision import is_bf16_fast
 from fumikura.core.recognition.reader import load_networks
-from fumikura.core.recognition.recipe import Parameters
+from fumikura.core.recognition.recipe import Parameters, find_weights
 from fumikura.core.scoring.comparison import KnownPage, load_page
 from fumikura.core.settings import Settings
 
 N_PAGES, ROUNDS = 4, 5
 _SIDE = 4096
+_AT_ONCE = 64
 
 
 def main(archive: str, device: str = "cpu") -> None:
@@ -43,11 +45,14 @@ def main(archive: str, device: str = "cpu") -> None:
     )
     print("| network | GFLOP a page | MB a page | floor, s | measured, s | share of the floor's rate |")
     print(f"|{'---|' * 6}")
-    for name, network, inputs, run in (
-        ("segmenter", segmenter.batches, cut, lambda: segmenter.maps(cut)),
-        ("classifier", classifier.batches, characters, lambda: classifier.look(characters, shapes)),
+    # As they come from their files: only torch's own layers can be counted.
+    plain_segmenter = load_segmenter(find_weights("segmenter", None))[0].to(device)
+    plain_classifier = load_classifier(find_weights("classifier", None))[0].to(device)
+    for name, model, inputs, run in (
+        ("segmenter", plain_segmenter, cut, lambda: segmenter.maps(cut)),
+        ("classifier", plain_classifier, characters, lambda: classifier.look(characters, shapes)),
     ):
-        n_operations, n_bytes = _work(network, inputs, dtype)
+        n_operations, n_bytes = _work(model, inputs, dtype)
         floor_s = max(n_operations / operations_s, n_bytes / bytes_s) / N_PAGES
         taken_s = _time(run, device) / N_PAGES
         print(
@@ -85,9 +90,8 @@ def inputs_of(
     return cut, crops.cut_crops(on_device, boxes, side=classifier.config.crop_side), shapes
 
 
-def _work(network: Batches, inputs: Tensor, dtype: torch.dtype) -> tuple[float, float]:
+def _work(model: nn.Module, inputs: Tensor, dtype: torch.dtype) -> tuple[float, float]:
     """Operations, and bytes read and written by the layers that multiply."""
-    model = network._model
     n_values = sum(parameter.numel() for parameter in model.parameters())
 
     def count(_: nn.Module, given: tuple[Tensor, ...], out: Tensor) -> None:
@@ -98,8 +102,9 @@ def _work(network: Batches, inputs: Tensor, dtype: torch.dtype) -> tuple[float, 
         layer for layer in model.modules() if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d | nn.Linear)
     ]
     hooks = [layer.register_forward_hook(count) for layer in layers]
-    with FlopCounterMode(display=False) as counter:
-        network(inputs, lambda model, batch: model(batch.float()))
+    with FlopCounterMode(display=False) as counter, torch.inference_mode():
+        for batch in inputs.split(_AT_ONCE):
+            model(batch.float())
     for hook in hooks:
         hook.remove()
     return counter.get_total_flops(), n_values * dtype.itemsize

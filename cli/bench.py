@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING
 
 import click
@@ -15,7 +17,7 @@ from fumikura.cli.output import counted, make_table, print_json, print_tables, p
 from fumikura.core.archives.listing import list_pages
 from fumikura.core.own_files import check_place
 from fumikura.core.recognition.recipe import recipe_of
-from fumikura.core.settings import Settings
+from fumikura.core.settings import PRECISIONS, Settings
 
 if TYPE_CHECKING:
     from fumikura.worker.bench import Measurement
@@ -45,6 +47,27 @@ _LONG_S = 5400.0
     help="Resize the pages' files to this long side first. Repeatable. [default: as they are]",
 )
 @click.option(
+    "--against",
+    type=click.Choice(PRECISIONS),
+    help="Read the same pages in this precision too, in turns, and compare the two.",
+)
+@click.option(
+    "--rounds",
+    type=click.IntRange(min=1),
+    default=3,
+    show_default=True,
+    metavar="N",
+    help="How many turns both take with --against.",
+)
+@click.option(
+    "--total",
+    type=click.IntRange(min=1),
+    default=10_000,
+    show_default=True,
+    metavar="N",
+    help="Say how long so many pages would take.",
+)
+@click.option(
     "--trace",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
@@ -57,6 +80,9 @@ def command(
     archives: tuple[str, ...],
     n_pages: int | None,
     long_sides: tuple[int, ...],
+    against: str | None,
+    rounds: int,
+    total: int,
     trace: Path | None,
     as_json: bool,
 ) -> None:
@@ -71,6 +97,7 @@ def command(
     Example:
       fumikura bench scans.zip
       fumikura bench scans.zip --long-side 1024 --long-side 2048 --long-side 4096
+      fumikura bench scans.zip --workers 4 --precision bf16 --against fp32 --total 250000
       fumikura bench scans/ --pages 2000 --devices cuda:0 --trace trace.json
     """
     recipe_of(settings)  # before anything else: weights that do not fit
@@ -82,39 +109,62 @@ def command(
 
     if trace is not None:
         check_place(trace, is_trace)
-    measured = []
-    for number, long_side in enumerate(long_sides or (None,)):
+    ways = [settings] if against is None else [settings, settings.overridden(precision=against)]
+    measured: dict[tuple[int | None, str], list[Measurement]] = {}
+    turns = product(long_sides or (None,), range(1 if against is None else rounds), ways)
+    for long_side, _, way in turns:
         with waiting(f"reading pages of {_size(long_side)}"):
             one = measure(
-                settings,
+                way,
                 pages,
                 n_pages=n_pages or min(len(pages), _MOST_PAGES),
                 long_side=long_side,
-                trace=trace if number == 0 else None,
+                trace=None if measured else trace,
             )
         if one.failed:
             say(f"{one.failed:,} of {counted(one.pages, 'page')} cannot be read; `fumikura run` says why")
         if as_json:
             print_json(one)
-        measured.append(one)
+        measured.setdefault((long_side, way.precision), []).append(one)
     if not as_json:
-        workers, device = counted(measured[0].workers, "worker"), measured[0].device
-        put(
-            translated(f"Read side by side by {workers} on {device}")
-        )  # too long for a title, which is folded
-        print_tables(_overview(measured), _stages(measured))
-        for one in measured:
-            put(translated(_many_pages(one)))
+        _show(list(measured.values()), n_ways=len(ways), total=total)
     if trace is not None:
         say(f"trace: {trace}")
+
+
+def _show(rounds: Sequence[Sequence[Measurement]], *, n_ways: int, total: int) -> None:
+    """Show what was measured: of each size and way the round in the middle.
+
+    Args:
+        rounds: of the first size in each way, then of the next.
+    """
+    middle = [sorted(some, key=lambda one: one.pages_per_second)[len(some) // 2] for some in rounds]
+    workers, device = counted(middle[0].workers, "worker"), middle[0].device
+    put(translated(f"Read side by side by {workers} on {device}"))  # too long for a title, which is folded
+    print_tables(_overview(middle), _stages(middle))
+    for one in middle:
+        put(translated(_many_pages(one, total)))
+    for first in range(0, len(rounds), n_ways):
+        for other in rounds[first + 1 : first + n_ways]:
+            turns = zip(rounds[first], other, strict=True)
+            ratio = median(one.pages_per_second / two.pages_per_second for one, two in turns)
+            first_way, other_way, n_rounds = (
+                middle[first].precision,
+                other[0].precision,
+                counted(len(other), "round"),
+            )
+            put(translated(f"{first_way}: × {ratio:.2f} the pages/s of {other_way} ({n_rounds} in turns)"))
 
 
 def _overview(measured: Sequence[Measurement]) -> Table:
     """Show what was measured, a column for each size."""
     rows = [
+        (translated("precision"), *(one.precision for one in measured)),
         (translated("pages"), *(one.pages for one in measured)),
         (translated("pages/s"), *(f"{one.pages_per_second:.2f}" for one in measured)),
-        (translated("CPU s/page"), *(one.cpu_s / (one.pages - one.failed) for one in measured)),
+        (translated("pages an hour"), *(f"{one.pages_per_hour:,.0f}" for one in measured)),
+        (translated("CPU s/page"), *(one.cpu_s_per_page for one in measured)),
+        (translated("share of the networks"), *(_percent(one.networks_share) for one in measured)),
         (translated("patches a page"), *(f"{one.inputs_per_page['patches']:.1f}" for one in measured)),
         (translated("characters a page"), *(f"{one.inputs_per_page['crops']:.1f}" for one in measured)),
         *(
@@ -131,16 +181,17 @@ def _overview(measured: Sequence[Measurement]) -> Table:
     return make_table("", *sizes, rows=rows, numbers=range(1, 1 + len(sizes)))
 
 
-def _many_pages(measured: Measurement) -> str:
+def _many_pages(measured: Measurement, total: int) -> str:
     """Say how long people wait for many pages."""
-    seconds, workers = measured.seconds_for_10_000_pages, counted(measured.workers, "worker")
+    seconds, workers = total / measured.pages_per_second, counted(measured.workers, "worker")
     about = counted(round(seconds / 60), "minute")
     if seconds >= _LONG_S:
         about = f"{seconds / 3600:,.1f} hours"
     where = f"about {about} on this machine ({measured.processor}) with {workers}"
+    many = counted(total, "page")
     if measured.long_side is None:
-        return f"10,000 pages: {where}"
-    return f"10,000 pages of {measured.long_side} pixels: {where}"
+        return f"{many}: {where}"
+    return f"{many} of {measured.long_side} pixels: {where}"
 
 
 def _stages(measured: Sequence[Measurement]) -> Table:

@@ -58,14 +58,12 @@ def look_at_devices(names: Sequence[str]) -> str:
 
 def look_at_precision(settings: Settings, names: Sequence[str]) -> str:
     from fumikura.core.recognition.models.on_openvino import is_installed  # loads torch
-    from fumikura.core.recognition.models.precision import find_precision, is_openvinos
+    from fumikura.core.recognition.models.precision import described
 
-    precision = find_precision(settings.precision, names[0])
-    if is_openvinos(names[0], precision):
-        return f"{precision}, by OpenVINO"
+    found = described(settings.precision, names[0])
     if names[0] == "cpu" and not is_installed() and platform.machine().lower() in ("x86_64", "amd64"):
-        return f"{precision}, by torch; OpenVINO is faster on this processor: pip install 'fumikura[cpu]'"
-    return f"{precision}, by torch"
+        return f"{found}; OpenVINO is faster on this processor: pip install 'fumikura[cpu]'"
+    return found
 
 
 def look_at_weights(settings: Settings) -> str:

@@ -100,12 +100,19 @@ def test_the_command_says_how_long_many_pages_take_on_which_processor(
 ) -> None:
     write_zip(tmp_path / "book.zip", 1)
 
-    result = CliRunner().invoke(main, ["bench", str(tmp_path / "book.zip")], env=settings.to_environment())
+    arguments = ["--precision", "fp32", "--against", "bf16", "--rounds", "1", "--total", "250000"]
+
+    result = CliRunner().invoke(
+        main, ["bench", str(tmp_path / "book.zip"), *arguments], env=settings.to_environment()
+    )
 
     assert result.exit_code == 0, result.stderr
-    *_, line = result.stdout.strip().splitlines()
+    *_, fp32, bf16, turns = result.stdout.strip().splitlines()
     where = re.escape(f"on this machine ({processor()}) with 1 worker")
-    assert re.fullmatch(rf"10,000 pages: about [\d.,]+ (minutes?|hours) {where}", line)
+    for line in (fp32, bf16):
+        assert re.fullmatch(rf"250,000 pages: about [\d.,]+ (minutes?|hours) {where}", line)
+    by = r"by (OpenVINO|torch)"
+    assert re.fullmatch(rf"fp32, {by}: × [\d.]+ the pages/s of bf16, {by} \(1 round in turns\)", turns)
 
 
 @pytest.mark.slow
@@ -122,6 +129,10 @@ def test_the_command_resizes_the_pages_and_leaves_a_trace(
     found = json.loads(result.stdout)
     assert (found["long_side"], found["pages"], found["failed"]) == (2 * HEIGHT, 2, 0)
     assert (found["workers"], found["processor"]) == (1, processor())
+    assert found["pages_per_hour"] == pytest.approx(3600 * found["pages_per_second"])
+    assert found["cpu_s_per_page"] == pytest.approx(found["cpu_s"] / 2)
+    shares = [found["stages"][stage]["share"] for stage in ("segment", "classify")]
+    assert found["networks_share"] == pytest.approx(sum(shares))
     assert found["seconds_for_10_000_pages"] == pytest.approx(10_000 / found["pages_per_second"])
     names = {event.get("name") for event in json.loads(Path("trace.json").read_text())["traceEvents"]}
     assert {"segment", "crop", "classify", "aten::conv2d"} <= names

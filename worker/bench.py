@@ -53,18 +53,22 @@ class Measurement:
     Attributes:
         long_side: of the pages' files, in pixels; None if they came as they are.
         device: of the first worker, as `try_device` describes it.
+        precision: of the networks, and who computes them: "bf16, by OpenVINO".
         processor: of this machine, with what it has that makes networks fast.
         workers: processes that read side by side, as many as a run of so many pages would have.
         pages: that were timed, the failed ones included; the warm-up had others.
         seconds: from the first claim until the last page was written.
         cpu_s: of all threads of the workers in that time; it hardly minds what else the machine does.
+        cpu_s_per_page: that over the pages that were read: what a page costs, however many read side by side.
         pages_per_second: of all workers together, each counted until its own last page was written: at the
             end of many pages hardly any time passes in which some have nothing left to read.
+        pages_per_hour: at this rate, without start and warm-up.
         seconds_for_10_000_pages: at this rate, without start and warm-up.
         start_s: from the start of the processes until the weights of all were loaded.
         warm_up_s: for one group of pages of each after that.
         stages: seconds a page in each stage, and in all of them ("page"): `p50_s`, `p95_s`, and `share` of
             all. What a group of pages takes is shared evenly among them; stages overlap.
+        networks_share: of a page's stages that the two networks are: segment and classify.
         inputs_per_page: patches and crops.
         batch_fill: share of the slots of groups ("pages") and of batches that held something real.
         gpu_utilisation: share of the time in which the GPU computed; None where that cannot be told.
@@ -73,17 +77,21 @@ class Measurement:
 
     long_side: int | None
     device: str
+    precision: str
     processor: str
     workers: int
     pages: int
     failed: int
     seconds: float
     cpu_s: float
+    cpu_s_per_page: float
     pages_per_second: float
+    pages_per_hour: float
     seconds_for_10_000_pages: float
     start_s: float
     warm_up_s: float
     stages: Mapping[str, Mapping[str, float]]
+    networks_share: float
     inputs_per_page: Mapping[str, float]
     batch_fill: Mapping[str, float | None]
     gpu_utilisation: float | None
@@ -138,23 +146,28 @@ def _pooled(results: Sequence[Mapping[str, Any]], *, n_pages: int, long_side: in
     """Make one measurement of what each worker measured of itself."""
     timings = [page for one in results for page in _timings(one)]
     groups = [report["batch_fill"] for one in results for report in one["reports"] if "batch_fill" in report]
+    cpu_s, stages = sum(one["cpu_s"] for one in results), stages_of(timings)
     rate = sum(len(_timings(one)) / one["seconds"] for one in results)
     inputs, slots = ({kind: _total(results, kind, of) for kind in KINDS} for of in ("inputs", "slots"))
     busy = [one["gpu_utilisation"] for one in results if one["gpu_utilisation"] is not None]
     return Measurement(
         long_side=long_side,
         device=results[0]["device"],
+        precision=results[0]["precision"],
         processor=processor(),
         workers=len(results),
         pages=n_pages,
         failed=n_pages - len(timings),
         seconds=max(one["seconds"] for one in results),
-        cpu_s=sum(one["cpu_s"] for one in results),
+        cpu_s=cpu_s,
+        cpu_s_per_page=cpu_s / len(timings),
         pages_per_second=rate,
+        pages_per_hour=3600 * rate,
         seconds_for_10_000_pages=MANY_PAGES / rate,
         start_s=max(one["start_s"] for one in results),
         warm_up_s=max(one["warm_up_s"] for one in results),
-        stages=stages_of(timings),
+        stages=stages,
+        networks_share=sum(stages[name]["share"] for name in ("segment", "classify")),
         inputs_per_page={kind: inputs[kind] / len(timings) for kind in KINDS},
         batch_fill={
             "pages": sum(groups) / len(groups),

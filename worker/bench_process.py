@@ -57,6 +57,7 @@ def _measure(
     settings: Settings, device: str, number: int, jobs: Mapping[str, Any], folder: Path
 ) -> dict[str, Any]:
     from fumikura.core.recognition.models.device import peak_gpu_bytes, traced, try_device
+    from fumikura.core.recognition.models.precision import described as described_precision
     from fumikura.core.recognition.reader import load_reader
     from fumikura.core.store.upgrading import open_database
     from fumikura.worker.identity import worker_name
@@ -87,6 +88,7 @@ def _measure(
             _read(stream.read_waiting, jobs["traced"])
     return {
         "device": described,
+        "precision": described_precision(settings.precision, device),
         "start_s": start_s,
         "warm_up_s": warm_up_s,
         "reports": told,

@@ -31,6 +31,17 @@ def is_openvinos(device: str, precision: str) -> bool:
     return torch.device(device).type == "cpu" and precision != "fp16" and on_openvino.is_installed()
 
 
+def described(wanted: str, device: str) -> str:
+    """Say in what the networks compute here and who computes them: "bf16, by OpenVINO".
+
+    Raises:
+        UsageError: the device does not compute in what is wanted.
+    """
+    precision = find_precision(wanted, device)
+    who = "OpenVINO" if is_openvinos(device, precision) else "torch"
+    return f"{precision}, by {who}"
+
+
 def dtype_of(precision: str) -> torch.dtype:
     """Give torch's type of number for a precision that torch computes in."""
     return _DTYPES[precision]
