@@ -61,7 +61,8 @@ def look_at_precision(settings: Settings, names: Sequence[str]) -> str:
     from fumikura.core.recognition.models.precision import described
 
     found = described(settings.precision, names[0])
-    if names[0] == "cpu" and not is_installed() and platform.machine().lower() in ("x86_64", "amd64"):
+    is_x86 = platform.machine().lower() in ("x86_64", "amd64")
+    if names[0] == "cpu" and found.startswith("bf16") and is_x86 and not is_installed():
         return f"{found}; OpenVINO is faster on this processor: pip install 'fumikura[cpu]'"
     return found
 

@@ -37,20 +37,26 @@ def _same_weights() -> None:
     torch.manual_seed(0)
 
 
-def test_a_segmenter_says_under_openvino_what_its_network_says(tmp_path: Path, by: str) -> None:
+def test_a_segmenter_says_under_openvino_what_its_network_says() -> None:
     model = UNet(SMALL_UNET).eval()
-    model.head.weight.data = model.head.weight.half().float()  # as a file keeps them
     patches = torch.randint(0, 256, (3, 3, 64, 48), dtype=torch.uint8)
-    save_segmenter(tmp_path / "s.safetensors", model, SMALL_UNET)
-    segmenter = Segmenter(tmp_path / "s.safetensors", device="cpu", precision="fp32", patches_per_batch=2)
 
-    maps = segmenter.maps(patches)
+    network = OnOpenVino(converted(model, patches[:1, :, :16, :16]), precision="fp32")
 
     with torch.inference_mode():
-        wanted = model(patches / 255)
-    wanted = torch.cat([wanted[:, :2].sigmoid(), wanted[:, 2:]], dim=1)
-    assert isinstance(segmenter.batches._model, OnOpenVino) == (by == "OpenVINO")
-    assert torch.allclose(maps, wanted, atol=2e-3)  # the other weights were halved too
+        assert torch.allclose(network(patches), model(patches.float()), atol=1e-3)
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_openvino_computes_in_bf16_alone_and_where_it_is_installed(
+    tmp_path: Path, by: str, precision: str
+) -> None:
+    save_segmenter(tmp_path / "s.safetensors", UNet(SMALL_UNET), SMALL_UNET)
+
+    segmenter = Segmenter(tmp_path / "s.safetensors", device="cpu", precision=precision, patches_per_batch=1)
+
+    is_openvinos = isinstance(segmenter.batches._model, OnOpenVino)
+    assert is_openvinos == (by == "OpenVINO" and precision == "bf16")
 
 
 @pytest.mark.parametrize(
@@ -131,7 +137,7 @@ def test_fp16_on_a_cpu_is_refused_with_what_to_take() -> None:
 
 
 def test_doctor_says_in_which_numbers_who_computes_and_what_would_be_faster(by: str) -> None:
-    found = doctor.look_at_precision(Settings(precision="fp32"), ["cpu"])
+    found = doctor.look_at_precision(Settings(precision="bf16"), ["cpu"])
 
-    assert found.startswith(f"fp32, by {by}")
+    assert found.startswith(f"bf16, by {by}")
     assert ("pip install 'fumikura[cpu]'" in found) == (by == "torch")
