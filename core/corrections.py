@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from fumikura.core.page import Box, Character
+from fumikura.core.page import Box, Character, Role
 
 #: Boxes that overlap less (intersection over union) are two characters.
 _SAME_PLACE = 0.25
@@ -69,7 +69,7 @@ def corrected(read: Sequence[Character], corrections: Iterable[Correction]) -> t
         _put_right(characters, correction, by_people)
     if is_complete:
         characters = [one for one in characters if one.box in by_people]
-    return tuple(_with_columns_counted(characters))
+    return tuple(_with_bases_found(read, list(_with_columns_counted(characters))))
 
 
 def named_by_people(corrections: Iterable[Correction]) -> dict[Box, str]:
@@ -95,7 +95,10 @@ def _put_right(characters: list[Character], correction: Correction, by_people: s
     else:
         column = before.column_number if before is not None else 0
     label = correction.label or (before.label if before is not None else "")
-    made = Character(correction.new, label, 1.0, (), column)
+    beside = before or (characters[max(0, place - 1)] if characters else None)
+    leaf = beside.leaf if beside is not None else 0
+    role = Role(correction.role) if correction.role else before.role if before is not None else Role.MAIN
+    made = Character(correction.new, label, 1.0, (), column, leaf, role)
     characters.insert(min(place, len(characters)), made)
     by_people.add(correction.new)
 
@@ -146,6 +149,17 @@ def overlap(one: Box, other: Box) -> float:
 def _is_in(box: Box, around: Box) -> bool:
     y, x = box.centre
     return around.x <= x < around.x + around.width and around.y <= y < around.y + around.height
+
+
+def _with_bases_found(read: Sequence[Character], characters: Sequence[Character]) -> Iterator[Character]:
+    """Let furigana point to where the character that they belong to stands now."""
+    place_of = {one.box: place for place, one in enumerate(characters)}
+    for one in characters:
+        if one.base is None:
+            yield one
+        else:
+            base = read[one.base].box if one.base < len(read) else None
+            yield replace(one, base=place_of.get(base) if base is not None else None)
 
 
 def _with_columns_counted(characters: Iterable[Character]) -> Iterator[Character]:

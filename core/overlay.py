@@ -18,7 +18,7 @@ from PIL import Image, ImageChops, ImageDraw, ImageFilter
 
 from fumikura.core.archives.images import scaled
 from fumikura.core.lettering import MISSING, drawable, font
-from fumikura.core.page import Box, Character, PageImage
+from fumikura.core.page import Box, Character, Leaf, PageImage
 
 Colour = tuple[int, int, int]
 Corners = tuple[float, float, float, float]
@@ -37,6 +37,7 @@ CONFIDENCE: tuple[tuple[float, Colour], ...] = (
 #: Of column numbers, and of the line through a column.
 ORDER: Colour = (110, 110, 110)
 _MASK: Colour = (150, 60, 190)
+_LEAF: Colour = (200, 120, 0)
 _PAPER: Colour = (255, 253, 248)
 _INK: Colour = (40, 40, 40)
 
@@ -74,7 +75,13 @@ class _Pen:
         )
 
 
-def draw(page: PageImage, *, mask: NDArray[np.bool_] | None, characters: Sequence[Character]) -> Image.Image:
+def draw(
+    page: PageImage,
+    *,
+    mask: NDArray[np.bool_] | None,
+    characters: Sequence[Character],
+    leaves: Sequence[Leaf] = (),
+) -> Image.Image:
     """Draw all that was read over a page, at the resolution of its pixels, with a legend below.
 
     A thin line joins the characters of each column, whose number stands above it. The picture is broader
@@ -83,10 +90,14 @@ def draw(page: PageImage, *, mask: NDArray[np.bool_] | None, characters: Sequenc
     Args:
         mask: bool of any resolution, outlined; None to leave that out.
         characters: in reading order.
+        leaves: whose outlines are drawn.
     """
     marks = [Mark(one.box, one.label, confidence_colour(one.confidence)) for one in characters]
     picture = _outline(Image.fromarray(page.pixels), mask)
     picture, pen = _with_margin(picture, marks, page.scale)
+    for leaf in leaves:
+        corners = [(x * page.scale, y * page.scale) for x, y in leaf.outline]
+        pen.canvas.line([*corners, corners[0]], fill=_LEAF, width=2 * pen.width)
     _draw_order(pen, characters, [_corners(one.box, page.scale) for one in characters])
     _draw_marks(pen, marks, page.scale)
     return _with_legend(picture, has_mask=mask is not None) if characters or mask is not None else picture

@@ -128,6 +128,19 @@ class PageImage:
         return float(self.pixels.shape[0] / self.height)
 
 
+class Role(StrEnum):
+    """A role is what a character belongs to; margin is the edge of a leaf, where titles stand at the fold."""
+
+    MAIN = "main"
+    FURIGANA = "furigana"
+    NOTE = "note"
+    MARGIN = "margin"
+
+
+#: Roles of what is read as the text; the others stand beside it.
+IN_TEXT = frozenset({Role.MAIN, Role.NOTE})
+
+
 @dataclass(frozen=True, slots=True)
 class Character:
     """A character is a box with its label and its place on the page.
@@ -137,6 +150,8 @@ class Character:
         alternatives: the next-best (label, probability), best first.
         column_number: from 0, counted from the right-hand edge of the page.
         leaf: on which it stands, from 0, as `Reading.leaves` counts them.
+        role: what it belongs to.
+        base: position on the page of the character that it is furigana of; None for all others.
     """
 
     box: Box
@@ -145,6 +160,8 @@ class Character:
     alternatives: tuple[tuple[str, float], ...] = ()
     column_number: int = 0
     leaf: int = 0
+    role: Role = Role.MAIN
+    base: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,8 +182,9 @@ class Leaf:
 
 
 def column_texts(characters: Sequence[Character]) -> tuple[str, ...]:
-    """Give the labels of each column of some characters in reading order."""
-    columns = groupby(characters, key=lambda character: character.column_number)
+    """Give the labels of each column of the text, without furigana and margin, from characters in order."""
+    text = (character for character in characters if character.role in IN_TEXT)
+    columns = groupby(text, key=lambda character: character.column_number)
     return tuple("".join(character.label for character in column) for _, column in columns)
 
 

@@ -116,7 +116,7 @@ def _draw_page(page: PageDetails, look: Look, *, max_pixels: int, limits: Limits
         raise FumikuraError(f"page {page.name!r} is {page.status}{reason}: there is no reading to draw")
     scan = decode(read_scan(page.sources, page.digest, limits=limits), long_side=None, max_pixels=max_pixels)
     mask = png_to_mask(page.mask_png) if look.has_mask else None
-    return draw(resized(scan, look.size), mask=mask, characters=page.characters)
+    return draw(resized(scan, look.size), mask=mask, characters=page.characters, leaves=page.leaves)
 
 
 def _file_name(name: str, page_id: int, *, is_unique: bool) -> str:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 
-from fumikura.core.page import Character
+from fumikura.core.page import IN_TEXT, Character
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +60,11 @@ class ReadPage:
         """Give the characters of each column from top to bottom, the rightmost column first."""
         columns = groupby(self.characters, key=lambda character: character.column_number)
         return tuple(tuple(column) for _, column in columns)
+
+    @property
+    def text_columns(self) -> tuple[tuple[Character, ...], ...]:
+        """Give the columns of the text, without furigana and what stands in the margin."""
+        return tuple(column for column in self.columns if column[0].role in IN_TEXT)
 
 
 def version_of(reading_id: int, finished_at: datetime, corrected_at: datetime | None) -> str:

@@ -32,7 +32,7 @@ def page_object(page: ReadPage) -> dict[str, Any]:
         "height": page.height,
         "recipe": page.recipe_digest,
         "finished_at": page.finished_at.isoformat(),
-        "text": "\n".join(marked_text(column) for column in page.columns),
+        "text": "\n".join(marked_text(column) for column in page.text_columns),
         "characters": [
             _character(position, one) for position, one in zip(page.positions, page.characters, strict=True)
         ],
@@ -44,6 +44,9 @@ def _character(position: int, character: Character) -> dict[str, Any]:
     return {
         "position": position,
         "column_number": character.column_number,
+        "leaf": character.leaf,
+        "role": character.role.value,
+        "base": character.base,
         "box": [box.x, box.y, box.width, box.height],
         "label": character.label,
         "confidence": round(character.confidence, 4),

@@ -10,8 +10,8 @@ from fumikura.core.read_page import ReadPage, marked_text
 
 
 def page_text(page: ReadPage, *, unsure_below: float | None = None) -> str:
-    """Write a page, a line a column, the rightmost first; empty for a page without characters."""
-    columns = (marked_text(column, unsure_below=unsure_below) for column in page.columns)
+    """Write the text of a page, a line a column, the rightmost first; empty for a page without characters."""
+    columns = (marked_text(column, unsure_below=unsure_below) for column in page.text_columns)
     return "".join(f"{column}\n" for column in columns)
 
 

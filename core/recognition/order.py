@@ -24,18 +24,27 @@ MAX_NOTE_WIDTH = 0.85
 MIN_NOTE = 2
 
 
-def reading_order(boxes: Sequence[Box]) -> list[tuple[int, int]]:
-    """Return (index of the box, number of its column) in reading order.
+def columns_of(boxes: Sequence[Box]) -> tuple[list[list[int]], set[int]]:
+    """Find the columns, indexes of boxes from top to bottom, the rightmost first; and what is of notes.
 
     Columns waver, so no straight line parts them: each character is linked with the nearest one
     below it if the two choose each other, and the chains that come of it are put together.
+
+    Returns:
+        the columns, and the indexes of all boxes that stand in halves of notes (warichu).
     """
     if not boxes:
-        return []
+        return [], set()
     array = np.array([(box.x, box.y, box.width, box.height) for box in boxes], dtype=float)
     columns = _join_chains(_chains(_successors(array), n_boxes=len(boxes)), array)
-    columns = _join_notes(_join_lone(columns, array), array)
+    columns, notes = _join_notes(_join_lone(columns, array), array)
     columns.sort(key=lambda column: -float(_middles(array)[column].mean()))
+    return columns, notes
+
+
+def reading_order(boxes: Sequence[Box]) -> list[tuple[int, int]]:
+    """Return (index of the box, number of its column) in reading order."""
+    columns, _ = columns_of(boxes)
     return [(index, number) for number, column in enumerate(columns) for index in column]
 
 
@@ -116,8 +125,9 @@ def _join_lone(columns: list[list[int]], array: NDArray[np.float64]) -> list[lis
     return long + kept
 
 
-def _join_notes(columns: list[list[int]], array: NDArray[np.float64]) -> list[list[int]]:
+def _join_notes(columns: list[list[int]], array: NDArray[np.float64]) -> tuple[list[list[int]], set[int]]:
     """Put the two halves of a note, right before left, into the column that it interrupts."""
+    notes: set[int] = set()
     joined = sorted(columns, key=lambda column: -float(_middles(array)[column].mean()))
     place = 0
     while place + 1 < len(joined):
@@ -125,12 +135,20 @@ def _join_notes(columns: list[list[int]], array: NDArray[np.float64]) -> list[li
         if whole is None:
             place += 1
         else:
-            joined[place : place + 2] = [whole]
-    return joined
+            column, halves = whole
+            joined[place : place + 2] = [column]
+            notes.update(halves)
+    return joined, notes
 
 
-def _with_note(one: list[int], other: list[int], array: NDArray[np.float64]) -> list[int] | None:
-    """Join two neighbours: above the note, its halves, below it; None if they hold no note."""
+def _with_note(
+    one: list[int], other: list[int], array: NDArray[np.float64]
+) -> tuple[list[int], list[int]] | None:
+    """Join two neighbours: above the note, its halves, below it; None if they hold no note.
+
+    Returns:
+        the column, and what of it stands in the halves.
+    """
     middle, centre = _middles(array), array[:, 1] + array[:, 3] / 2
     start = max(array[one[0], 1], array[other[0], 1])
     runs = [[index for index in column if centre[index] > start] for column in (one, other)]
@@ -149,7 +167,8 @@ def _with_note(one: list[int], other: list[int], array: NDArray[np.float64]) -> 
     ]
     above = [index for index in (*one, *other) if centre[index] <= start]
     right, left = runs if sides[0] > sides[1] else runs[::-1]
-    return [*above, *(index for index in (*right, *left) if index not in below), *below]
+    note = [index for index in (*right, *left) if index not in below]
+    return [*above, *note, *below], note
 
 
 def _are_halves(one: list[int], other: list[int], array: NDArray[np.float64]) -> bool:

@@ -20,11 +20,11 @@ from fumikura.core.recognition.context import ContextModel, in_context
 from fumikura.core.recognition.models.checkpoint import load_context
 from fumikura.core.recognition.models.inference import Classifier, Fill, Segmenter
 from fumikura.core.recognition.naming import name_boxes
-from fumikura.core.recognition.order import reading_order
 from fumikura.core.recognition.recipe import Recipe, find_context, find_weights, recipe_of
+from fumikura.core.recognition.roles import Place, arrange
 from fumikura.core.recognition.second_looks import rescaled_view, surest, turned_views
 from fumikura.core.recognition.strips import joined_boxes, joined_masks, strips_of
-from fumikura.core.recognition.views import box_on_page, leaf_of, leaves_of, mask_on_page, with_view
+from fumikura.core.recognition.views import box_on_page, leaf_of, leaves_of, mask_on_page, sides_of, with_view
 from fumikura.core.settings import Settings
 
 #: The likeliest labels of a crop with their probabilities, best first.
@@ -192,25 +192,30 @@ def _in_order(boxes: Tensor, labels: Sequence[Labels], view: View, page: PageIma
     """Put what was found on a view in reading order, leaf by leaf, and back onto the page."""
     turned = _on_turned_page(boxes, view, page)
     leaves = [leaf_of(box, view) for box in turned]
-    characters: list[Character] = []
+    placed: list[tuple[int, Place, int]] = []  # index of the box, its place on its leaf, column on the page
     n_columns = 0
     for leaf in sorted(set(leaves)):
         mine = [number for number, its_leaf in enumerate(leaves) if its_leaf == leaf]
-        order = reading_order([turned[number] for number in mine])
-        for index, column in order:
-            number = mine[index]
-            box = box_on_page(turned[number], view, page)
-            characters.append(
-                Character(
-                    box,
-                    *labels[number][0],
-                    alternatives=labels[number][1:],
-                    column_number=n_columns + column,
-                    leaf=leaf,
-                )
-            )
-        n_columns += 1 + max(column for _, column in order)
-    return tuple(characters)
+        left, right = sides_of(view, leaf)
+        places = arrange([turned[number] for number in mine], left=left, right=right)
+        placed += [
+            (mine[one.index], replace(one, base=None if one.base is None else mine[one.base]), n_columns)
+            for one in places
+        ]
+        n_columns += 1 + max(one.column for one in places)
+    position_of = {index: position for position, (index, _, _) in enumerate(placed)}
+    return tuple(
+        Character(
+            box_on_page(turned[index], view, page),
+            *labels[index][0],
+            alternatives=labels[index][1:],
+            column_number=first_column + place.column,
+            leaf=leaves[index],
+            role=place.role,
+            base=None if place.base is None else position_of[place.base],
+        )
+        for index, place, first_column in placed
+    )
 
 
 def _on_turned_page(boxes: Tensor, view: View, page: PageImage) -> list[Box]:

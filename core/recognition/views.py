@@ -136,6 +136,15 @@ def leaf_of(box: Box, view: View) -> int:
     return int(x < np.interp(y, ys, xs))
 
 
+def sides_of(view: View, leaf: int) -> tuple[float, float]:
+    """Give x of the left and of the right edge of a leaf, on the turned page."""
+    left, right = float(view.left), view.left + view.pixels.shape[1] / view.scale
+    if view.gutter:
+        middle = sum(x for x, _ in view.gutter) / len(view.gutter)
+        return (middle, right) if leaf == 0 else (left, middle)
+    return left, right
+
+
 def leaves_of(view: View, page: PageImage) -> tuple[Leaf, ...]:
     """Describe the leaves of a view; none of a page that is read whole and as it is."""
     is_whole = view.pixels.shape[:2] == page.pixels.shape[:2] and view.scale == page.scale

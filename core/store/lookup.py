@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, Select, or_, select
 
 from fumikura.core.archives.names import forms
 from fumikura.core.errors import FumikuraError
-from fumikura.core.page import Box, Character, Reading, Scores, Truth
+from fumikura.core.page import Box, Character, Leaf, Reading, Scores, Truth
 from fumikura.core.store import tables
 from fumikura.core.store.relations import begins_with, check_run, shown_reading
 from fumikura.core.store.rows import png_to_mask, row_to_character, row_to_scores, row_to_truth
@@ -31,6 +31,7 @@ class PageDetails:
     Attributes:
         sources: (archive, member), the place seen last first.
         mask_png: one bit a pixel, at working resolution.
+        leaves: as `Reading.leaves` has them.
         as_read: the characters as the weights read them, where people put them right since; else None.
     """
 
@@ -54,6 +55,7 @@ class PageDetails:
     scores: Scores | None
     truth: Truth | None
     as_read: tuple[Character, ...] | None = None
+    leaves: tuple[Leaf, ...] = ()
 
     @property
     def reading_as_read(self) -> Reading | None:
@@ -68,7 +70,9 @@ class PageDetails:
         if self.status != Status.DONE or not (self.mask_png and self.width and self.height):
             return None
         mask = png_to_mask(self.mask_png)
-        return Reading(mask, self.characters, self.width, self.height, self.timings_s or {})
+        return Reading(
+            mask, self.characters, self.width, self.height, self.timings_s or {}, leaves=self.leaves
+        )
 
 
 def get_page(
@@ -96,6 +100,7 @@ def get_page(
             scores=_scores(connection, row["reading_id"]),
             truth=_truth(connection, page_id),
             as_read=as_read(connection, row["reading_id"]),
+            leaves=_leaves(connection, row["reading_id"]),
         )
 
 
@@ -165,6 +170,16 @@ def _details(shown: ColumnElement[int]) -> Select[Any]:
         .outerjoin_from(tables.page, tables.reading, reading.id == shown)
         .outerjoin(tables.recipe, tables.recipe.c.id == reading.recipe_id)
     )
+
+
+def _leaves(connection: Connection, reading_id: int | None) -> tuple[Leaf, ...]:
+    leaf = tables.leaf.c
+    rows = connection.execute(
+        select(leaf.outline, leaf.turned, leaf.is_negative, leaf.scale)
+        .where(leaf.reading_id == reading_id)
+        .order_by(leaf.number)
+    )
+    return tuple(Leaf(tuple((x, y) for x, y in outline), *how) for outline, *how in rows)
 
 
 def _sources(connection: Connection, page_id: int) -> tuple[tuple[str, str], ...]:

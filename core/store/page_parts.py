@@ -10,9 +10,12 @@ from sqlalchemy import Connection, select
 
 from fumikura.core.corrections import named_by_people
 from fumikura.core.folding import fold, written_as
-from fumikura.core.page import Box, Character
+from fumikura.core.page import Box, Character, Role
 from fumikura.core.store import tables
 from fumikura.core.store.corrections import standing_corrections
+
+#: Looked up, since making enumerations of millions of texts takes its time.
+_ROLES = {role.value: role for role in Role}
 
 Sources = Mapping[int, list[tuple[str, str]]]
 Characters = Mapping[int, list[tuple[int, Character]]]
@@ -61,8 +64,9 @@ def fetch_characters(
     # In this order, since taking values by their names is what would take most of the time.
     box = (character.x, character.y, character.width, character.height)
     of_label = (character.label, character.confidence, character.column_number)
+    of_layout = (character.leaf, character.role, character.base)
     statement = (
-        select(character.reading_id, character.position, *box, *of_label)
+        select(character.reading_id, character.position, *box, *of_label, *of_layout)
         .where(character.reading_id.in_(reading_ids))
         .order_by(character.reading_id, character.position)
     )
@@ -75,8 +79,23 @@ def fetch_characters(
         statement = statement.where(character.label.in_(sorted(forms)))
     found: dict[int, list[tuple[int, Character]]] = defaultdict(list)
     rows: Sequence[Any] = connection.execute(statement).all()
-    for reading_id, position, x, y, width, height, label, confidence, column, *others in rows:
+    for (
+        reading_id,
+        position,
+        x,
+        y,
+        width,
+        height,
+        label,
+        confidence,
+        column,
+        leaf,
+        role,
+        base,
+        *others,
+    ) in rows:
         best = tuple(map(tuple, others[0])) if others else ()
-        one = Character(Box(x, y, width, height), label, confidence, best, column)
+        box = Box(x, y, width, height)
+        one = Character(box, label, confidence, best, column, leaf, _ROLES[role], base)
         found[reading_id].append((position, one))
     return found

@@ -10,7 +10,7 @@ from dataclasses import fields
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
-from fumikura.core.page import Box, Character, LabelledBox, Scores, Truth
+from fumikura.core.page import Box, Character, LabelledBox, Role, Scores, Truth
 from fumikura.core.store.bulk import to_json
 
 if TYPE_CHECKING:
@@ -52,6 +52,9 @@ def character_rows(reading_id: int, characters: Sequence[Character]) -> list[tup
             # Four decimals: a fifth says nothing, and there are hundreds of these a page.
             to_json([[label, round(share, 4)] for label, share in character.alternatives]),
             following.label if following is not None else None,
+            character.leaf,
+            character.role.value,
+            character.base,
         )
         for position, (character, following) in enumerate(zip_longest(characters, characters[1:]))
     ]
@@ -65,6 +68,9 @@ def row_to_character(row: Any) -> Character:
         confidence=row.confidence,
         alternatives=tuple((label, share) for label, share in row.alternatives),
         column_number=row.column_number,
+        leaf=row.leaf,
+        role=Role(row.role),
+        base=row.base,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from sqlalchemy import Connection, Engine, delete, exists, insert, select, update
@@ -66,6 +66,7 @@ def save_readings(engine: Engine, results: Sequence[Result], *, worker: str) -> 
             ],
         )
         _insert_suspicions(connection, results)
+        _insert_leaves(connection, results)
         _set_page_sizes(connection, results, held)
     return set(held)
 
@@ -140,7 +141,13 @@ def _lock_held(connection: Connection, reading_ids: Collection[int], worker: str
 def _forget_earlier(connection: Connection, reading_ids: Sequence[int]) -> None:
     """Delete what hangs on readings that were saved before; there are hardly ever any."""
     if reading_ids:
-        for table in (tables.character, tables.score, tables.suspicion, tables.corrected_reading):
+        for table in (
+            tables.character,
+            tables.score,
+            tables.suspicion,
+            tables.leaf,
+            tables.corrected_reading,
+        ):
             connection.execute(delete(table).where(table.c.reading_id.in_(reading_ids)))
 
 
@@ -163,6 +170,16 @@ def _insert_suspicions(connection: Connection, results: Sequence[Result]) -> Non
     ]
     if rows:
         connection.execute(insert(tables.suspicion), rows)
+
+
+def _insert_leaves(connection: Connection, results: Sequence[Result]) -> None:
+    rows = [
+        {"reading_id": result.reading_id, "number": number, **asdict(leaf)}
+        for result in results
+        for number, leaf in enumerate(result.reading.leaves)
+    ]
+    if rows:
+        connection.execute(insert(tables.leaf), rows)
 
 
 def _set_page_sizes(connection: Connection, results: Sequence[Result], held: Mapping[int, Any]) -> None:

@@ -37,7 +37,7 @@ from fumikura.core.store.table_parts import metadata as metadata
 
 #: The newest revision in migrations/versions. Alembic knows it too, but takes half a
 #: second to ask.
-SCHEMA_REVISION = "0012"
+SCHEMA_REVISION = "0013"
 
 page = Table(
     "page",
@@ -198,6 +198,10 @@ character = Table(
     Column("alternatives", JSON, nullable=False),
     # Of the character at the next position; NULL at the end of a page.
     Column("next_label", bytewise(Text)),
+    # Which page side of an opening, from 0; what it belongs to; the position of what it is furigana of.
+    Column("leaf", Integer, nullable=False, server_default="0"),
+    Column("role", Text, nullable=False, server_default="main"),
+    Column("base", Integer),
     # Searches go along these, a phrase by its first two labels: however common each of them is,
     # only the places where both stand are looked at.
     Index(None, "label", "reading_id", "position"),
@@ -213,6 +217,19 @@ suspicion = Table(
     reference("reading", primary_key=True),
     # As people are told them, with commas between.
     Column("reasons", Text, nullable=False),
+)
+
+# Of readings whose page was not read whole and as it is; a column of `reading` would lie behind its masks.
+leaf = Table(
+    "leaf",
+    metadata,
+    reference("reading", primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    # Corners, in pixels of the page.
+    Column("outline", JSON, nullable=False),
+    Column("turned", Integer, nullable=False),
+    Column("is_negative", Boolean, nullable=False),
+    Column("scale", Float, nullable=False),
 )
 
 score = Table(
