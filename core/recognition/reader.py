@@ -25,6 +25,7 @@ from fumikura.core.recognition.roles import Place, arrange
 from fumikura.core.recognition.second_looks import rescaled_view, surest, turned_views
 from fumikura.core.recognition.strips import joined_boxes, joined_masks, strips_of
 from fumikura.core.recognition.views import box_on_page, leaf_of, leaves_of, mask_on_page, sides_of, with_view
+from fumikura.core.scoring.seal_areas import in_seals
 from fumikura.core.settings import Settings
 
 #: The likeliest labels of a crop with their probabilities, best first.
@@ -102,7 +103,7 @@ class PageReader:
         with clock.time("order"):
             found = _by_strip(boxes, labels)
             characters = [
-                _in_order(*joined_boxes(page_strips, found), view, page)
+                _in_order(*_without_seals(*joined_boxes(page_strips, found), view), view, page)
                 for page_strips, view, page in zip(strips, views, pages, strict=True)
             ]
         if self._context is not None and (used := parameters.context) is not None:
@@ -186,6 +187,17 @@ def _by_strip(boxes: Sequence[Tensor], labels: Sequence[Labels]) -> Iterator[tup
     rest = iter(labels)
     for strip_boxes in torch.split(torch.cat(list(boxes)).cpu(), [len(one) for one in boxes]):
         yield strip_boxes, list(islice(rest, len(strip_boxes)))
+
+
+def _without_seals(boxes: Tensor, labels: list[Labels], view: View) -> tuple[Tensor, list[Labels]]:
+    """Leave out what is nothing but a part of a red seal."""
+    whole = [
+        Box(int(x), int(y), max(1, int(width)), max(1, int(height))) for x, y, width, height in boxes.tolist()
+    ]
+    kept = [
+        number for number, is_seal in enumerate(in_seals(whole, view.pixels, is_quick=True)) if not is_seal
+    ]
+    return boxes[kept], [labels[number] for number in kept]
 
 
 def _in_order(boxes: Tensor, labels: Sequence[Labels], view: View, page: PageImage) -> tuple[Character, ...]:
