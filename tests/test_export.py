@@ -176,6 +176,9 @@ def test_json_lines_hold_all_that_is_known(two_books: Engine, out: Path) -> None
     assert page["characters"][1] == {
         "position": 1,
         "column_number": 0,
+        "leaf": 0,
+        "role": "main",
+        "base": None,
         "box": [290, 10, 10, 10],
         "label": "気",
         "confidence": 0.5,

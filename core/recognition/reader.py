@@ -30,6 +30,8 @@ from fumikura.core.settings import Settings
 
 #: The likeliest labels of a crop with their probabilities, best first.
 Labels = tuple[tuple[str, float], ...]
+#: Thin strokes below a seal look like seal alone; the classifier is surer of these than this.
+DOUBTFUL_SEAL = 0.6
 
 
 class PageReader:
@@ -190,13 +192,17 @@ def _by_strip(boxes: Sequence[Tensor], labels: Sequence[Labels]) -> Iterator[tup
 
 
 def _without_seals(boxes: Tensor, labels: list[Labels], view: View) -> tuple[Tensor, list[Labels]]:
-    """Leave out what is nothing but a part of a red seal."""
+    """Leave out what is nothing but a part of a red seal: in doubt, and without black ink."""
+    doubtful = [number for number, likely in enumerate(labels) if likely[0][1] < DOUBTFUL_SEAL]
     whole = [
-        Box(int(x), int(y), max(1, int(width)), max(1, int(height))) for x, y, width, height in boxes.tolist()
+        Box(int(x), int(y), int(width) + 1, int(height) + 1)
+        for x, y, width, height in boxes[doubtful].tolist()
     ]
-    kept = [
-        number for number, is_seal in enumerate(in_seals(whole, view.pixels, is_quick=True)) if not is_seal
-    ]
+    found = in_seals(whole, view.pixels, is_quick=True)
+    seals = {number for number, is_seal in zip(doubtful, found, strict=True) if is_seal}
+    if not seals:
+        return boxes, labels
+    kept = [number for number in range(len(labels)) if number not in seals]
     return boxes[kept], [labels[number] for number in kept]
 
 

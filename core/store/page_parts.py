@@ -95,7 +95,7 @@ def fetch_characters(
         *others,
     ) in rows:
         best = tuple(map(tuple, others[0])) if others else ()
-        box = Box(x, y, width, height)
-        one = Character(box, label, confidence, best, column, leaf, _ROLES[role], base)
+        at = Box(x, y, width, height)
+        one = Character(at, label, confidence, best, column, leaf, _ROLES[role], base)
         found[reading_id].append((position, one))
     return found
