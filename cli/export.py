@@ -52,6 +52,11 @@ Exit code: 0 all written, 3 some pages could not be.
     help="What one file holds. [default: what is usual for the format]",
 )
 @click.option("--one-file", "extent", flag_value="all", help="The same as --file-per all.")
+@click.option(
+    "--base-url",
+    metavar="URL",
+    help="Where the folder will lie on the web, such as https://host/folder; for iiif alone.",
+)
 @unsure
 @selected
 @options.settings("database", "reach")
@@ -64,6 +69,7 @@ def command(
     format_name: str,
     out: Path,
     extent: Extent | None,
+    base_url: str | None,
     unsure_below: float | None,
     as_json: bool,
 ) -> None:
@@ -73,6 +79,7 @@ def command(
         out,
         format_name=format_name,
         extent=extent,
+        base_url=base_url,
         unsure_below=unsure_below,
         as_json=as_json,
     )
@@ -86,13 +93,19 @@ def export_with_progress(
     *,
     format_name: str,
     extent: Extent | None = None,
+    base_url: str | None = None,
     unsure_below: float | None,
     as_json: bool,
 ) -> Exported:
     """Export, show how far it is, and say what came of it."""
     engine = open_existing(settings)
     selection = or_newest_run(engine, selection)
-    style = Style(unsure_below=unsure_below, limits=settings.limits, max_pixels=settings.max_pixels)
+    style = Style(
+        base_url=base_url,
+        unsure_below=unsure_below,
+        limits=settings.limits,
+        max_pixels=settings.max_pixels,
+    )
     with _shown(count_pages(engine, selection)) as progress:
         exported = export(
             engine,

@@ -23,6 +23,8 @@ class ReadPage:
         positions: of these characters on the page, from 0; those that were not asked for are missing.
         mask_png: one bit a pixel, at working resolution; None unless asked for.
         corrected_at: when people last put it right; None if they never did.
+        label: what people call the page where it was seen last, such as `12 recto`; None if nobody says.
+        canvas: URI of the IIIF canvas that shows it there, with its area as #xywh=; None if there is none.
     """
 
     page_id: int
@@ -39,6 +41,8 @@ class ReadPage:
     positions: tuple[int, ...]
     mask_png: bytes | None = None
     corrected_at: datetime | None = None
+    label: str | None = None
+    canvas: str | None = None
 
     @property
     def archive(self) -> str:

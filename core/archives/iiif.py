@@ -76,10 +76,12 @@ def _canvases(manifest: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _page(canvas: dict[str, Any], number: int) -> LinkedPage:
     image = next(_images(canvas), None)
+    service, is_version_3 = (None, False) if image is None else _service(image)
     return LinkedPage(
         number,
         "" if image is None else _text(image, "id", "@id"),
-        service=None if image is None else _service(image),
+        service=service,
+        is_version_3=is_version_3,
         width=_size(canvas.get("width")),
         height=_size(canvas.get("height")),
         label=_label(canvas.get("label")),
@@ -110,12 +112,13 @@ def _image(body: Any, depth: int = 0) -> Iterator[dict[str, Any]]:
         return
 
 
-def _service(image: dict[str, Any]) -> str | None:
+def _service(image: dict[str, Any]) -> tuple[str | None, bool]:
+    """Find the Image API of an image, and tell whether it is of version 3."""
     for service in _list(image.get("service")):
         told = " ".join(_text(service, name) for name in ("type", "@type", "@context", "profile"))
         if "ImageService" in told or "/image" in told or "image-api" in told:
-            return _text(service, "id", "@id") or None
-    return None
+            return _text(service, "id", "@id") or None, "ImageService3" in told or "/image/3/" in told
+    return None, False
 
 
 def _label(value: Any) -> str:

@@ -34,6 +34,7 @@ class LinkedPage:
         number: its place in the archive, from 1.
         address: of the image, as it stands there.
         service: of the Image API that serves it in any size, likewise; None where there is none.
+        is_version_3: of the Image API; else it is an older one.
         width: of the canvas, in its own units; 0 if nobody says.
         height: likewise.
         label: what people call the page, such as `12 recto`; empty if nobody says.
@@ -44,6 +45,7 @@ class LinkedPage:
     number: int
     address: str
     service: str | None = None
+    is_version_3: bool = False
     width: int = 0
     height: int = 0
     label: str = ""
@@ -82,7 +84,7 @@ class LinkedPages:
             yield Member(name, 0, None, digest=page.digest, label=page.label or None, canvas=page.canvas_area)
 
     def read(self, name: str, digest: str | None = None) -> bytes:
-        page = self._page(name, digest)
+        page = self.page(name, digest)
         try:
             return fetch(self._address(page), self._limits)
         except FileNotFoundError as error:
@@ -90,7 +92,7 @@ class LinkedPages:
                 f"there is nothing at {error.filename}, which {self._place} names; retry when it is back"
             ) from error
 
-    def _page(self, name: str, digest: str | None) -> LinkedPage:
+    def page(self, name: str, digest: str | None) -> LinkedPage:
         """Find a page: by what it is known by, as it may have another number by now."""
         named = [page for page in self._pages if page_name(self._place, page.number) == name]
         found = [page for page in (*named, *self._pages) if digest in (None, page.digest)]

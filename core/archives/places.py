@@ -21,8 +21,8 @@ from fumikura.core.archives.containers import is_packed, open_container
 from fumikura.core.archives.folders import Folder, real_path
 from fumikura.core.archives.frames import check_book, frame_at, read_frame
 from fumikura.core.archives.kinds import PAGE_FORMATS, is_book_name, is_page_name
-from fumikura.core.archives.linked import is_linked
-from fumikura.core.archives.manifests import expanded, is_manifest, open_manifest, split_wanted
+from fumikura.core.archives.linked import LinkedPage, is_linked
+from fumikura.core.archives.manifests import expanded, is_manifest, linked_pages, open_manifest, split_wanted
 from fumikura.core.archives.member import DAMAGES, Member, is_lost_share
 from fumikura.core.archives.names import forms, one_form
 from fumikura.core.archives.remote import matches, remote_image
@@ -119,6 +119,19 @@ def read_member(
     except DAMAGES as error:
         problem = f"{member} in {archive} cannot be read ({error}); correct that and retry"
         raise PageError(problem, is_only_here=is_lost_share(error)) from error
+
+
+def linked_page(archive: str, member: str, digest: str, limits: Limits) -> LinkedPage | None:
+    """Give what a manifest says of a page; None if it is none, cannot be read, or names the page no more."""
+    place = _place(archive)
+    if not is_linked(place, member):
+        return None
+    try:
+        with explained(place):
+            real = place if isinstance(place, Url) else existing(place)
+            return linked_pages(real, limits).page(member, digest)
+    except (ArchiveError, StorageError, PageError, KeyError):
+        return None
 
 
 def is_unchanged(data: bytes, archive: str, member: str, digest: str) -> bool:

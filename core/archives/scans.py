@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from fumikura.core.archives.places import is_unchanged, read_member
+from fumikura.core.archives.linked import LinkedPage
+from fumikura.core.archives.places import is_unchanged, linked_page, read_member
 from fumikura.core.errors import PageError
 from fumikura.core.limits import DEFAULT_LIMITS, Limits
 
@@ -30,3 +31,18 @@ def read_scan(sources: Sequence[tuple[str, str]], digest: str, *, limits: Limits
     raise PageError(
         f"the image is no longer at {places}; put it back, or run fumikura on the place where it is now"
     )
+
+
+def linked_image(
+    sources: Sequence[tuple[str, str]], digest: str, *, limits: Limits = DEFAULT_LIMITS
+) -> LinkedPage:
+    """Find what a manifest says of a page: the address of its image, which is not fetched.
+
+    Raises:
+        PageError: no manifest at these places names it any more.
+    """
+    for archive, member in sources:
+        if (found := linked_page(archive, member, digest, limits)) is not None:
+            return found
+    places = ", ".join(archive for archive, _ in sources)
+    raise PageError(f"no manifest names the page any more, of {places}; run fumikura on where it is now")

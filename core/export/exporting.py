@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from itertools import islice
@@ -12,7 +13,7 @@ from typing import IO, Any
 
 from fumikura.core.errors import PageError, UsageError
 from fumikura.core.export.file_names import FileNames
-from fumikura.core.export.folder import ExportFolder, opened_folder
+from fumikura.core.export.folder import ExportFolder, NewFiles, opened_folder
 from fumikura.core.export.formats import Extent, Format, Style, load_format
 from fumikura.core.read_page import ReadPage
 from fumikura.core.store.connecting import Engine
@@ -73,7 +74,10 @@ def export(
             f" {' or '.join(_EXTENT_NAMES[one] for one in chosen.extents)}"
         )
     style = replace(style or Style(), extent=extent)
+    _check_base_url(style.base_url, needed=chosen.needs_base_url, format_name=format_name)
     what = {"format": format_name, "file_per": extent, "unsure": style.unsure_below, **_plain(selection)}
+    if style.base_url is not None:
+        what["base_url"] = style.base_url
     exported = Exported()
     if next(stream_keys(engine, selection), None) is None:
         return exported  # and no folder is made
@@ -84,6 +88,17 @@ def export(
         else:
             _export_together(job)
     return exported
+
+
+def _check_base_url(url: str | None, *, needed: bool, format_name: str) -> None:
+    if url is None and needed:
+        raise UsageError(
+            f"{format_name} names its files by URL; say where they will lie, by --base-url https://host/folder"
+        )
+    if url is not None and not needed:
+        raise UsageError(f"--base-url means nothing for {format_name}; leave it out")
+    if url is not None and not re.fullmatch(r"https?://[^\s?#\"<>]+", url):
+        raise UsageError(f"the base URL {url} is no plain address of http or https; correct it")
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +150,7 @@ def _write_page(job: _Job, page: ReadPage, name: str) -> None:
 def _files(job: _Job, page: ReadPage, name: str) -> Iterator[tuple[str, Callable[[IO[bytes]], object]]]:
     """Give the path of each file of a page, and what fills it."""
     if (write := job.format.write) is not None:
-        yield name + job.format.suffix, lambda file: write([page], file, job.style)
+        yield name + job.format.suffix, lambda file: write([page], file, replace(job.style, name=name))
     if job.format.files is not None:
         for path, data in job.format.files(page, name, job.style):
             yield path, methodcaller("write", data)
@@ -167,12 +182,22 @@ def _write_group(job: _Job, book: str | None, name: str, version: str) -> None:
     before = exported.n_pages, exported.n_characters
     try:
         with job.folder.new_files(name, version) as new, new.open(name + job.format.suffix) as file:
-            job.format.write(_counted(job, book), file, job.style)
+            pages = _with_files(job, _counted(job, book), new, name)
+            job.format.write(pages, file, replace(job.style, name=name))
     except PageError as error:
         exported.n_pages, exported.n_characters = before
         exported.left_out.append((name, str(error)))
         return
-    exported.n_written += 1
+    exported.n_written += len(new.written)
+
+
+def _with_files(job: _Job, pages: Iterator[ReadPage], new: NewFiles, name: str) -> Iterator[ReadPage]:
+    """Give pages on, and write for each the files that lie beside the one that is being filled."""
+    for page in pages:
+        for path, data in job.format.files(page, name, job.style) if job.format.files else ():
+            with new.open(path) as file:
+                file.write(data)
+        yield page
 
 
 def _counted(job: _Job, book: str | None) -> Iterator[ReadPage]:

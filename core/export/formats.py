@@ -29,6 +29,9 @@ FORMATS = {
     "page": ("page_xml", "PAGE-XML of 2019, likewise"),
     "hocr": ("hocr", "hOCR 1.2: XHTML with boxes and confidence of characters"),
     "tei": ("tei", "TEI P5: zones of the facsimile, and text that refers to them"),
+    "iiif": ("iiif", "a IIIF manifest with a text annotation a column; needs --base-url"),
+    "html": ("html", "the scans beside their text, for a browser"),
+    "docx": ("docx", "a Word document with vertical text (fumikura[docx])"),
     "pdf": ("pdf", "the scans, with invisible text behind them (fumikura[pdf])"),
     "codh": ("codh", "coordinate CSV as CODH publishes it"),
     "coco": ("coco", "COCO's JSON for object detection"),
@@ -44,12 +47,16 @@ class Style:
 
     Attributes:
         extent: what the file holds that is being written.
+        name: of that file, without the suffix.
+        base_url: where the folder will lie, for formats that name their files by URL.
         unsure_below: characters of less confidence are marked as 〔に？〕 where text is for people.
         limits: of the archives, for formats that need the scans.
         max_pixels: of a scan that is decoded.
     """
 
     extent: Extent = "page"
+    name: str = ""
+    base_url: str | None = None
     unsure_below: float | None = None
     limits: Limits = DEFAULT_LIMITS
     max_pixels: int = 200_000_000
@@ -57,7 +64,7 @@ class Style:
 
 @dataclass(frozen=True, slots=True)
 class Format:
-    """A format says how pages become files. It has either `write` or `files`.
+    """A format says how pages become files. It has `write` or `files`, or both.
 
     Attributes:
         extents: what one file may hold; the first is the default.
@@ -65,10 +72,11 @@ class Format:
         name: of the one file that holds all pages, without the suffix.
         write: writes some pages into one open binary file, as they come: few of them may be held.
         files: gives the files of one page as (path below the export's folder, content), for formats that
-            make several. Their paths must not depend on other pages but through the page's own file name,
-            which is the second argument, and unique.
+            make several, or beside the one that `write` fills. Their paths must not depend on other pages
+            but through the second argument: the name of the page's or the group's own file, which is unique.
         has_alternatives: whether the next-best labels are needed, which take time to fetch.
         has_masks: likewise the masks.
+        needs_base_url: whether it must be known where the folder will lie on the web.
     """
 
     extents: tuple[Extent, ...]
@@ -78,6 +86,7 @@ class Format:
     files: Callable[[ReadPage, str, Style], Iterable[tuple[str, bytes]]] | None = None
     has_alternatives: bool = False
     has_masks: bool = False
+    needs_base_url: bool = False
 
 
 def load_format(name: str) -> Format:

@@ -28,6 +28,8 @@ def page_object(page: ReadPage) -> dict[str, Any]:
         "digest": page.digest,
         "archive": page.archive,
         "member": page.member,
+        "label": page.label,
+        "canvas": page.canvas,
         "width": page.width,
         "height": page.height,
         "recipe": page.recipe_digest,

@@ -9,6 +9,7 @@ from PIL import Image
 
 from fumikura.core.archives.images import decode
 from fumikura.core.archives.scans import read_scan
+from fumikura.core.export.file_names import file_name
 from fumikura.core.export.formats import Style
 from fumikura.core.read_page import ReadPage
 
@@ -24,6 +25,11 @@ class ScanJpeg:
     width: int
     height: int
     is_grey: bool
+
+
+def jpeg_name(page: ReadPage) -> str:
+    """Name the JPEG of a page's scan, unlike that of any other page."""
+    return f"{file_name(page.name)}-{page.digest[:8]}.jpg"
 
 
 def scan_jpeg(page: ReadPage, style: Style, *, long_side: int | None = None) -> ScanJpeg:

@@ -17,7 +17,8 @@ from fumikura.core.store.corrections import standing_corrections
 #: Looked up, since making enumerations of millions of texts takes its time.
 _ROLES = {role.value: role for role in Role}
 
-Sources = Mapping[int, list[tuple[str, str]]]
+#: By page: archive, member, label and canvas of each place.
+Sources = Mapping[int, list[tuple[str, str, str | None, str | None]]]
 Characters = Mapping[int, list[tuple[int, Character]]]
 
 
@@ -35,13 +36,13 @@ def fetch_sources(connection: Connection, page_ids: Sequence[int]) -> Sources:
     """Fetch the places of some pages, by page, the one seen last first."""
     source = tables.page_source.c
     rows = connection.execute(
-        select(source.page_id, source.archive, source.member)
+        select(source.page_id, source.archive, source.member, source.label, source.canvas)
         .where(source.page_id.in_(page_ids))
         .order_by(source.seen_at.desc(), source.id.desc())
     )
-    places: dict[int, list[tuple[str, str]]] = defaultdict(list)
-    for page_id, archive, member in rows:
-        places[page_id].append((archive, member))
+    places = defaultdict(list)
+    for page_id, archive, member, label, canvas in rows:
+        places[page_id].append((archive, member, label, canvas))
     return places
 
 

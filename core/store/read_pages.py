@@ -183,9 +183,13 @@ def fetch_pages(
 
 def _page(row: RowMapping, sources: Sources, characters: Characters) -> ReadPage:
     found = characters.get(row["reading_id"], [])
+    places = sources[row["page_id"]]
+    _, _, label, canvas = places[0]
     return ReadPage(
         **row,
-        sources=tuple(sources[row["page_id"]]),
+        sources=tuple((archive, member) for archive, member, *_ in places),
+        label=label,
+        canvas=canvas,
         characters=tuple(character for _, character in found),
         positions=tuple(position for position, _ in found),
     )
