@@ -11,6 +11,7 @@ from itertools import islice
 import numpy as np
 from PIL import Image
 
+from tests.hostile_documents import documents
 from tests.hostile_scans import scans
 
 N_CUTS = 20
@@ -74,6 +75,7 @@ def images() -> Iterator[tuple[str, bytes]]:
             yield f"cut_{cut:02}.{suffix}", data[: len(data) * cut // N_CUTS]
     yield from modes()
     yield from odd_images()
+    yield from documents()
     for name, data, _ in islice(scans(), 0, None, 6):  # test_hostile_scans.py looks at each
         yield f"scan_{name}", data
 

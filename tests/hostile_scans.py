@@ -265,5 +265,5 @@ def other_formats() -> Iterator[tuple[str, bytes, str]]:
     yield "cut.gif", encode(noise(), "GIF")[:4000], "cut off"
     yield "pdf.jpg", b"%PDF-1.7\n" + bytes(200), "but PDF; save"
     yield "jp2.tif", b"\0\0\0\x0cjP  \r\n\x87\n" + bytes(200), "damaged at its very beginning"
-    yield "heic.jpg", b"\0\0\0\x18ftypheic" + bytes(200), "but HEIC or AVIF"
+    yield "heic.jpg", b"\0\0\0\x18ftypheic" + bytes(200), "damaged at its very beginning"
     yield "zip.jpg", b"PK\x03\x04" + bytes(200), "but zip or tar"

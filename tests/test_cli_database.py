@@ -402,7 +402,7 @@ def test_doctor_has_a_line_for_each_part_and_fails_if_one_is_red(tmp_path: Path)
 def test_enqueue_asks_for_pages_and_returns(tmp_path: Path) -> None:
     segmenter, classifier = write_weights(tmp_path)
     write_zip(tmp_path / "book.zip", 3)
-    for name in ("notes.txt", "more.txt", "page.heic"):
+    for name in ("notes.txt", "more.txt", "page.jxl"):
         (tmp_path / "scans").mkdir(exist_ok=True)
         (tmp_path / "scans" / name).write_text("no page")
     (tmp_path / "scans" / "page.png").write_bytes(page_png(7))
@@ -416,8 +416,8 @@ def test_enqueue_asks_for_pages_and_returns(tmp_path: Path) -> None:
         "run": 2, "n_pages": 4, "n_queued": 4, "n_done": 0, "n_quarantined": 0, "n_left_out": 3
     }  # fmt: skip
     assert left_out[".txt file"] == {"remedy": "", "n_files": 2, "names": ["more.txt", "notes.txt"]}
-    assert left_out["HEIC or AVIF"]["n_files"] == 1
-    assert left_out["HEIC or AVIF"]["remedy"] != ""
+    assert left_out["other image"]["n_files"] == 1
+    assert left_out["other image"]["remedy"] != ""
     assert state["runs"][0]["queued"] == 4
 
 

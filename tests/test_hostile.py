@@ -24,6 +24,7 @@ from fumikura.core.settings import Settings
 from tests.handmade import page_png, write_weights
 from tests.hostile import MODES, images
 from tests.hostile_archives import MAX_MEMBERS, write_archives
+from tests.hostile_documents import pdf
 
 LIMIT_BYTES = 2_000_000_000
 #: Archives of which every page is named below.
@@ -100,6 +101,13 @@ def test_every_hostile_image_is_read_or_has_its_reason(shelf: Shelf) -> None:
         "endless.png": "more than 80,000,000",
         "thin.png": "only 1 × 30000",
         "tiff_loop.tif": "done",
+        "encrypted.pdf": "the PDF is encrypted; save it without its password",
+        "poster.pdf/poster_0001": "833333 × 833333 pixels, more than",
+        "cut.pdf": "the PDF is damaged",
+        "absurd_tiles.jp2": "done",
+        "no_tiles.jp2": "the image is damaged",
+        "endless.jp2": "4294967295 × 4294967295 pixels, more than",
+        "many_tiles.j2k": "the image is damaged",
     }
     assert {name: words for name, words in told.items() if words not in found[name]} == {}
     # A JPEG without its end is shown by some programs with a grey rest; ours says so instead.
@@ -254,3 +262,13 @@ class watched_memory:  # noqa: N801
                 yield process.memory_info().rss
         except psutil.NoSuchProcess:
             return
+
+
+@pytest.mark.slow
+def test_each_page_of_a_pdf_of_ten_thousand_is_a_page(tmp_path: Path) -> None:
+    (tmp_path / "long.pdf").write_bytes(pdf(10_000))
+
+    pages = list_pages([str(tmp_path)]).pages
+
+    assert len({page.digest for page in pages}) == 10_000
+    assert outcome_of(pages[-1].archive, pages[-1].member) == "done"

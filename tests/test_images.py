@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 import struct
+import sys
 import zlib
 from typing import Any
 
 import numpy as np
+import pillow_heif
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -213,7 +215,9 @@ def test_a_text_named_as_an_image_shows_how_it_begins() -> None:
 
 
 def test_bytes_that_are_neither_image_nor_text_are_named() -> None:
-    with pytest.raises(PageError, match="none of JPEG, PNG, TIFF, JPEG 2000, WebP, BMP or GIF images"):
+    with pytest.raises(
+        PageError, match="none of JPEG, PNG, TIFF, JPEG 2000, WebP, HEIC, AVIF, BMP or GIF images"
+    ):
         read(bytes(range(128, 256)))
 
 
@@ -267,6 +271,34 @@ def test_a_tiff_with_a_thumbnail_is_one_page() -> None:
 def test_32_bit_pixels_say_what_to_do() -> None:
     with pytest.raises(PageError, match=r"1 × 32 bits, floating-point.* convert it to 8 bits"):
         read(encode(Image.fromarray(np.zeros((40, 60), np.float32)), "TIFF"))
+
+
+def test_a_heic_of_a_telephone_is_a_page() -> None:
+    pillow_heif.register_heif_opener()
+
+    found = read(encode(page(64, 96), "HEIF", quality=95))
+
+    assert (found.width, found.height) == (64, 96)
+    assert red_corners(found.pixels) == ["top left"]
+
+
+def test_an_avif_is_turned_once() -> None:
+    turned = Image.Exif()
+    turned[0x0112] = 6
+
+    found = read(encode(page(64, 96), "AVIF", quality=95, exif=turned))
+
+    assert (found.width, found.height) == (96, 64)
+    assert red_corners(found.pixels) == ["top right"]
+
+
+def test_heic_without_its_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    pillow_heif.register_heif_opener()
+    data = encode(page(), "HEIF")
+    monkeypatch.setitem(sys.modules, "pillow_heif", None)
+
+    with pytest.raises(PageError, match=r"HEIC needs another package \(pip install 'fumikura\[heic\]'\)"):
+        read(data)
 
 
 NOISE = Image.fromarray(np.random.default_rng(1).integers(0, 255, (20, 30, 3), dtype=np.uint8))

@@ -170,7 +170,9 @@ def test_a_given_book_goes_before_all(tmp_path: Path) -> None:
 def test_an_archive_without_pages_is_an_error(tmp_path: Path, make: Make) -> None:
     archive = make(tmp_path, {"notes.txt": b"no page"})
 
-    with pytest.raises(ArchiveError, match=r"shelf\S* holds no JPEG, PNG, TIFF, JPEG 2000, WebP, BMP or GIF"):
+    with pytest.raises(
+        ArchiveError, match=r"shelf\S* holds no JPEG, PNG, TIFF, JPEG 2000, WebP, HEIC, AVIF, BMP or GIF"
+    ):
         list_pages([archive])
 
 

@@ -171,7 +171,7 @@ def test_any_classifier_names_at_most_the_labels_it_has(tmp_path: Path) -> None:
         (["の.png", "--classifier", "absent"], 1, "no classifier weights at absent"),
         (["の.png", "--classifier", "の.png"], 1, "no readable safetensors file"),
         (["の.png", "--device", "tpu"], 2, "'tpu' is no device"),
-        (["empty"], 3, "holds no JPEG, PNG, TIFF, JPEG 2000, WebP, BMP or GIF images, or PDF"),
+        (["empty"], 3, "holds no JPEG, PNG, TIFF, JPEG 2000, WebP, HEIC, AVIF, BMP or GIF images, or PDF"),
     ],
 )
 def test_what_cannot_be_named_is_one_clear_line(

@@ -16,12 +16,13 @@ from PIL import Image, ImageChops
 from PIL.TiffImagePlugin import TiffImageFile
 
 from fumikura.core.archives import jpegs, tiffs
-from fumikura.core.archives.kinds import PAGE_FORMATS, other_kind
+from fumikura.core.archives.kinds import PAGE_FORMATS, is_heic, other_kind
 from fumikura.core.archives.pngs import without_metadata
 from fumikura.core.errors import PageError
 from fumikura.core.page import PageImage
 
-FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF", "JPEG2000")
+FORMATS = ("JPEG", "PNG", "TIFF", "WEBP", "BMP", "GIF", "JPEG2000", "AVIF")
+_HEIC = "HEIF"
 MIN_SIDE = 16
 
 # Pillow's own limit is one for the whole process, and only warns up to twice its value.
@@ -89,7 +90,7 @@ def _pixels_of(data: bytes | Image.Image, long_side: int) -> NDArray[np.uint8]:
 def _file_of(image: Image.Image) -> bytes | None:
     """Give the file of an image, if it is a scan's and none of its pixels was asked for yet."""
     file = getattr(image, "fp", None)
-    if file is None or image.format not in (*FORMATS, *_JPEGS):
+    if file is None or image.format not in (*FORMATS, *_JPEGS, _HEIC):
         return None
     place = file.tell()
     file.seek(0)
@@ -104,12 +105,27 @@ def _open(data: bytes) -> Image.Image:
     if tiffs.is_tiff(data):
         data = tiffs.with_page_first(data)
     try:
-        image = Image.open(io.BytesIO(without_metadata(jpegs.with_end(data))), formats=FORMATS)
+        image = _open_heic(data) if is_heic(data) else _open_common(data)
     except _DAMAGES as error:
         raise PageError(_explain_no_image(data, error)) from error
-    if image.format in ("GIF", "WEBP") and (n_frames := getattr(image, "n_frames", 1)) > 1:
+    if image.format in ("GIF", "WEBP", "AVIF") and (n_frames := getattr(image, "n_frames", 1)) > 1:
         raise PageError(f"an animation of {n_frames} images; save the page as one image")
     return image
+
+
+def _open_common(data: bytes) -> Image.Image:
+    return Image.open(io.BytesIO(without_metadata(jpegs.with_end(data))), formats=FORMATS)
+
+
+def _open_heic(data: bytes) -> Image.Image:
+    try:
+        from pillow_heif import register_heif_opener  # not above: few have such pages, and it is an extra
+    except ImportError as error:
+        raise PageError(
+            "HEIC needs another package (pip install 'fumikura[heic]'); or convert the page to PNG or TIFF"
+        ) from error
+    register_heif_opener(thumbnails=False)
+    return Image.open(io.BytesIO(data), formats=[_HEIC])
 
 
 def _explain_no_image(data: bytes, error: Exception) -> str:

@@ -9,9 +9,10 @@ PAGE_SUFFIXES = frozenset(
     {".jpg", ".jpeg", ".jpe", ".jfif", ".jif", ".pjpeg", ".pjp"}
     | {".png", ".apng", ".tif", ".tiff", ".webp", ".bmp", ".gif"}
     | {".jp2", ".j2k", ".jpx", ".jpf", ".j2c", ".jpc"}
+    | {".heic", ".heif", ".hif", ".avif"}
 )
 #: What is read, in words.
-PAGE_FORMATS = "JPEG, PNG, TIFF, JPEG 2000, WebP, BMP or GIF images, or PDF"
+PAGE_FORMATS = "JPEG, PNG, TIFF, JPEG 2000, WebP, HEIC, AVIF, BMP or GIF images, or PDF"
 
 #: What NAS boxes, Windows and macOS lay beside files: thumbnails, bins, old states.
 _SYSTEM_NAMES = frozenset(
@@ -26,7 +27,6 @@ _NAME = "name each, such as 'a/*.zip'"
 _OTHERS = {
     ".pdf": ("PDF", "give it the ending .pdf"),
     ".jpm": ("layered JPEG 2000", _CONVERT),
-    **dict.fromkeys([".heic", ".heif", ".avif"], ("HEIC or AVIF", _CONVERT)),
     **dict.fromkeys([".jxl", ".jxr", ".psd", ".svg", ".exr", ".ppm", ".pgm"], ("other image", _CONVERT)),
     **dict.fromkeys([".dng", ".nef", ".cr2", ".cr3", ".arw", ".raf", ".orf"], ("camera raw", _CONVERT)),
     **dict.fromkeys([".djvu", ".djv", ".epub", ".mobi"], ("DjVu or e-book", _CONVERT)),
@@ -43,6 +43,7 @@ _SIGNATURES = (
     (b"7z\xbc\xaf\x27\x1c", ".7z"),
     (b"\x1f\x8b\x08", ".gz"),
 )
+_HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"mif1", b"msf1")
 _PAGE_STARTS = (
     *(b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a"),
     *(b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"),
@@ -76,7 +77,12 @@ def is_page_start(data: bytes) -> bool:
     """Tell whether a file that begins so is an image of a kind that is read."""
     is_webp = data.startswith(b"RIFF") and data[8:12] == b"WEBP"
     is_bmp = data.startswith(b"BM") and data[6:10] == bytes(4)
-    return data.startswith(_PAGE_STARTS) or is_webp or is_bmp
+    return data.startswith(_PAGE_STARTS) or is_webp or is_bmp or is_heic(data) or data[4:12] == b"ftypavif"
+
+
+def is_heic(data: bytes) -> bool:
+    """Tell whether a file that begins so is a HEIC image, as telephones make them."""
+    return data[4:8] == b"ftyp" and data[8:12] in _HEIC_BRANDS
 
 
 def other_kind(name: str, start: bytes = b"") -> tuple[str, str] | None:
@@ -85,6 +91,4 @@ def other_kind(name: str, start: bytes = b"") -> tuple[str, str] | None:
 
 
 def _kind_by_start(start: bytes) -> tuple[str, str] | None:
-    if start[4:8] == b"ftyp" and start[8:12] in (b"heic", b"heix", b"mif1", b"avif", b"msf1"):
-        return _OTHERS[".heic"]
     return next((_OTHERS[suffix] for magic, suffix in _SIGNATURES if start.startswith(magic)), None)
