@@ -28,7 +28,7 @@ from tests.simple_store import WORKER, claim_all, start_run
 RECIPE = Recipe(segmenter_digest="5" * 64, classifier_digest="c" * 64)
 LABELS = "のにはてしをとれるなもりかたきくいよらさすまつあひみゆへそ心人"
 COLUMNS, ROWS = 12, 25
-NEEDING_SCANS = frozenset({"crops", "html", "pdf"})
+NEEDING_SCANS = frozenset({"crops", "html", "iiif", "pdf"})
 
 
 def make_reading(rng: np.random.Generator) -> Reading:

@@ -26,14 +26,15 @@ def command(
 ) -> None:
     """Delete readings for good: characters, masks, texts and scores.
 
-    Of a RUN those go that no other run asks for, of an ARCHIVE those whose pages lie in no other
-    archive; both say how many stay. Scans are never touched, and running the archive again reads
+    Of a RUN those go that no other run asks for, of an ARCHIVE, PDF or scan those whose pages lie
+    nowhere else; both say how many stay. Scans are never touched, and running the archive again reads
     it again. Pages that are being read at this moment are in the way: `fumikura cancel` first.
 
     \b
     Example:
       fumikura forget 3
       fumikura forget scans.zip --yes
+      fumikura forget scans/book.pdf
       fumikura forget --recipe 4f1d2c
     """
     if (target is None) == (recipe is None):

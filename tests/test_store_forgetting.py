@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 from sqlalchemy import func, select
@@ -148,3 +149,15 @@ def test_what_was_forgotten_is_read_again_when_asked_for_again(engine: Engine) -
 def test_a_run_that_does_not_exist_is_named(engine: Engine) -> None:
     with pytest.raises(FumikuraError, match="there is no run 7"):
         doomed_by_run(engine, 7)
+
+
+def test_a_pdf_or_scan_goes_by_its_own_name(engine: Engine) -> None:
+    members = ["book.pdf/book_0001", "book.pdf/book_0002", "book.pdf.jpg", "scan.jpg", "scan.jpg/p.jpg"]
+    pages = [replace(make_page(number), archive="/scans", member=name) for number, name in enumerate(members)]
+    start_run(engine, pages)
+
+    assert forget(engine, doomed_by_archive(engine, "/scans/book.pdf")) == 2
+    assert forget(engine, doomed_by_archive(engine, "/scans/scan.jpg")) == 1
+    with pytest.raises(FumikuraError, match=r"no page of /scans/book\.pdf is known"):
+        doomed_by_archive(engine, "/scans/book.pdf")
+    assert forget(engine, doomed_by_archive(engine, "/scans")) == 2

@@ -54,7 +54,7 @@ def frame_at(name: str) -> Frame | None:
     """Tell which page of which file a member's name stands for; None if it is a file's own."""
     file, _, last = name.rpartition("/")
     number = last.rpartition("_")[2]
-    if not (_holds_frames(file) and number.isascii() and number.isdecimal()):
+    if not (holds_frames(file) and number.isascii() and number.isdecimal()):
         return None
     frame = Frame(file, int(number))
     return frame if frame.name == name else None
@@ -67,13 +67,14 @@ def with_frames(members: Iterator[Member], limits: Limits) -> Iterator[Member]:
     """
     for member in members:
         is_file = member.open is not None and member.left_out is None and not is_system_file(member.name)
-        if is_file and member.digest is None and _holds_frames(member.name):
+        if is_file and member.digest is None and holds_frames(member.name):
             yield from _frames(member, limits)
         else:
             yield member
 
 
-def _holds_frames(name: str) -> bool:
+def holds_frames(name: str) -> bool:
+    """Tell whether a file is called as a PDF or TIFF is."""
     return is_book_name(name) or ending(name) in _TIFFS
 
 

@@ -10,9 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Engine, and_, delete, exists, func, not_, or_, select
 
+from fumikura.core.archives.frames import holds_frames
 from fumikura.core.errors import FumikuraError
 from fumikura.core.store import tables
 from fumikura.core.store.reading_status import change_readings
@@ -59,7 +61,7 @@ def doomed_by_run(engine: Engine, run_id: int) -> Doomed:
 
 
 def doomed_by_archive(engine: Engine, archive: str) -> Doomed:
-    """Choose the readings of the pages that lie in this archive, and in no other.
+    """Choose the readings of the pages that lie in this archive, or are this file, and lie nowhere else.
 
     Args:
         archive: its absolute path, as it was when its pages were added.
@@ -68,14 +70,23 @@ def doomed_by_archive(engine: Engine, archive: str) -> Doomed:
         FumikuraError: no page was ever seen there.
     """
     source, page_id = tables.page_source.c, tables.reading.c.page_id
-    lies_here = page_id.in_(select(source.page_id).where(source.archive == archive))
-    lies_elsewhere = page_id.in_(select(source.page_id).where(source.archive != archive))
+    lies_here = page_id.in_(select(source.page_id).where(_is_at(source, archive)))
+    lies_elsewhere = page_id.in_(select(source.page_id).where(not_(_is_at(source, archive))))
     with read_transaction(engine) as connection:
-        if connection.scalar(select(source.id).where(source.archive == archive).limit(1)) is None:
+        if connection.scalar(select(source.id).where(_is_at(source, archive)).limit(1)) is None:
             raise FumikuraError(
                 f"no page of {archive} is known; `fumikura query pages --json` tells where pages lie"
             )
         return _doomed(connection, archive, lies_here, lies_elsewhere, archive=archive)
+
+
+def _is_at(source: Any, archive: str) -> ColumnElement[bool]:
+    """Make the condition that a place lies in an archive, or in that PDF or TIFF, or is that scan."""
+    folder, _, name = archive.rpartition("/")
+    is_file = source.member == name
+    if holds_frames(name):
+        is_file = or_(is_file, source.member.startswith(f"{name}/", autoescape=True))
+    return or_(source.archive == archive, and_(source.archive == (folder or "/"), is_file))
 
 
 def doomed_by_recipe(engine: Engine, prefix: str) -> Doomed:
@@ -210,7 +221,9 @@ def _drop_the_rest(engine: Engine, doomed: Doomed, runs: set[int]) -> None:
         if doomed.archive is not None:
             other = tables.page_source.alias("other")
             lies_elsewhere = exists(
-                select(other.c.id).where(other.c.page_id == source.page_id, other.c.archive != doomed.archive)
+                select(other.c.id).where(
+                    other.c.page_id == source.page_id, not_(_is_at(other.c, doomed.archive))
+                )
             )
-            here = and_(source.archive == doomed.archive, lies_elsewhere)
+            here = and_(_is_at(source, doomed.archive), lies_elsewhere)
             connection.execute(delete(tables.page_source).where(here))
