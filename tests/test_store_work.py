@@ -12,7 +12,7 @@ from benchmarks.big_store import Plan, fill
 from fumikura.core.export.excerpt import first_lines
 from fumikura.core.store.connecting import Engine
 from fumikura.core.store.failures import failure_reasons, failures
-from fumikura.core.store.leases import renew, return_expired
+from fumikura.core.store.leases import hand_back, renew, return_expired
 from fumikura.core.store.page_list import find_pages
 from fumikura.core.store.queries import run_scores_by_book
 from fumikura.core.store.queue import glance, n_waiting_pages
@@ -101,6 +101,19 @@ def test_a_run_is_claimed_at_the_same_cost_however_many_pages_of_others_wait_bef
 
     grown = {name: (costs[0][name], cost) for name, cost in costs[1].items() if cost >= 2 * costs[0][name]}
     assert grown == {}
+
+
+def test_to_claim_and_to_hand_back_cost_the_same_however_many_runs_there_are(tmp_path: Path) -> None:
+    costs = []
+    for n_runs in (4, 100):
+        engine = open_database(f"sqlite:///{tmp_path}/{n_runs}.db")
+        fill(engine, Plan(1000, n_done=100, n_failed=10, n_runs=n_runs, n_characters=10))
+        claimed = instructions(engine, lambda: claim_pages(engine, 8, recipe=BIG_RECIPE, worker="one/1/1"))  # noqa: B023
+        costs.append((claimed, instructions(engine, lambda: hand_back(engine, "one/1/1"))))  # noqa: B023
+        engine.dispose()
+
+    assert costs[1][0] < 1.5 * costs[0][0]
+    assert costs[1][1] < 1.5 * costs[0][1]
 
 
 OF_A_RUN: dict[str, Callable[[Engine, int], object]] = {

@@ -111,10 +111,11 @@ def is_asked_for(
         since_run: a newer run than this one.
         or_was: by a run that was cancelled will do.
     """
+    # + 0, lest SQLite looks through all runs of the recipe instead of those that ask for the page.
     asking = (
         select(run.c.id)
         .join(run_page, run_page.c.run_id == run.c.id)
-        .where(run.c.recipe_id == reading.c.recipe_id, run_page.c.page_id == reading.c.page_id)
+        .where(run.c.recipe_id + 0 == reading.c.recipe_id, run_page.c.page_id == reading.c.page_id)
         .correlate(reading)
     )
     if not or_was:
