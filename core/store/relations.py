@@ -144,7 +144,7 @@ def newest_run() -> ScalarSelect[int | None]:
     return (
         select(func.max(run.c.id))
         .join(run_page, run_page.c.run_id == run.c.id)
-        .where(run_page.c.page_id == reading.c.page_id, run.c.recipe_id == reading.c.recipe_id)
+        .where(run_page.c.page_id == reading.c.page_id, run.c.recipe_id + 0 == reading.c.recipe_id)
         .correlate(reading)
         .scalar_subquery()
     )
