@@ -25,6 +25,15 @@ def command() -> None:
 
 @command.command()
 @click.argument("transcripts", nargs=-1, required=True, type=given, metavar="TRANSCRIPTS...")
+@click.option(
+    "--corpus",
+    "corpora",
+    type=given,
+    multiple=True,
+    metavar="PATH",
+    help="Other texts (.txt, or a folder of it), counted by themselves: how much they matter is fitted to"
+    " each page. Repeatable.",
+)
 @click.option("--without-book", multiple=True, metavar="NAME", help="Keep a book out of it all. Repeatable.")
 @click.option(
     "--out",
@@ -33,7 +42,9 @@ def command() -> None:
     metavar="FILE",
     help="Where the weights go.",
 )
-def context(transcripts: tuple[Path, ...], without_book: tuple[str, ...], out: Path) -> None:
+def context(
+    transcripts: tuple[Path, ...], corpora: tuple[Path, ...], without_book: tuple[str, ...], out: Path
+) -> None:
     """Count which characters follow each other, from texts.
 
     TRANSCRIPTS are texts with '# PAGE' before each page, files named PAGE.txt, or folders of both.
@@ -41,19 +52,24 @@ def context(transcripts: tuple[Path, ...], without_book: tuple[str, ...], out: P
     \b
     Example:
       fumikura train context transcripts.txt texts/ --without-book 200010454 \\
-          --out context.safetensors
+          --corpus corpora/waka --corpus corpora/cookery --out context.safetensors
     """
     from fumikura.core.recognition.models.checkpoint import save_context
-    from fumikura.core.training.context_counts import book_of, count_trigrams, read_page_texts
+    from fumikura.core.training.context_counts import book_of, count_context, read_corpus, read_page_texts
 
     without = LeftOut(without_book)
     texts = read_page_texts(transcripts, without_books=without)
+    others = [read_corpus(path, without_books=without) for path in corpora]
     without.say_unknown()
-    context = count_trigrams(texts)
+    context = count_context(texts, others)
     save_context(out, context)
     n_books = len({book_of(page) for page in texts})
     found = f"{counted(len(texts), 'page')} of {counted(n_books, 'book')}"
-    say(f"{found}; {counted(len(context.characters), 'character')}; {len(context.counts):,} different threes")
+    n_threes = sum(len(one.counts) for one in context.corpora)
+    say(f"{found}; {counted(len(context.characters), 'character')}; {n_threes:,} different threes")
+    if corpora:
+        shares = ", ".join(f"{share:.3f}" for share in context.shares)
+        say(f"shares in an unknown book, of the texts and of each corpus that has 0.02 at least: {shares}")
     put(out)
 
 

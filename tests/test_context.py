@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from math import prod
 from pathlib import Path
@@ -13,25 +14,18 @@ from hypothesis import strategies as st
 
 from fumikura.core.errors import CheckpointError, TruthError
 from fumikura.core.page import Box, Character
-from fumikura.core.recognition.context import (
-    OTHER,
-    ContextModel,
-    Floats,
-    Integers,
-    TrigramCounts,
-    in_context,
-    label_posteriors,
-)
+from fumikura.core.recognition.context import ContextModel, fitted_shares, in_context, label_posteriors
 from fumikura.core.recognition.models.checkpoint import load_context, save_context
 from fumikura.core.recognition.recipe import find_weights
-from fumikura.core.training.context_counts import count_trigrams, read_page_texts
+from fumikura.core.recognition.trigrams import OTHER, ContextCounts, Floats, Integers, TrigramCounts
+from fumikura.core.training.context_counts import count_context, read_corpus, read_page_texts
 
 BOX = Box(0, 0, 9, 9)
 few_characters = st.text("あいう", min_size=1, max_size=12)
 
 
 def model_of(*texts: str) -> ContextModel:
-    return ContextModel(count_trigrams({f"book_{number}": text for number, text in enumerate(texts)}))
+    return ContextModel(count_context({f"book_{number}": text for number, text in enumerate(texts)}))
 
 
 def probability(model: ContextModel, text: str) -> float:
@@ -65,7 +59,7 @@ def test_probabilities_are_those_worked_by_hand() -> None:
 @given(st.lists(few_characters, min_size=1, max_size=6), st.text("あいう猫", min_size=2, max_size=2))
 @settings(deadline=None, max_examples=50)
 def test_probabilities_sum_to_one_after_any_two_characters(texts: list[str], before: str) -> None:
-    counted = count_trigrams({f"book_{number}": text for number, text in enumerate(texts)})
+    counted = count_context({f"book_{number}": text for number, text in enumerate(texts)})
     model = ContextModel(counted)
     first, second = (np.array(model.number(one)) for one in before)
 
@@ -73,6 +67,57 @@ def test_probabilities_sum_to_one_after_any_two_characters(texts: list[str], bef
 
     assert (p > 0).all()
     assert p.sum() == pytest.approx(1)
+
+
+def test_shares_are_those_worked_by_hand() -> None:
+    probabilities = np.array([[0.8, 0.1], [0.2, 0.3]])
+
+    # The first character is 0.4 / 0.5 of the first corpus, the second 0.05 / 0.2: 1.05 of two. With two
+    # characters of prior that stand for half and half: 2.05 of four.
+    even = np.array([0.5, 0.5])
+    assert fitted_shares(probabilities, even, prior=0, rounds=1) == pytest.approx([1.05 / 2, 0.95 / 2])
+    assert fitted_shares(probabilities, even, prior=2, rounds=1) == pytest.approx([2.05 / 4, 1.95 / 4])
+
+
+def test_a_page_is_read_as_the_corpus_that_it_is_like() -> None:
+    tales, recipes = (
+        {f"a_{n}": "むかしおとこありけり" for n in range(9)},
+        ["しほをいれるなり", "みそをいれるなり"] * 9,
+    )
+    model = ContextModel(replace(count_context(tales, [recipes]), shares=(0.9, 0.1)))
+    text = "しほをいれるなりみそをいれるなり" * 20
+    numbers = np.array([model.number(one) for one in text])
+
+    fitted = model.fitted(numbers)
+
+    assert probability(fitted, "るなり") > 2.5 * probability(model, "るなり")
+    first, second = (np.array(model.number(one)) for one in "るな")
+    size = len(set("".join([*tales.values(), *recipes]))) + 1
+    assert fitted.probabilities(first, second, np.arange(size)).sum() == pytest.approx(1)
+
+
+def test_shares_are_fitted_to_books_that_are_held_back() -> None:
+    words = ["いろはに", "ほへとち", "りぬるを", "わかよた"]
+    pages = {f"{book}_{n}": word * 3 for book, word in zip("abcd", words, strict=True) for n in range(5)}
+
+    counted = count_context(pages, [["けふこえてあさき"] * 5, [word * 3 for word in words]])
+
+    # No book tells anything of another, and one corpus nothing of any: what is left is the other.
+    assert counted.shares == pytest.approx([1.0])
+    assert counted.corpora[0].counts.sum() == len("".join(words)) * 3
+
+
+def test_headings_and_gaps_break_a_corpus(tmp_path: Path) -> None:
+    (tmp_path / "200_a.txt").write_text(
+        "# 桐壺\nいづれの\n御時にか□女御\n# 帚木\n光〓源氏\n", encoding="utf-8"
+    )
+    (tmp_path / "300.txt").write_text("ほか", encoding="utf-8")
+
+    texts = read_corpus(tmp_path, without_books=["300"])
+
+    assert ["".join(text.split()) for text in texts] == ["いづれの御時にか", "女御", "光", "源氏"]
+    with pytest.raises(TruthError, match="there is no text"):
+        read_corpus(tmp_path, without_books=["300", "200"])
 
 
 def test_old_and_new_kanji_have_one_number() -> None:
@@ -200,11 +245,12 @@ def test_a_page_asks_the_model_once_and_for_no_more_than_its_labels(monkeypatch:
 
 
 def test_texts_are_counted_across_columns_and_not_from_page_to_page() -> None:
-    counted = count_trigrams({"a_1": "あ、\nい", "a_2": "あ"})
+    counted = count_context({"a_1": "あ、\nい", "a_2": "あ"})
 
     assert counted.characters == ("あ", "い")
-    assert counted.trigrams.tolist() == [[0, 0, 1], [0, 1, 2]]
-    assert counted.counts.tolist() == [2, 1]
+    [corpus] = counted.corpora
+    assert corpus.trigrams.tolist() == [[0, 0, 1], [0, 1, 2]]
+    assert corpus.counts.tolist() == [2, 1]
 
 
 def test_texts_are_read_from_transcripts_and_folders_without_some_books(tmp_path: Path) -> None:
@@ -230,24 +276,26 @@ def test_texts_that_are_none_are_named(tmp_path: Path) -> None:
 
 
 def test_a_context_is_saved_and_loaded(tmp_path: Path) -> None:
-    counted = count_trigrams({"a_1": "なりけり"})
+    counted = count_context({"a_1": "なりけり", "b_1": "なりける"}, [["なりけり", "けりな"]])
 
     save_context(tmp_path / "context.safetensors", counted)
     loaded = load_context(tmp_path / "context.safetensors")
 
     assert loaded.characters == counted.characters
-    assert np.array_equal(loaded.trigrams, counted.trigrams)
-    assert np.array_equal(loaded.counts, counted.counts)
+    assert loaded.shares == counted.shares
+    for found, expected in zip(loaded.corpora, counted.corpora, strict=True):
+        assert np.array_equal(found.trigrams, expected.trigrams)
+        assert np.array_equal(found.counts, expected.counts)
 
 
 def test_counts_that_do_not_fit_their_labels_are_refused(tmp_path: Path) -> None:
     path = tmp_path / "context.safetensors"
     one = np.ones(1, np.uint16)
 
-    save_context(path, TrigramCounts(("あ",), np.array([[0, 1, 2]], np.uint16), one))
+    save_context(path, ContextCounts(("あ",), (TrigramCounts(np.array([[0, 1, 2]], np.uint16), one),)))
     with pytest.raises(CheckpointError, match="do not fit its own labels"):
         load_context(path)
-    save_context(path, TrigramCounts(("あ",), np.empty((0, 3), np.uint16), one[:0]))
+    save_context(path, ContextCounts(("あ",), (TrigramCounts(np.empty((0, 3), np.uint16), one[:0]),)))
     with pytest.raises(CheckpointError, match="lacks the counts"):
         load_context(path)
     with pytest.raises(CheckpointError, match="not a context; name a file that `fumikura train context`"):

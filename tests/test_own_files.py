@@ -15,8 +15,8 @@ from fumikura.cli.main import main
 from fumikura.core.errors import UsageError
 from fumikura.core.marked_pictures import FORMATS, add_pdf_page, is_our_picture, save_picture
 from fumikura.core.own_files import replacing
-from fumikura.core.recognition.context import TrigramCounts
 from fumikura.core.recognition.models.checkpoint import save_context
+from fumikura.core.recognition.trigrams import ContextCounts, TrigramCounts
 from fumikura.core.scoring.gallery import check_gallery
 from fumikura.core.training.drawing.fonts import GlyphFont, load_fonts
 from fumikura.core.training.drawing.synthetic import render_many
@@ -27,7 +27,7 @@ from fumikura.worker.bench import is_trace
 from tests.drawn_font import build_font
 
 PAPER = Image.fromarray(np.full((60, 40, 3), 240, np.uint8))
-COUNTS = TrigramCounts(("あ",), np.array([[0, 1, 1]], np.uint16), np.array([1], np.uint16))
+COUNTS = ContextCounts(("あ",), (TrigramCounts(np.array([[0, 1, 1]], np.uint16), np.array([1], np.uint16)),))
 
 
 @pytest.fixture

@@ -1,70 +1,40 @@
 """Context weighs the labels that a character may have by the two characters before it.
 
-Forward-backward over the likeliest labels of a page, with an interpolated trigram model whose
-discounts are the modified Kneser-Ney ones (Chen and Goodman 1999, doi:10.1006/csla.1999.0128).
-Knows neither torch nor where texts come from.
+Forward-backward over the likeliest labels of a page, with a mixture of trigram models: one of each corpus,
+by shares that are fitted to the page, for a recipe book is no tale. Knows neither torch nor where texts
+come from.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from copy import copy
+from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from fumikura.core.folding import fold
 from fumikura.core.page import Character
-
-Integers = NDArray[np.int64]
-Floats = NDArray[np.float64]
+from fumikura.core.recognition.trigrams import OTHER, ContextCounts, Floats, Integers, TrigramModel
 
 #: No weight, however large, makes a page's labels impossible.
 FLOOR = 1e-30
 
-#: The number of any character that the texts lack, and of what stands before a page's first.
-OTHER = 0
-
-
-@dataclass(frozen=True, slots=True)
-class TrigramCounts:
-    """Texts are counted here: which three characters follow each other, and how often.
-
-    Attributes:
-        characters: folded; the first of them has number 1, after OTHER.
-        trigrams: (N, 3) numbers of characters, N at least 1, no row twice.
-        counts: (N,) at least 1.
-    """
-
-    characters: tuple[str, ...]
-    trigrams: NDArray[np.uint16]
-    counts: NDArray[np.uint16]
+#: Characters that speak for the shares of any text, against those of a page; chosen on held-back books.
+_PRIOR = 30
+_ROUNDS = 8
+#: A corpus of a smaller share would cost time and change nothing.
+LEAST_SHARE = 0.02
 
 
 class ContextModel:
-    """This model gives the probability of a character after two others."""
+    """This model gives the probability of a character after two others, from all corpora together."""
 
-    def __init__(self, counted: TrigramCounts) -> None:
+    def __init__(self, counted: ContextCounts) -> None:
         self._numbers = {character: number for number, character in enumerate(counted.characters, start=1)}
-        self._size = size = len(counted.characters) + 1
-        first, second, third = counted.trigrams.astype(np.int64).T
-        keys = (first * size + second) * size + third
-        by_key = np.argsort(keys)
-        self._trigrams = keys[by_key]
-        # Of a shorter n-gram counts in how many contexts it stands, and not how often (Kneser and Ney).
-        self._bigrams, bigram_counts = np.unique(self._trigrams % size**2, return_counts=True)
-        known, known_counts = np.unique(self._bigrams % size, return_counts=True)
-
-        share, _, left_over = _discount(np.zeros_like(known), known_counts)
-        self._unigram_p = np.full(size, left_over[0] / size)
-        self._unigram_p[known] += share
-        share, contexts, left_over = _discount(self._bigrams // size, bigram_counts)
-        self._left_over_1 = np.ones(size)
-        self._left_over_1[contexts] = left_over
-        shorter = self._left_over_1[self._bigrams // size] * self._unigram_p[self._bigrams % size]
-        self._bigram_p = share + shorter
-        found = _discount(self._trigrams // size, counted.counts[by_key].astype(np.int64))
-        self._trigram_share, self._contexts, self._left_over_2 = found
+        size = len(counted.characters) + 1
+        self._models: tuple[TrigramModel, ...] = tuple(TrigramModel(one, size) for one in counted.corpora)
+        self._shares = np.array(counted.shares)
 
     def number(self, label: str) -> int:
         """Return the number of a label, old and new kanji alike."""
@@ -75,45 +45,44 @@ class ContextModel:
 
         The p of all numbers after two others sum to 1, OTHER among them as if it were one character.
         """
-        size = self._size
-        at, has_bigram = _find(self._bigrams, second * size + third)
-        shorter = self._left_over_1[second] * self._unigram_p[third]
-        shorter = np.where(has_bigram, self._bigram_p[at], shorter)
-        context = first * size + second
-        at, has_context = _find(self._contexts, context)
-        p: Floats = np.where(has_context, self._left_over_2[at], 1.0) * shorter
-        # Most triples of a lattice stand in no text; a search among the trigrams costs most.
-        possible = np.nonzero(has_context & has_bigram)
-        wanted = np.broadcast_to(context * size + third, p.shape)[possible]
-        at, has_trigram = _find(self._trigrams, wanted)
-        p[possible] += np.where(has_trigram, self._trigram_share[at], 0.0)
+        parts = zip(self._shares, self._models, strict=True)
+        p: Floats = sum(share * model.probabilities(first, second, third) for share, model in parts)
         return p
 
+    def fitted(self, text: Integers) -> ContextModel:
+        """Make the model whose shares make a text likelier: a few rounds of expectation maximisation.
 
-def _discount(contexts: Integers, counts: Integers) -> tuple[Floats, Integers, Floats]:
-    """Take a little from each n-gram of a context, for those that were never seen in it.
+        Args:
+            text: (M,) numbers of its characters; some may be wrong.
+        """
+        if len(self._models) == 1 or not len(text):
+            return self
+        shares = fitted_shares(self.probabilities_by_corpus(text), self._shares, prior=_PRIOR, rounds=_ROUNDS)
+        kept = np.nonzero(shares >= LEAST_SHARE)[0]
+        model = copy(self)
+        model._models = tuple(self._models[index] for index in kept)
+        model._shares = shares[kept] / shares[kept].sum()
+        return model
+
+    def probabilities_by_corpus(self, text: Integers) -> Floats:
+        """Return (C, M): how likely each corpus makes each character of a text (M,) after those before it."""
+        before = np.concatenate([[OTHER, OTHER], text])
+        return np.stack([model.probabilities(before[:-2], before[1:-1], text) for model in self._models])
+
+
+def fitted_shares(probabilities: Floats, shares: Floats, *, prior: float, rounds: int) -> Floats:
+    """Fit the shares of corpora to a text by expectation maximisation.
 
     Args:
-        contexts: (N,) sorted.
-        counts: (N,)
-
-    Returns:
-        (N,) each n-gram's share of its context; (L,) the contexts; (L,) what is left over in each.
+        probabilities: (C, M) of each character of the text in each corpus.
+        shares: (C,) to begin with; they count as much as so many (`prior`) characters.
     """
-    n1, n2, n3, n4 = (max(1, int(np.count_nonzero(counts == count))) for count in (1, 2, 3, 4))
-    kept = n1 / (n1 + 2 * n2)
-    discounts = [1 - 2 * kept * n2 / n1, 2 - 3 * kept * n3 / n2, 3 - 4 * kept * n4 / n3]
-    # The formulas are made for long texts; of short ones they may take more than there is, or give.
-    taken = np.clip(discounts, 0.1, [0.9, 1.9, 2.9])[np.minimum(counts, 3) - 1]
-    distinct, where = np.unique(contexts, return_inverse=True)
-    totals = np.bincount(where, counts)
-    return (counts - taken) / totals[where], distinct, np.bincount(where, taken) / totals
-
-
-def _find(keys: Integers, wanted: Integers) -> tuple[Integers, NDArray[np.bool_]]:
-    """Find where each wanted key stands among sorted ones, and whether it does."""
-    at = np.minimum(np.searchsorted(keys, wanted), len(keys) - 1)
-    return at, keys[at] == wanted
+    fitted = shares
+    for _ in range(rounds):
+        parts = probabilities * fitted[:, None]
+        counts = (parts / parts.sum(axis=0)).sum(axis=1) + prior * shares
+        fitted = counts / counts.sum()
+    return fitted
 
 
 def in_context(
@@ -130,7 +99,8 @@ def in_context(
     rows = [((one.label, one.confidence), *one.alternatives) for one in characters]
     numbers = np.array([[model.number(label) for label, _ in row] for row in rows], np.int64)
     probabilities = np.array([[probability for _, probability in row] for row in rows])
-    posteriors = label_posteriors(model, numbers, probabilities, weight=weight)
+    fitted = model.fitted(numbers[:, 0])
+    posteriors = label_posteriors(fitted, numbers, probabilities, weight=weight)
     # The classifier's probability of all other labels remains theirs.
     posteriors *= probabilities.sum(axis=1, keepdims=True)
     best_first = np.argsort(-posteriors, axis=1, kind="stable").tolist()

@@ -19,7 +19,6 @@ from torch import Tensor, nn
 
 from fumikura.core.errors import CheckpointError
 from fumikura.core.own_files import replacing
-from fumikura.core.recognition.context import TrigramCounts
 from fumikura.core.recognition.models.architectures import (
     CLASSIFIERS,
     SEGMENTERS,
@@ -31,6 +30,7 @@ from fumikura.core.recognition.models.architectures import (
 from fumikura.core.recognition.models.glyph_net import GlyphNet, GlyphNetConfig
 from fumikura.core.recognition.models.loaded import Inverted, LoadedClassifier, LoadedSegmenter
 from fumikura.core.recognition.models.unet import UNet, UNetConfig
+from fumikura.core.recognition.trigrams import ContextCounts, TrigramCounts
 from fumikura.core.recognition.weights_header import read_header
 from fumikura.core.vocabulary import Vocabulary
 
@@ -80,12 +80,14 @@ def save_classifier(
     _save(path, model, header | ({"is_inverted": "yes"} if is_inverted else {}))
 
 
-def save_context(path: Path, counted: TrigramCounts) -> None:
-    tensors = {
-        "trigrams": torch.from_numpy(counted.trigrams),
-        "counts": torch.from_numpy(counted.counts),
-    }
-    _write(path, tensors, {"kind": "context", "labels": json.dumps(counted.characters)})
+def save_context(path: Path, counted: ContextCounts) -> None:
+    """Write the counts that a context model is made of, those of each corpus as tensors of their own."""
+    tensors = {}
+    for number, corpus in enumerate(counted.corpora):
+        tensors[f"trigrams.{number}"] = torch.from_numpy(corpus.trigrams)
+        tensors[f"counts.{number}"] = torch.from_numpy(corpus.counts)
+    header = {"labels": json.dumps(counted.characters), "shares": json.dumps(counted.shares)}
+    _write(path, tensors, {"kind": "context", **header})
 
 
 def load_segmenter(path: Path) -> tuple[UNet, UNetConfig]:
@@ -138,7 +140,7 @@ def load_any_classifier(path: Path) -> LoadedClassifier:
     return LoadedClassifier(Inverted(model).eval() if "is_inverted" in header else model, config, labels)
 
 
-def load_context(path: Path) -> TrigramCounts:
+def load_context(path: Path) -> ContextCounts:
     """Load the counts that a context model is made of.
 
     Raises:
@@ -147,19 +149,29 @@ def load_context(path: Path) -> TrigramCounts:
     """
     header, tensors = _load(path, "context")
     characters = tuple(json.loads(header["labels"]))
+    shares = tuple(json.loads(header.get("shares", "[1.0]")))
+    # Before there were several corpora, the tensors of the one had no number.
+    endings = [f".{number}" for number in range(len(shares))] if "shares" in header else [""]
     try:
-        counted = TrigramCounts(characters, tensors["trigrams"].numpy(), tensors["counts"].numpy())
-        is_sound = (
-            counted.trigrams.shape == (len(counted.counts), 3)
-            and counted.trigrams.dtype == counted.counts.dtype == np.uint16
-            and counted.trigrams.max() <= len(characters)
-            and counted.counts.min() > 0
+        corpora = tuple(
+            TrigramCounts(tensors[f"trigrams{ending}"].numpy(), tensors[f"counts{ending}"].numpy())
+            for ending in endings
         )
+        is_sound = all(_is_sound(corpus, len(characters)) for corpus in corpora)
     except (KeyError, ValueError) as error:  # a tensor is missing or empty
         raise CheckpointError(f"{path} lacks the counts of a context; train it again") from error
     if not is_sound:
         raise CheckpointError(f"{path} has counts that do not fit its own labels; train it again")
-    return counted
+    return ContextCounts(characters, corpora, shares)
+
+
+def _is_sound(counted: TrigramCounts, n_characters: int) -> bool:
+    return bool(
+        counted.trigrams.shape == (len(counted.counts), 3)
+        and counted.trigrams.dtype == counted.counts.dtype == np.uint16
+        and counted.trigrams.max() <= n_characters
+        and counted.counts.min() > 0
+    )
 
 
 def _header(kind: str, config: SegmenterConfig | ClassifierConfig) -> dict[str, str]:
