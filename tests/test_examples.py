@@ -22,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 READMES = ("README.md", "README.ja.md")
 BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 #: Shown for the database that it asks.
-QUERY = re.compile(r"^fumikura (query (?:characters|pages --text) [^#\n]+)", re.MULTILINE)
+QUERY = re.compile(r"^fumikura (query (?:characters|text|pages --text) [^#\n]+)", re.MULTILINE)
 
 
 @pytest.fixture(scope="module")

@@ -249,3 +249,43 @@ def test_pages_of_one_name_are_told_apart_by_their_ids(engine: Engine) -> None:
 
     with pytest.raises(FumikuraError, match=r"1 \(book tale\), 2 \(book diary\); give one of these ids"):
         get_page(engine, "tale_001")
+
+
+def test_kana_that_were_written_for_each_other_find_each_other(engine: Engine) -> None:
+    start_run(engine, make_pages(3))
+    read_all(engine, make_reading("ゐなか"), make_reading("いナか"), make_reading("いなが"))
+
+    hits = find_characters(engine, "いなか")
+
+    assert [(hit.label, hit.why) for hit in hits] == [("ゐなか", "ゐ for い"), ("いナか", "ナ for な")]
+    assert [hit.label for hit in find_characters(engine, "ヰナカ")] == ["ゐなか", "いナか"]
+    assert find_characters(engine, "いなか", as_written=True) == []
+
+
+def test_marks_of_repetition_are_written_out_in_the_phrase_and_on_the_page(engine: Engine) -> None:
+    start_run(engine, make_pages(4))
+    read_all(
+        engine, make_reading("こゝろ"), make_reading("こころ"), make_reading("ほゞに"), make_reading("人々")
+    )
+
+    assert [hit.label for hit in find_characters(engine, "こころ")] == ["こゝろ", "こころ"]
+    assert [hit.label for hit in find_characters(engine, "こゝろ")] == ["こゝろ", "こころ"]
+    assert [hit.label for hit in find_characters(engine, "ほぼ")] == ["ほゞ"]
+    assert [hit.label for hit in find_characters(engine, "人人")] == ["人々"]
+
+
+def test_wildcards_stand_for_one_or_for_some_characters(engine: Engine) -> None:
+    start_run(engine, make_pages(2))
+    read_all(engine, make_reading("なけれり", "なり"), make_reading("な" + "い" * 21 + "り"))
+
+    assert [hit.label for hit in find_characters(engine, "な?れ")] == ["なけれ"]
+    assert [hit.label for hit in find_characters(engine, "な*り")] == ["なけれり", "なり"]
+    assert [hit.label for hit in find_characters(engine, "け*な*り")] == ["けれりなり"]
+    assert [hit.label for hit in find_characters(engine, "り??")] == ["りなり"]
+    assert find_characters(engine, "な*ぬ") == []
+
+
+@pytest.mark.parametrize("text", ["?な", "な*?り", "*", "??"])
+def test_a_wildcard_needs_a_character_before_it(engine: Engine, text: str) -> None:
+    with pytest.raises(FumikuraError, match=r"1 to 50|\? where a character must stand"):
+        find_characters(engine, text)
