@@ -146,7 +146,7 @@ def characters(
     Example:
       fumikura query characters 人
       fumikura query characters 人心 --max-confidence 0.5 --sort confidence
-      fumikura query characters --page 200010454_00016_1 --region 0,0,900,2000 --csv
+      fumikura query characters --page 200010454_00016_1 --csv
     """
     engine = open_existing(settings)
     found = list_characters(
