@@ -25,7 +25,7 @@ from fumikura.core.errors import FumikuraError
 #: Titles of `fumikura --help` and the commands below them; each is `command` in cli/<name>.py.
 SECTIONS = {
     "Read": ("run", "failed", "retry", "cancel", "forget"),
-    "Look": ("text", "query", "show", "status"),
+    "Look": ("serve", "text", "query", "show", "report", "status"),
     "Put it right": ("correct",),
     "Take it out": ("export",),
     "Share the work among machines": ("enqueue", "worker"),

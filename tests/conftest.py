@@ -27,7 +27,7 @@ from tests.simple_reader import RECIPE
 
 # With the checkout on the path, a name in a string, where ruff does not look, would load a module of ours
 # a second time.
-sys.modules.update(dict.fromkeys(["core", "worker", "cli", "migrations"]))  # type: ignore[arg-type]
+sys.modules.update(dict.fromkeys(["core", "worker", "cli", "web", "migrations"]))  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="session")

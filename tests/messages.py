@@ -37,7 +37,7 @@ _WORD = re.compile(r"[A-Za-z]{2,}")
 def all_messages() -> dict[str, bool]:
     """Return what is said to people; with each whether it is a template with values in it."""
     found: dict[str, bool] = {}
-    for folder in ("cli", "core", "worker"):
+    for folder in ("cli", "core", "web", "worker"):
         for path in sorted((ROOT / folder).rglob("*.py")):
             for message in _in_source(ast.parse(path.read_text("utf-8")), is_wide=folder == "cli"):
                 found[message] = _is_template(message)

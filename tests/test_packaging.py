@@ -16,7 +16,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 #: At the top of the checkout; in the wheel they lie in fumikura/.
-FOLDERS = ("core", "worker", "cli", "migrations")
+FOLDERS = ("core", "worker", "cli", "web", "migrations")
 
 
 @pytest.fixture(scope="module")

@@ -104,6 +104,38 @@ def get_page(
         )
 
 
+@dataclass(frozen=True, slots=True)
+class PagePlace:
+    """This is what it takes to find a page's image.
+
+    Attributes:
+        sources: (archive, member), the place seen last first.
+        width: of the upright page, in pixels; None until it was read.
+        height: likewise.
+    """
+
+    page_id: int
+    name: str
+    digest: str
+    width: int | None
+    height: int | None
+    sources: tuple[tuple[str, str], ...]
+
+
+def page_place(engine: Engine, page_id: int) -> PagePlace:
+    """Tell where a page's image lies.
+
+    Raises:
+        FumikuraError: there is no such page.
+    """
+    page = tables.page.c
+    with read_transaction(engine) as connection:
+        found = find_page_id(connection, page_id)
+        wanted = select(page.id.label("page_id"), page.name, page.digest, page.width, page.height)
+        row = connection.execute(wanted.where(page.id == found)).mappings().one()
+        return PagePlace(**row, sources=_sources(connection, found))
+
+
 def find_page_id(connection: Connection, page: str | int) -> int:
     """Find the one page with this name, id or beginning of a digest, or whose file was once called so.
 

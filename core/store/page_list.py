@@ -87,7 +87,9 @@ def find_pages(
     max_confidence: float | None = None,
     is_suspicious: bool = False,
     order: Order = "added",
+    archive: str | None = None,
     limit: int = 50,
+    offset: int = 0,
 ) -> list[PageSummary]:
     """List pages, each with one reading: the newest done one, or the newest if none is done.
 
@@ -97,6 +99,8 @@ def find_pages(
         recipe: the beginning of a recipe's digest; only pages that have a reading by it.
         min_dice: leaves out pages without truth, as `max_dice` and the order "dice" do.
         max_confidence: of the mean over the page; leaves out pages without characters, as "confidence" does.
+        archive: only pages that were seen there, as the store names it.
+        offset: pages that are left out before the first.
         is_suspicious: only pages whose reading should be looked at.
 
     Raises:
@@ -122,6 +126,9 @@ def find_pages(
         chosen = chosen.where(_hidden(_dice()).between(0, max_dice))
     if book is not None:
         chosen = chosen.where(tables.page.c.book.in_(forms(book)))
+    if archive is not None:
+        here = select(tables.page_source.c.page_id).where(tables.page_source.c.archive == archive)
+        chosen = chosen.where(tables.page.c.id.in_(here))
     if status is not None:
         chosen = chosen.where(_is_in(status))
     if text is not None:
@@ -129,7 +136,7 @@ def find_pages(
     # In the order of an index, where there is one: for the order of pages, all would have to be looked up.
     by_index = begin == "suspicion" and run_id is None
     added = tables.suspicion.c.reading_id if by_index else _BEGINNINGS[begin][1]
-    chosen_pages = chosen.order_by(added).limit(limit).subquery("chosen")
+    chosen_pages = chosen.order_by(added).limit(limit).offset(offset).subquery("chosen")
     shown = _summaries(chosen_pages)
     if first is not None:
         shown = shown.order_by(first)
