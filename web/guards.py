@@ -26,8 +26,8 @@ _LARGEST_BODY = 1 << 20
 #: Of the one style that OpenSeadragon 6.1.1 writes into the page; the browser's test sees when it changes.
 _STYLE = "sha256-9xTiqzfwFaL2SGb1rmr8gysEwVVjIvqWAgmZgqFqpEE="
 _POLICY = (
-    f"default-src 'none'; script-src 'self'; style-src 'self' '{_STYLE}'; img-src 'self' data: blob:; font-src 'self';"
-    " connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    f"default-src 'none'; script-src 'self'; style-src 'self' '{_STYLE}'; img-src 'self' data: blob:;"
+    " font-src 'self'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
 )
 _HEADERS = {
     "content-security-policy": _POLICY,
