@@ -12,6 +12,9 @@ from enum import StrEnum
 
 from fumikura.core.page import Box, Character, Role
 
+_HAS_ROLES = "role" in Character.__dataclass_fields__
+#: The number of a column that was none before; all are counted anew in the end.
+_OWN_COLUMN = -1
 #: Boxes that overlap less (intersection over union) are two characters.
 _SAME_PLACE = 0.25
 
@@ -90,17 +93,29 @@ def _put_right(characters: list[Character], correction: Correction, by_people: s
         gone = [one for one in characters if one.box not in by_people and _is_in(one.box, correction.new)]
         for one in gone:
             characters.remove(one)
-    if correction.after is not None or place is None:
-        place, column = _place_after(characters, correction)
-    else:
-        column = before.column_number if before is not None else 0
     label = correction.label or (before.label if before is not None else "")
+<<<<<<< HEAD
     beside = before or (characters[max(0, place - 1)] if characters else None)
     leaf = beside.leaf if beside is not None else 0
     role = Role(correction.role) if correction.role else before.role if before is not None else Role.MAIN
     made = Character(correction.new, label, 1.0, (), column, leaf, role)
     characters.insert(min(place, len(characters)), made)
+=======
+    made = Character(correction.new, label, 1.0)
+    if correction.after is not None or place is None:
+        place, beside = _place_after(characters, correction)
+        # The leaf, and whatever else tells of the place, are those of the character beside it.
+        made = made if beside is None else replace(beside, box=correction.new, label=label)
+    elif before is not None:
+        made = replace(before, box=correction.new, label=label)
+    characters.insert(min(place, len(characters)), _of_people(made, correction))
+>>>>>>> fb1068a (Keep leaf and role of a character that people put right)
     by_people.add(correction.new)
+
+
+def _of_people(character: Character, correction: Correction) -> Character:
+    more = {"role": correction.role} if correction.role is not None and _HAS_ROLES else {}
+    return replace(character, confidence=1.0, alternatives=(), **more)
 
 
 def _find(characters: Sequence[Character], box: Box) -> tuple[int | None, bool]:
@@ -113,27 +128,32 @@ def _find(characters: Sequence[Character], box: Box) -> tuple[int | None, bool]:
     return (best if best is not None and shares[best] >= _SAME_PLACE else None), False
 
 
-def _place_after(characters: Sequence[Character], correction: Correction) -> tuple[int, int]:
-    """Choose where a character is read, and in which column: as was said, or else by where it stands."""
+def _place_after(characters: Sequence[Character], correction: Correction) -> tuple[int, Character | None]:
+    """Choose where a character is read, and that beside which it stands in its column.
+
+    As was said, or else by where it stands. In a column of its own, the other has that column's number.
+    """
     assert correction.new is not None
     if correction.after is not None:
         place, _ = _find(characters, correction.after)
         if place is not None:
-            return place + 1, characters[place].column_number
+            return place + 1, characters[place]
     y, x = correction.new.centre
     above: int | None = None
     for place, one in enumerate(characters):
         if not one.box.x <= x < one.box.x + one.box.width:
             continue
         if one.box.centre[0] > y:
-            return place, one.column_number
+            return place, one
         above = place
     if above is not None:
-        return above + 1, characters[above].column_number
+        return above + 1, characters[above]
     for place, one in enumerate(characters):  # a column of its own, before the first that stands left of it
         if one.box.centre[1] < x:
-            return place, one.column_number - 1 if place == 0 else characters[place - 1].column_number
-    return len(characters), characters[-1].column_number + 1 if characters else 0
+            return place, replace(one, column_number=_OWN_COLUMN)
+    if not characters:
+        return 0, None
+    return len(characters), replace(characters[-1], column_number=_OWN_COLUMN)
 
 
 def overlap(one: Box, other: Box) -> float:

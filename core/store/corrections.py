@@ -7,10 +7,9 @@ gone back to.
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import astuple, dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
@@ -155,7 +154,7 @@ def put_right(connection: Connection, readings: Mapping[int, tuple[int, Reading]
     right = {}
     for reading_id, (page_id, reading) in readings.items():
         if corrections := standing.get(page_id):
-            _keep(connection, reading_id, character_rows(reading_id, reading.characters))
+            _keep(connection, reading_id, reading.characters)
             right[reading_id] = replace(reading, characters=corrected(reading.characters, corrections))
     return right
 
@@ -169,7 +168,7 @@ def _show(connection: Connection, page_id: int) -> None:
         read = as_read(connection, reading_id)
         if read is None:
             read = _shown(connection, reading_id)
-        _keep(connection, reading_id, character_rows(reading_id, read))
+        _keep(connection, reading_id, read)
         right = corrected(read, corrections)
         connection.execute(delete(tables.character).where(tables.character.c.reading_id == reading_id))
         insert_rows(connection, tables.character, character_rows(reading_id, right))
@@ -192,13 +191,20 @@ def _summary(characters: tuple[Character, ...]) -> dict[str, Any]:
     }
 
 
-def _keep(connection: Connection, reading_id: int, rows: Iterable[Sequence[Any]]) -> None:
+def _keep(connection: Connection, reading_id: int, characters: Iterable[Character]) -> None:
     """Keep what was read, unless it is kept already, and note that it is shown otherwise from now on."""
-    kept = [[*row[2:9], json.loads(row[9])] for row in rows]
+    kept = list(map(_as_json, characters))
     values = {"reading_id": reading_id, "as_read": kept, "corrected_at": now(connection)}
     statement = upsert(connection, tables.corrected_reading).values(values)
     changed = {"corrected_at": statement.excluded.corrected_at}
     connection.execute(statement.on_conflict_do_update(index_elements=["reading_id"], set_=changed))
+
+
+def _as_json(character: Character) -> dict[str, Any]:
+    """Write all that is known of a character, as it would come out of the table `character`."""
+    rounded = [[label, round(share, 4)] for label, share in character.alternatives]
+    values = {field.name: getattr(character, field.name) for field in fields(character)}
+    return {**values, "box": list(astuple(character.box)), "alternatives": rounded}
 
 
 def _acts(connection: Connection, page_ids: Sequence[int]) -> list[Act]:

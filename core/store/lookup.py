@@ -248,7 +248,9 @@ def as_read(connection: Connection, reading_id: int | None) -> tuple[Character, 
     rows = connection.scalar(select(kept.as_read).where(kept.reading_id == reading_id))
     if rows is None:
         return None
-    return tuple(
-        Character(Box(*box), label, confidence, tuple(map(tuple, others)), column)
-        for column, *box, label, confidence, others in rows
-    )
+    return tuple(map(_character_of, rows))
+
+
+def _character_of(values: Mapping[str, Any]) -> Character:
+    alternatives = tuple((label, share) for label, share in values["alternatives"])
+    return Character(**{**values, "box": Box(*values["box"]), "alternatives": alternatives})
