@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any
 
 from fumikura.core.page import Box, Character, Role
 
@@ -114,7 +115,7 @@ def _put_right(characters: list[Character], correction: Correction, by_people: s
 
 
 def _of_people(character: Character, correction: Correction) -> Character:
-    more = {"role": correction.role} if correction.role is not None and _HAS_ROLES else {}
+    more: dict[str, Any] = {"role": correction.role} if correction.role is not None and _HAS_ROLES else {}
     return replace(character, confidence=1.0, alternatives=(), **more)
 
 

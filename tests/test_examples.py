@@ -67,3 +67,17 @@ def test_what_a_readme_asks_the_database_is_found_in_the_samples(
 
     assert len(found) >= 4
     assert [query for query, hits in found.items() if not hits] == []
+
+
+@pytest.mark.slow
+def test_the_questions_of_the_document_on_queries_are_answered(folder_of_samples: Path) -> None:
+    block = re.findall(r"^```\n(.*?)^```", (ROOT / "docs/query.md").read_text(encoding="utf-8"), re.M | re.S)[
+        0
+    ]
+    where = ["--db", str(folder_of_samples / "fumikura.db")]
+
+    for line in block.splitlines():
+        asked = CliRunner().invoke(main, [*shlex.split(line, comments=True)[1:], *where])
+
+        assert asked.exit_code == 0, f"{line}: {asked.output}"
+        assert asked.stdout, line
