@@ -61,9 +61,8 @@ def _find(engine: Engine, n_phrases: int) -> None:
         if missed == n_phrases:
             break
     share, right = found / max(1, missed), n_right / max(1, n_hits)
-    print(
-        f"{found} of {missed} missed phrases among the first {N_HITS}: {share:.0%}; first hit right {right:.0%}"
-    )
+    print(f"{found} of {missed} missed phrases are among the first {N_HITS} hits: {share:.0%}")
+    print(f"the first hit is right: {right:.0%}")
 
 
 def _phrases_of_truth(engine: Engine) -> Iterator[tuple[int, list[LabelledBox]]]:
