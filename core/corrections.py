@@ -9,11 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
-from typing import Any
 
 from fumikura.core.page import Box, Character, Role
 
-_HAS_ROLES = "role" in Character.__dataclass_fields__
 #: The number of a column that was none before; all are counted anew in the end.
 _OWN_COLUMN = -1
 #: Boxes that overlap less (intersection over union) are two characters.
@@ -95,13 +93,6 @@ def _put_right(characters: list[Character], correction: Correction, by_people: s
         for one in gone:
             characters.remove(one)
     label = correction.label or (before.label if before is not None else "")
-<<<<<<< HEAD
-    beside = before or (characters[max(0, place - 1)] if characters else None)
-    leaf = beside.leaf if beside is not None else 0
-    role = Role(correction.role) if correction.role else before.role if before is not None else Role.MAIN
-    made = Character(correction.new, label, 1.0, (), column, leaf, role)
-    characters.insert(min(place, len(characters)), made)
-=======
     made = Character(correction.new, label, 1.0)
     if correction.after is not None or place is None:
         place, beside = _place_after(characters, correction)
@@ -110,13 +101,12 @@ def _put_right(characters: list[Character], correction: Correction, by_people: s
     elif before is not None:
         made = replace(before, box=correction.new, label=label)
     characters.insert(min(place, len(characters)), _of_people(made, correction))
->>>>>>> fb1068a (Keep leaf and role of a character that people put right)
     by_people.add(correction.new)
 
 
 def _of_people(character: Character, correction: Correction) -> Character:
-    more: dict[str, Any] = {"role": correction.role} if correction.role is not None and _HAS_ROLES else {}
-    return replace(character, confidence=1.0, alternatives=(), **more)
+    role = Role(correction.role) if correction.role else character.role
+    return replace(character, confidence=1.0, alternatives=(), role=role)
 
 
 def _find(characters: Sequence[Character], box: Box) -> tuple[int | None, bool]:

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, HTTPException
 from pydantic import BaseModel, Field
 
 from fumikura.core.corrections import Correction, Kind
-from fumikura.core.page import Box, Character
+from fumikura.core.page import Box, Character, Role
 from fumikura.core.store.corrections import correct, undo
 from fumikura.core.store.lookup import PageDetails, get_page
 from fumikura.core.vocabulary import clean_text
@@ -128,11 +128,8 @@ def _order(edit: Edit, characters: list[Character], _: list[str], page: PageDeta
 
 
 def _role(edit: Edit, characters: list[Character], _: list[str], __: PageDetails) -> list[Correction]:
-    if not edit.role:
-        raise ValueError
-    return [
-        Correction(edit.kind, one.box, one.label, one.box, one.label, edit.role) for one in _some(characters)
-    ]
+    role = Role(edit.role or "")
+    return [Correction(edit.kind, one.box, one.label, one.box, one.label, role) for one in _some(characters)]
 
 
 def _confirm(_e: Edit, characters: list[Character], _: list[str], __: PageDetails) -> list[Correction]:

@@ -48,6 +48,6 @@ def character_as_dict(
         "confidence": round(one.confidence, 4),
         "best": [[label, round(share, 4)] for label, share in best],
         "by_people": box in named,
-        "role": getattr(one, "role", None),
-        "leaf": getattr(one, "leaf", None),
+        "role": one.role,
+        "leaf": one.leaf,
     }

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Engine, Select, or_, select
 
 from fumikura.core.archives.names import forms
 from fumikura.core.errors import FumikuraError
-from fumikura.core.page import Box, Character, Leaf, Reading, Scores, Truth
+from fumikura.core.page import Box, Character, Leaf, Reading, Role, Scores, Truth
 from fumikura.core.store import tables
 from fumikura.core.store.relations import begins_with, check_run, shown_reading
 from fumikura.core.store.rows import png_to_mask, row_to_character, row_to_scores, row_to_truth
@@ -253,4 +253,5 @@ def as_read(connection: Connection, reading_id: int | None) -> tuple[Character, 
 
 def _character_of(values: Mapping[str, Any]) -> Character:
     alternatives = tuple((label, share) for label, share in values["alternatives"])
-    return Character(**{**values, "box": Box(*values["box"]), "alternatives": alternatives})
+    known = {"box": Box(*values["box"]), "alternatives": alternatives, "role": Role(values["role"])}
+    return Character(**{**values, **known})
