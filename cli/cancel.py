@@ -35,4 +35,4 @@ def command(settings: Settings, run: int, as_json: bool) -> None:
     elif before.is_cancelled:
         say(f"run {run} was cancelled already; no page of it waits")
     else:
-        say(f"run {run}: no page of it waits, so none was cancelled")
+        say(f"run {run}: no page waits for it alone, so none left the queue")

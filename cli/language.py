@@ -44,7 +44,9 @@ class Template:
         names = _PLACEHOLDER.findall(self.message)
         parts = [re.escape(self.literals[0])]
         for place, name in enumerate(names):
-            group = f"(?P={name})" if name in names[:place] else f"(?P<{name}>.*?)"
+            # What is counted is a number, or "{number} pages" would be the end of many a sentence.
+            value = r"[\d,]+" if name == "number" else ".*?"
+            group = f"(?P={name})" if name in names[:place] else f"(?P<{name}>{value})"
             parts += [group, re.escape(self.literals[place + 1])]
         return re.compile("".join(parts), re.DOTALL)
 

@@ -142,7 +142,7 @@ def next_steps(summary: RunSummary, *, database: str, n_suspicious: int = 0) -> 
         wanted = f"query pages --suspicious --run {summary.run}{where}"
         steps.append((wanted, "the pages that should be looked at"))
     if summary.characters:
-        steps.append((f"text{where}", "all that was read; `export` writes it into files"))
+        steps.append((f"text{where}", "what this run read; `export` writes it into files"))
         steps.append((f"query characters 人{where}", "where a character stands"))
         steps.append((f"query pages{where}", f"the pages, to draw one with `{program} show PAGE{where}`"))
     width = max((cell_len(command) for command, _ in steps), default=0)

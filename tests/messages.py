@@ -39,11 +39,16 @@ def all_messages() -> dict[str, bool]:
     found: dict[str, bool] = {}
     for folder in ("cli", "core", "web", "worker"):
         for path in sorted((ROOT / folder).rglob("*.py")):
-            for message in _in_source(ast.parse(path.read_text("utf-8")), is_wide=folder == "cli"):
+            for message in _in_source(ast.parse(path.read_text("utf-8")), is_wide=_is_wide(path)):
                 found[message] = _is_template(message)
     for message in (*_of_click(), *_PUT_TOGETHER, *_in_help(main, ("fumikura",)), *SECTIONS):
         found[message] = _is_template(message)
     return {message: is_template for message, is_template in found.items() if _is_said(message)}
+
+
+def _is_wide(path: Path) -> bool:
+    """Tell whether a file makes sentences piece by piece, for people alone."""
+    return "cli" in path.relative_to(ROOT).parts or path.name == "doctor.py"
 
 
 #: Beginnings of what nobody reads in a terminal: web pages, headers, click's words to programmers.

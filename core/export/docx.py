@@ -1,6 +1,6 @@
 """This module writes Word documents whose text runs from top to bottom: a heading a page, a line a column.
 
-A document is held whole until it is written: some 30 kB a page.
+A document is held whole until it is written.
 """
 
 from __future__ import annotations
