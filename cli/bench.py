@@ -97,7 +97,7 @@ def command(
     Example:
       fumikura bench scans.zip
       fumikura bench scans.zip --long-side 1024 --long-side 2048 --long-side 4096
-      fumikura bench scans.zip --workers 4 --precision bf16 --against fp32 --total 250000
+      fumikura bench scans.zip --workers 4 --against fp32 --total 250000
       fumikura bench scans/ --pages 2000 --devices cuda:0 --trace trace.json
     """
     recipe_of(settings)  # before anything else: weights that do not fit

@@ -94,7 +94,8 @@ def segmenter(
     \b
     Example:
       fumikura train segmenter pages/ --truth coordinate.csv --out runs/segmenter
-      fumikura train segmenter pages/ spreads/ --truth coordinate.csv --layout spreads/ --out runs/segmenter
+      fumikura train segmenter pages/ spreads/ --truth coordinate.csv \\
+          --layout spreads/ --out runs/segmenter
       fumikura train segmenter --patches patches/ --pos-weight 20 --out runs/unet
     """
     check_all(
