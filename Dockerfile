@@ -21,11 +21,12 @@ ENV PATH=/opt/fumikura/bin:$PATH
 COPY ${LOCK_FILE} requirements.lock
 RUN pip install --require-hashes --requirement requirements.lock
 
-COPY pyproject.toml README.md LICENSE ./
+COPY pyproject.toml hatch_build.py README.md LICENSE ./
 COPY src src
 COPY core core
 COPY worker worker
 COPY cli cli
+COPY web web
 COPY migrations migrations
 # With the build program of the lock file: without --no-build-isolation pip would fetch the newest one.
 RUN pip install --no-deps --no-index --no-build-isolation .

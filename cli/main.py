@@ -78,8 +78,9 @@ class Commands(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as error:
-            if near := get_close_matches(args[0], self.list_commands(ctx)):
-                raise click.UsageError(f"No such command {args[0]!r}; did you mean {near[0]}?", ctx) from error
+            for near in get_close_matches(args[0], self.list_commands(ctx), n=1):
+                told = f"No such command {args[0]!r}; did you mean {near}?"
+                raise click.UsageError(told, ctx) from error
             raise
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

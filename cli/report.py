@@ -46,8 +46,10 @@ def command(ctx: click.Context, settings: Settings, run: int, out: Path, as_json
     Exit code: 0 all written, 3 some scans are gone.
     """
     need_packages("fastapi", "jinja2", extra="serve")
+    from fumikura.web.rendering import check_viewer
     from fumikura.web.report import write_report
 
+    check_viewer()
     engine = open_existing(settings)
     total = run_summary(engine, run).pages
     with click.progressbar(length=total, file=sys.stderr, hidden=not sys.stderr.isatty()) as bar:

@@ -74,8 +74,10 @@ def command(
     from fumikura.web.guards import host_names
     from fumikura.web.listening import listen, shown_address
     from fumikura.web.pictures import Pictures
+    from fumikura.web.rendering import check_viewer
     from fumikura.web.room import Editing, Room
 
+    check_viewer()
     engine = open_existing(settings)
     sock = listen(host, port)
     port = sock.getsockname()[1]

@@ -17,9 +17,11 @@ from fumikura.core.archives.listing import list_pages
 from fumikura.core.settings import Settings
 from fumikura.core.store.connecting import connect
 from fumikura.core.store.upgrading import open_database
+from fumikura.web import rendering
 from fumikura.web.app import make_app
 from fumikura.web.guards import PROOF_HEADER, host_names
 from fumikura.web.pictures import Pictures
+from fumikura.web.rendering import VIEWER
 from fumikura.web.room import Editing, Room
 from fumikura.web.words import LOCALE, SCRIPT_WORDS
 from tests.handmade import BOX_SIDE, blots, handmade_reading, write_zip
@@ -275,6 +277,21 @@ def test_everything_is_said_in_japanese_too() -> None:
     assert set(re.findall(r'words\["([^"]+)"\]', script)) <= set(SCRIPT_WORDS)
 
 
+@pytest.mark.parametrize("command", [["serve", "--port", "0"], ["report", "1", "-o", "report"]])
+def test_without_its_viewer_the_room_says_where_it_comes_from(
+    command: list[str], database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FUMIKURA_DATABASE_URL", database)
+    monkeypatch.setattr(rendering, "VIEWER", tmp_path / "gone.js")
+
+    result = CliRunner().invoke(main, command)
+
+    assert result.exit_code == 2
+    assert "gone.js is missing; install npm" in result.output
+
+
+@pytest.mark.skipif(not VIEWER.exists(), reason="no viewer: install npm, then `pip install -e .`")
 def test_a_report_shows_the_same_without_a_server(
     database: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -22,6 +22,7 @@ from fumikura.core.settings import Settings
 from fumikura.core.store.connecting import connect
 from fumikura.core.store.lookup import get_page
 from fumikura.core.store.upgrading import open_database
+from fumikura.web.rendering import VIEWER
 from tests.simple_store import OTHER_RECIPE, RECIPE, read_all, start_run
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -29,6 +30,7 @@ uvicorn = pytest.importorskip("uvicorn")
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 pytestmark = [
     pytest.mark.slow,
+    pytest.mark.skipif(not VIEWER.exists(), reason="no viewer: install npm, then `pip install -e .`"),
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt-get install chromium, or set CHROMIUM"),
 ]
 

@@ -8,10 +8,26 @@ from typing import Any, Protocol
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
+from fumikura.core.errors import UsageError
 from fumikura.web.words import SCRIPT_WORDS, translator
 
 ASSETS = Path(__file__).parent / "assets"
+#: The npm package of this name is put there when fumikura is built (hatch_build.py).
+VIEWER = ASSETS / "openseadragon.min.js"
 _TEMPLATES = Path(__file__).parent / "templates"
+
+
+def check_viewer() -> None:
+    """Make sure that the viewer of pages is there.
+
+    Raises:
+        UsageError: it is not, as fumikura was built where there was no npm.
+    """
+    if not VIEWER.exists():
+        raise UsageError(
+            f"{VIEWER} is missing; install npm (Debian: apt-get install npm), and then fumikura anew"
+            " (in a checkout: pip install -e .)"
+        )
 
 
 class Links(Protocol):
