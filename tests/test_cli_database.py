@@ -391,7 +391,7 @@ def test_doctor_has_a_line_for_each_part_and_fails_if_one_is_red(tmp_path: Path)
     ill = invoke("doctor", *weights, "--json", "--broker", "redis://127.0.0.1:1/0")
 
     assert well.exit_code == 0, well.output
-    parts = ["device", "weights", "database", "broker", "disk"]
+    parts = ["device", "precision", "weights", "database", "broker", "disk"]
     assert [line.split()[1] for line in well.stdout.splitlines()] == parts
     assert ill.exit_code == 1
     checks = [json.loads(line) for line in ill.stdout.splitlines()]

@@ -443,5 +443,5 @@ def test_a_format_that_makes_several_files_a_page_drops_those_that_are_no_more(
 def test_every_format_can_be_loaded() -> None:
     for name in FORMATS:
         found = load_format(name)
-        assert (found.write is None) != (found.files is None)
+        assert found.write is not None or found.files is not None
         assert found.extents

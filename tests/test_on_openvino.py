@@ -19,6 +19,8 @@ from fumikura.core.recognition.models.precision import find_precision
 from fumikura.core.recognition.models.unet import UNet, UNetConfig
 from fumikura.core.settings import Settings
 
+pytest.importorskip("openvino", reason="OpenVINO is not installed: pip install 'fumikura[cpu]'")
+
 SMALL_UNET = UNetConfig(widths=(8, 16), bottleneck=16, fold=2)
 SMALL_GLYPH_NET = GlyphNetConfig(n_classes=5, widths=(8, 8), blocks=(1, 2), embedding=8)
 NETWORKS = ["OpenVINO", "torch"]

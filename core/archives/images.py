@@ -197,6 +197,10 @@ def _resized(image: Image.Image, size: tuple[int, int]) -> Image.Image:
     import torch
     from torch.nn.functional import interpolate
 
+    if image.width * image.height > _LARGE_PIXELS:
+        # By a whole number first, which leaves the filter enough: a second copy would be as large.
+        factor = int(min(image.width / size[0], image.height / size[1]) / 2)
+        image = image.reduce(factor) if factor > 1 else image
     pixels = torch.from_numpy(_array(image)).unsqueeze(0).permute(0, 3, 1, 2)
     resized = interpolate(pixels, size=size[::-1], mode="bicubic", antialias=True)  # (1, 1 or 3, H, W)
     return Image.fromarray(resized[0].permute(1, 2, 0).squeeze(2).numpy())
