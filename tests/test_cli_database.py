@@ -179,17 +179,20 @@ def test_a_character_is_found_with_its_place_and_what_surrounds_it() -> None:
     )
 
     assert (hit["page"], hit["position"], hit["column_number"]) == ("g_1", 2, 1)
-    assert hit["boxes"] == [{"x": 50, "y": 10, "width": 20, "height": 25}]
-    assert (hit["before"], hit["label"], hit["after"]) == ("いろ", "は", "人")
+    assert (hit["label"], hit["box"]) == ("は", {"x": 50, "y": 10, "width": 20, "height": 25})
+    [beside] = objects(invoke("query", "text", "は", "--json"))
+    assert (beside["before"], beside["after"]) == ("いろ", "人")
     assert "50,10 20×25" in table.stdout
     assert "1 found" in table.stderr
 
 
 @pytest.mark.usefixtures("folder")
 def test_a_phrase_is_found_across_columns() -> None:
-    (hit,) = objects(invoke("query", "characters", "ろは", "--json"))
+    (hit,) = objects(invoke("query", "text", "ろは", "--json"))
+    of_either = objects(invoke("query", "characters", "ろは", "--json"))
 
     assert hit["position"] == 1
+    assert [one["label"] for one in of_either] == ["ろ", "は"]
 
 
 @pytest.mark.usefixtures("folder")
