@@ -32,6 +32,7 @@ from fumikura.worker.emergency_exit import end_if_device_broke, time_limit
 from fumikura.worker.hand import Hand
 from fumikura.worker.outages import OUTAGES, Stopped, retry_until_stopped
 from fumikura.worker.reports import IDLE, READING, Reports
+from fumikura.worker.spare_memory import SpareMemory
 from fumikura.worker.writing import MOST_TOGETHER, ReadPage, Writer, judge
 
 log = logging.getLogger(__name__)
@@ -83,6 +84,7 @@ class Stream:
         # the worker has cores would only take time from what the device is waiting for.
         self._decoders = ThreadPoolExecutor(max(1, min(4, settings.threads)), "decode")
         self._writer = ThreadPoolExecutor(1, "write")
+        self._spare_memory = SpareMemory()
 
     @property
     def recipe_digest(self) -> str:
@@ -137,6 +139,7 @@ class Stream:
                         writer.put(ReadPage(page, reading))
                     # A database slower than the device must not fill the memory with readings.
                     writer.finish(n_left=max(MOST_TOGETHER, 2 * self._settings.pages_per_batch))
+                    self._spare_memory.give_back()
                     self._check_stop()
         except Stopped:
             writer.finish()
