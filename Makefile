@@ -43,8 +43,9 @@ run: $(VENV)/installed
 	@echo '  $(BIN)/fumikura run your/scans    a folder, a zip or a tar of your own'
 	@echo 'The sample pages were drawn by a program; how real books are read stands in docs/benchmarks.md.'
 
+# Tests side by side, each with one thread: more would wait for each other.
 test: $(VENV)/installed-dev
-	$(BIN)/python -m pytest $(TESTS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal $(TESTS)
 
 test-rabbitmq: $(VENV)/installed-dev
 	$(BIN)/python -m pytest -m rabbitmq $(TESTS)

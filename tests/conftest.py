@@ -6,6 +6,7 @@ test asks for it. Every test gets a database with all tables and no rows.
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -28,6 +29,13 @@ from tests.simple_reader import RECIPE
 # With the checkout on the path, a name in a string, where ruff does not look, would load a module of ours
 # a second time.
 sys.modules.update(dict.fromkeys(["core", "worker", "cli", "web", "migrations"]))  # type: ignore[arg-type]
+# xdist tells its processes how wide the terminal is; tables in tests are as wide as without one.
+os.environ.pop("COLUMNS", None)
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Two processes a core: half the time a test waits for a process that it has started."""
+    return min(8, 2 * (os.cpu_count() or 1))
 
 
 @pytest.fixture(scope="session")
