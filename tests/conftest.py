@@ -17,6 +17,8 @@ import pytest
 import redis
 from sqlalchemy import create_engine, make_url
 
+from fumikura.core.archives.manifests import _open_unchanged
+from fumikura.core.archives.urls import _file_system
 from fumikura.core.settings import Settings
 from fumikura.core.store.connecting import Engine
 from fumikura.core.store.tables import metadata
@@ -25,6 +27,7 @@ from fumikura.worker.broker import make_app, queue_name, reached
 from tests.rabbitmq import running_rabbitmq
 from tests.servers import Server, running_postgres, running_redis
 from tests.simple_reader import RECIPE
+from tests.web import Web, running_web
 
 # With the checkout on the path, a name in a string, where ruff does not look, would load a module of ours
 # a second time.
@@ -112,6 +115,21 @@ def engine(database_url: str) -> Iterator[Engine]:
     engine = open_database(database_url)
     yield engine
     engine.dispose()
+
+
+@pytest.fixture
+def quick_web(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No pause between two tries to fetch, and nothing that another test has left open."""
+    monkeypatch.setattr("fumikura.core.archives.retrying.pause_s", lambda _n: 0.01)
+    _file_system.cache_clear()
+    _open_unchanged.cache_clear()
+
+
+@pytest.fixture
+def web(quick_web: None) -> Iterator[Web]:  # noqa: ARG001, it comes first
+    """A web server that has what a test puts there."""
+    with running_web() as server:
+        yield server
 
 
 @pytest.fixture(scope="session")

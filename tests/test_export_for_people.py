@@ -17,8 +17,6 @@ from lxml import etree
 from PIL import Image
 
 from fumikura.core.archives.listing import list_pages
-from fumikura.core.archives.manifests import _open_unchanged
-from fumikura.core.archives.urls import _file_system
 from fumikura.core.errors import UsageError
 from fumikura.core.export.exporting import export
 from fumikura.core.export.formats import Style
@@ -28,7 +26,7 @@ from fumikura.core.store.read_pages import Selection
 from tests.handmade import page_png, write_zip
 from tests.iiif_library import VERSION_2, VERSION_3, add_manifest
 from tests.simple_store import make_reading, read_all, start_run
-from tests.web import running_web
+from tests.web import Web
 
 BASE = "https://example.org/iiif"
 HERE = Limits(allow_private_addresses=True, requests_per_second=1000)
@@ -82,18 +80,14 @@ def test_a_manifest_has_a_canvas_a_page_and_an_annotation_a_column(read: Engine,
 
 @pytest.mark.parametrize(("version", "size"), [(VERSION_2, "2400,"), (VERSION_3, "2400,1600")])
 def test_what_came_from_a_library_lies_on_its_canvas_and_shows_its_image(
-    engine: Engine, out: Path, version: int, size: str
+    engine: Engine, out: Path, web: Web, version: int, size: str
 ) -> None:
-    _file_system.cache_clear()
-    _open_unchanged.cache_clear()
-    with running_web() as web:
-        scan = Image.open(BytesIO(page_png(1)))
-        url = add_manifest(web, [scan], version=version, full=(6000, 4000), size=size)
-        start_run(engine, list_pages([url], limits=HERE).pages)
-        read_all(engine, make_reading("いろ"))
+    scan = Image.open(BytesIO(page_png(1)))
+    url = add_manifest(web, [scan], version=version, full=(6000, 4000), size=size)
+    start_run(engine, list_pages([url], limits=HERE).pages)
+    read_all(engine, make_reading("いろ"))
 
-        export(engine, Selection(), out, format_name="iiif", style=Style(base_url=BASE, limits=HERE))
-        asked = list(web.asked)
+    export(engine, Selection(), out, format_name="iiif", style=Style(base_url=BASE, limits=HERE))
 
     (canvas,) = manifest_in(out / "book")["items"]
     image = canvas["items"][0]["items"][0]["body"]
@@ -103,7 +97,7 @@ def test_what_came_from_a_library_lies_on_its_canvas_and_shows_its_image(
     assert canvas["annotations"][0]["items"][0]["target"] == f"{canvas['id']}#xywh=5800,0,200,400"
     assert service.get("id", service.get("@id")) == f"{web.url}/book/image%2F1"
     assert service.get("type", service.get("@type")) == f"ImageService{version}"
-    assert not any("full" in path for _, path in asked)
+    assert not any("full" in path for _, path in web.asked)
 
 
 @pytest.mark.parametrize(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,29 +12,14 @@ from fumikura.core.archives.images import decode
 from fumikura.core.archives.listing import LeftOut, list_pages
 from fumikura.core.archives.manifests import _open_unchanged
 from fumikura.core.archives.places import archive_name, is_unchanged, read_member
-from fumikura.core.archives.urls import _file_system
 from fumikura.core.errors import ArchiveError, PageError
 from fumikura.core.limits import Limits
 from fumikura.core.page import PageReference
 from tests.iiif_library import VERSION_2, VERSION_3, add_manifest, collection
 from tests.test_frames import scan
-from tests.web import Web, running_web
+from tests.web import Web
 
 HERE = Limits(allow_private_addresses=True, patience_s=2, requests_per_second=1000)
-
-
-@pytest.fixture
-def web() -> Iterator[Web]:
-    with running_web() as server:
-        yield server
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No pause between two tries, and nothing that another test has left open."""
-    monkeypatch.setattr("fumikura.core.archives.retrying.pause_s", lambda _n: 0.01)
-    _file_system.cache_clear()
-    _open_unchanged.cache_clear()
 
 
 def scans(n_pages: int) -> list[Image.Image]:

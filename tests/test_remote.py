@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -22,7 +21,6 @@ from fumikura.core.archives.deadline import ends_within
 from fumikura.core.archives.images import decode
 from fumikura.core.archives.listing import list_pages
 from fumikura.core.archives.places import archive_name, read_member
-from fumikura.core.archives.urls import _file_system
 from fumikura.core.errors import ArchiveError, PageError, StorageError
 from fumikura.core.limits import Limits
 from fumikura.core.store.claiming import Claim
@@ -30,23 +28,12 @@ from fumikura.worker.decoding import decode_page
 from tests.handmade import page_png
 from tests.hostile import encode
 from tests.simple_archives import JPEG, Make, make_tar, make_tar_gz, make_zip
-from tests.web import Web, running_web
+from tests.web import Web
 
 HERE = Limits(allow_private_addresses=True, patience_s=2)
+pytestmark = pytest.mark.usefixtures("quick_web")
+
 FILES = {"p10.jpg": JPEG + b"10", "p2.jpg": JPEG + b"2", "頁 1.png": b"\x89PNG", "notes.txt": b"no page"}
-
-
-@pytest.fixture
-def web() -> Iterator[Web]:
-    with running_web() as server:
-        yield server
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No pause between two tries, and no client that another test's settings made."""
-    monkeypatch.setattr("fumikura.core.archives.retrying.pause_s", lambda _n: 0.01)
-    _file_system.cache_clear()
 
 
 def listed(*archives: str, limits: Limits = HERE) -> list[str]:
