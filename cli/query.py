@@ -123,6 +123,7 @@ def text(
 @options.recipe
 @click.option("--min-confidence", type=FiniteRange(0, 1), metavar="P", help="Leave out what is less sure.")
 @click.option("--max-confidence", type=FiniteRange(0, 1), metavar="P", help="Leave out what is surer.")
+@options.role
 @click.option(
     "--sort", "order", type=click.Choice(CHARACTER_ORDERS), default="place", help="Or the least sure first."
 )

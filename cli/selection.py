@@ -30,6 +30,13 @@ _ADDED = [
         help="Leave out characters that are less sure.",
     ),
     click.option(
+        "--max-confidence",
+        type=FiniteRange(0, 1),
+        metavar="P",
+        help="Leave out characters that are surer.",
+    ),
+    options.role,
+    click.option(
         "--corrected",
         "by_people",
         flag_value="corrected",

@@ -42,7 +42,9 @@ def command(
     unsure_below: float | None,
     as_json: bool,
 ) -> None:
-    """Print what was read, a line for each column, the rightmost first.
+    """Print what was read, a line for each column, the rightmost first, and an empty line between leaves.
+
+    Furigana and what stands in the margin are left out; `fumikura export --format koji` writes them too.
 
     Of a page, a book or a run (its number, see `fumikura status`); without a name, of the newest
     run. Where there are several pages, a line `# PAGE` stands above each.
@@ -80,7 +82,8 @@ def _print(engine: Engine, selection: Selection, *, unsure_below: float | None, 
         n_pages += 1
         text = page_text(page, unsure_below=unsure_below)
         if as_json:
-            print_json({"page": page.name, "book": page.book, "text": text, "columns": text.splitlines()})
+            columns = [line for line in text.splitlines() if line]  # an empty one parts two leaves
+            print_json({"page": page.name, "book": page.book, "text": text, "columns": columns})
         elif selection.page is None:
             put(f"# {printable(page.name)}\n{text}")
         elif text:

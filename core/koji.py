@@ -57,6 +57,16 @@ def _main_part(element: re.Match[str]) -> str:
     return "" if name in ("注記", "脚注") else parts[0]
 
 
+def reading(base: str, furigana: str) -> str:
+    """Write a character with the furigana beside it."""
+    return f"《振り仮名：{base}｜{furigana}》"
+
+
+def remark(kind: str, text: str) -> str:
+    """Write what is no part of the main text."""
+    return f"【{kind}：{text}】"
+
+
 def note(right: str, left: str) -> str:
     """Write a note in two halves."""
     return f"《割書：{right}｜{left}》"

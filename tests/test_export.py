@@ -101,6 +101,8 @@ def test_a_selection_leaves_out_other_pages_and_characters(two_books: Engine) ->
         "tale_002": "",
         "tale_003": "",
     }
+    assert read(Selection(page="tale_002", max_confidence=0.25)) == {"tale_002": "ほへ"}
+    assert read(Selection(page="tale_001", max_confidence=0.25)) == {"tale_001": ""}
     # 氣 is the old form of 気, as it is for searches.
     assert read(Selection(book="poem", labels=frozenset("氣"))) == {"poem_004": "気"}
 
@@ -206,6 +208,8 @@ def test_the_table_has_a_row_a_character_and_opens_in_spreadsheets(two_books: En
         "label": "気",
         "confidence": "0.5000",
         "alternatives": "ぬ 0.2500 め 0.1250",
+        "leaf": "1",
+        "role": "main",
     }
 
 

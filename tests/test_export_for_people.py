@@ -64,7 +64,7 @@ def test_a_manifest_has_a_canvas_a_page_and_an_annotation_a_column(read: Engine,
     image = first["items"][0]["items"][0]["body"]
     (text,) = first["annotations"]
 
-    assert (exported.n_written, exported.n_pages, exported.left_out) == (3, 2, [])
+    assert (exported.n_written, exported.n_pages, exported.left_out) == (5, 2, [])
     assert manifest["id"] == f"{BASE}/book/manifest.json"
     assert (first["width"], first["height"]) == (300, 200)
     assert [(one["body"]["value"], one["target"].partition("#xywh=")[2]) for one in text["items"]] == [
@@ -74,8 +74,10 @@ def test_a_manifest_has_a_canvas_a_page_and_an_annotation_a_column(read: Engine,
     ]
     assert {one["target"].partition("#")[0] for one in text["items"]} == {first["id"]}
     assert blank["annotations"][0]["items"] == []
-    path = out / image["id"].removeprefix(f"{BASE}/")
-    assert is_jpeg(path)
+    for shown in (image, *first["thumbnail"]):
+        path = out / shown["id"].removeprefix(f"{BASE}/")
+        assert is_jpeg(path)
+        assert shown["width"] / shown["height"] == 300 / 200
 
 
 @pytest.mark.parametrize(("version", "size"), [(VERSION_2, "2400,"), (VERSION_3, "2400,1600")])

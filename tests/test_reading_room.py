@@ -172,6 +172,23 @@ def test_a_viewer_finds_the_pages_of_a_run(reader: TestClient) -> None:
     assert notes[0]["target"].endswith("xywh=" + ",".join(map(str, first_box())))
 
 
+def test_a_viewer_searches_the_pages_that_its_manifest_shows(reader: TestClient) -> None:
+    def found(address: str, phrase: str) -> list[str]:
+        (service,) = reader.get(address).json()["service"]
+        assert service["type"] == "SearchService2"
+        answer = reader.get(service["id"], params={"q": phrase})
+        assert answer.headers["content-type"].startswith("application/ld+json")
+        assert answer.json()["@context"] == "http://iiif.io/api/search/2/context.json"
+        return [one["target"].partition("/iiif/")[2] for one in answer.json()["items"]]
+
+    of_page, of_run = "/iiif/1/manifest.json", "/iiif/runs/1/manifest.json"
+    boxes = [f"xywh={x - BOX_SIDE // 2},{y - BOX_SIDE // 2},{BOX_SIDE},{BOX_SIDE}" for y, x in blots(0)]
+
+    assert found(of_page, "二三") == [f"1/canvas#{box}" for box in boxes[1:]]
+    assert found(of_run, "人")[0].startswith("2/canvas#")
+    assert found(of_page, "人") == found(of_run, " ") == []
+
+
 def test_nothing_but_pages_and_assets_is_given_out(reader: TestClient) -> None:
     for path in ("/assets/..%2fapp.py", "/assets/%2e%2e/app.py", "/pages/1/part/../../x.jpg", "/pages/99"):
         assert reader.get(path).status_code in (404, 422), path

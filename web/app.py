@@ -7,7 +7,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from fumikura.core.errors import DatabaseError, FumikuraError, PageError, UsageError
-from fumikura.web import api, edits, iiif, views
+from fumikura.web import api, content_search, edits, iiif, views
 from fumikura.web.guards import Guard
 from fumikura.web.room import Room
 
@@ -16,7 +16,7 @@ def make_app(room: Room) -> FastAPI:
     """Make the web application that shows a room."""
     app = FastAPI(title="fumikura", docs_url=None, redoc_url=None, openapi_url="/api/openapi.json")
     app.state.room = room
-    for part in (api, iiif, views):
+    for part in (api, iiif, content_search, views):
         app.include_router(part.router)
     if room.editing is not None:
         app.include_router(edits.router)

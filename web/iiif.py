@@ -13,6 +13,7 @@ from fastapi import APIRouter, Depends, HTTPException, Path, Request, Response
 from PIL import Image
 from starlette.responses import JSONResponse, RedirectResponse
 
+from fumikura.core.export import presentation
 from fumikura.core.store.lookup import PagePlace, get_page, page_place
 from fumikura.core.store.page_list import find_pages
 from fumikura.web.pictures import jpeg
@@ -24,7 +25,6 @@ TheRoom = Annotated[Room, Depends(the_room)]
 
 _LD_JSON = "application/ld+json"
 _IMAGE_CONTEXT = "http://iiif.io/api/image/3/context.json"
-_PRESENTATION_CONTEXT = "http://iiif.io/api/presentation/3/context.json"
 #: Pixels of a side that are sent at most; nothing is enlarged.
 MAX_SIDE = 8192
 _PIXELS = re.compile(r"(\d{1,6}),(\d{1,6}),(\d{1,6}),(\d{1,6})")
@@ -42,7 +42,7 @@ class LdJson(JSONResponse):
 @router.get("/{page_id}", include_in_schema=False)
 def base(page_id: PageId, request: Request) -> Response:
     """Lead from an image's address to what is known of it."""
-    return RedirectResponse(f"{_base(request, page_id)}/info.json", status_code=303)
+    return RedirectResponse(f"{address_of(request, page_id)}/info.json", status_code=303)
 
 
 @router.get("/{page_id}/info.json")
@@ -53,7 +53,7 @@ def info(page_id: PageId, request: Request, room: TheRoom) -> Response:
     return LdJson(
         {
             "@context": _IMAGE_CONTEXT,
-            "id": _base(request, page_id),
+            "id": address_of(request, page_id),
             "type": "ImageService3",
             "protocol": "http://iiif.io/api/image",
             "profile": "level2",
@@ -106,7 +106,9 @@ def image(
 def page_manifest(page_id: PageId, request: Request, room: TheRoom) -> Response:
     """Give a manifest of one page."""
     page = page_place(room.engine, page_id)
-    return LdJson(_manifest(request, room, f"{_base(request, page_id)}/manifest.json", page.name, [page]))
+    return LdJson(
+        _manifest(request, room, f"{address_of(request, page_id)}/manifest.json", page.name, [page])
+    )
 
 
 @router.get("/runs/{run_id}/manifest.json")
@@ -122,69 +124,45 @@ def run_manifest(run_id: Annotated[int, Path(ge=1, lt=2**31)], request: Request,
 def page_annotations(page_id: PageId, request: Request, room: TheRoom) -> Response:
     """Give what was read on a page as annotations, one a character."""
     page = get_page(room.engine, page_id)
-    base, canvas = _base(request, page_id), f"{_base(request, page_id)}/canvas"
-    items = [
-        {
-            "id": f"{base}/annotations/{number}",
-            "type": "Annotation",
-            "motivation": "supplementing",
-            "body": {"type": "TextualBody", "value": one.label, "language": "ja", "format": "text/plain"},
-            "target": f"{canvas}#xywh={one.box.x},{one.box.y},{one.box.width},{one.box.height}",
-        }
+    base = address_of(request, page_id)
+    notes = [
+        presentation.annotation(f"{base}/annotations/{number}", one.label, f"{base}/canvas", one.box)
         for number, one in enumerate(page.characters)
     ]
-    return LdJson(
-        {
-            "@context": _PRESENTATION_CONTEXT,
-            "id": f"{base}/annotations.json",
-            "type": "AnnotationPage",
-            "items": items,
-        }
-    )
+    return LdJson(_whole(presentation.annotation_page(f"{base}/annotations.json", notes)))
 
 
 def _manifest(
     request: Request, room: Room, address: str, label: str, pages: list[PagePlace]
 ) -> dict[str, Any]:
+    search = {"id": f"{address.removesuffix('/manifest.json')}/search", "type": "SearchService2"}
     return {
-        "@context": _PRESENTATION_CONTEXT,
-        "id": address,
-        "type": "Manifest",
-        "label": {"none": [label]},
-        "viewingDirection": "right-to-left",
+        **presentation.manifest_head(address, label),
+        "service": [search],
         "items": [_canvas(request, room, page) for page in pages],
     }
 
 
 def _canvas(request: Request, room: Room, page: PagePlace) -> dict[str, Any]:
-    base = _base(request, page.page_id)
+    base = address_of(request, page.page_id)
     width, height = _size(room, page)
-    size = {"width": width, "height": height}
-    picture = {
-        "id": f"{base}/full/max/0/default.jpg",
-        "type": "Image",
-        "format": "image/jpeg",
-        **size,
-        "service": [{"id": base, "type": "ImageService3", "profile": "level2"}],
-    }
-    painting = {
-        "id": f"{base}/canvas/painting",
-        "type": "Annotation",
-        "motivation": "painting",
-        "body": picture,
-        "target": f"{base}/canvas",
-    }
-    return {
-        "id": f"{base}/canvas",
-        "type": "Canvas",
-        "label": {"none": [page.name]},
-        **size,
-        "items": [{"id": f"{base}/canvas/page", "type": "AnnotationPage", "items": [painting]}],
-        "annotations": [{"id": f"{base}/annotations.json", "type": "AnnotationPage"}],
-    }
+    service = {"id": base, "type": "ImageService3", "profile": "level2"}
+    return presentation.canvas(
+        f"{base}/canvas",
+        page.name,
+        presentation.image(f"{base}/full/max/0/default.jpg", width, height, service),
+        {"id": f"{base}/annotations.json", "type": "AnnotationPage"},
+        own=f"{base}/canvas",
+    )
 
 
-def _base(request: Request, page_id: int) -> str:
+def _whole(part: dict[str, Any]) -> dict[str, Any]:
+    """Make a document of its own of a part."""
+    return {"@context": presentation.CONTEXT, **part}
+
+
+def address_of(request: Request, page_id: int) -> str:
+    """Give what all addresses of a page begin with."""
     return f"{request.url.scheme}://{request.url.netloc}/iiif/{page_id}"
 
 

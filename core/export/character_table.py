@@ -22,6 +22,8 @@ COLUMNS = (
     "label",
     "confidence",
     "alternatives",
+    "leaf",
+    "role",
 )
 
 
@@ -52,6 +54,8 @@ def rows(page: ReadPage) -> Iterator[tuple[Any, ...]]:
             character.label,
             f"{character.confidence:.4f}",
             others,
+            character.leaf + 1,
+            character.role.value,
         )
 
 

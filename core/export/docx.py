@@ -36,7 +36,7 @@ def write(pages: Iterable[ReadPage], file: IO[bytes], style: Style) -> None:
         title = title or {"page": page.name, "book": page.book, "all": "fumikura"}[style.extent]
         heading = document.add_heading(xml_text(page.name), level=2)
         heading.paragraph_format.page_break_before = number > 0
-        for column in page.columns:
+        for column in page.text_columns:
             document.add_paragraph(marked_text(column, unsure_below=style.unsure_below))
     document.core_properties.title = xml_text(title)[:255]
     document.core_properties.author = program()

@@ -19,12 +19,12 @@ def first_lines(engine: Engine, run_id: int, *, n_lines: int = 4) -> tuple[ReadP
     pages = fetch_pages(engine, keys, Selection(run_id=run_id), alternatives=False, masks=False)
     chosen: ReadPage | None = None
     for page in pages:
-        if page.characters and (chosen is None or len(page.columns) > len(chosen.columns)):
+        if page.text_columns and (chosen is None or len(page.text_columns) > len(chosen.text_columns)):
             chosen = page
-        if chosen is not None and len(chosen.columns) >= n_lines:
+        if chosen is not None and len(chosen.text_columns) >= n_lines:
             break
     if chosen is None:
         return None
     # A lone character is often a page number, or the scale beside an opening.
-    long = [column for column in chosen.columns if len(column) > 1] or chosen.columns
+    long = [column for column in chosen.text_columns if len(column) > 1] or chosen.text_columns
     return chosen, [marked_text(column) for column in long[:n_lines]]

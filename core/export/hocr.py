@@ -1,6 +1,7 @@
 """This module writes hOCR 1.2 (kba.github.io/hocr-spec/1.2).
 
-An ocr_line is a column, an ocrx_cinfo a character.
+An ocr_carea is the text of a leaf, its furigana or its margin; an ocr_line is a column, an ocrx_cinfo a
+character.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import IO, Any
 
 from lxml import etree
 
+from fumikura.core.export.blocks import blocks
 from fumikura.core.export.columns import box_around, image_name, mean_confidence, program, xml_text
 from fumikura.core.export.formats import Format, Style
 from fumikura.core.page import Box, Character
@@ -20,24 +22,27 @@ _CAPABILITIES = "ocr_page ocr_carea ocr_line ocrx_word ocrx_cinfo"
 _STYLE = ".ocr_carea { writing-mode: vertical-rl } .ocr_line { display: block }"
 
 
-def write(pages: Iterable[ReadPage], file: IO[bytes], style: Style) -> None:  # noqa: ARG001
+def write(pages: Iterable[ReadPage], file: IO[bytes], style: Style) -> None:
     """Write pages as XHTML, one at a time. Confidences are percentages, as hOCR has them."""
     with etree.xmlfile(file, encoding="utf-8") as xml:
         xml.write_declaration()
         xml.write_doctype("<!DOCTYPE html>")
         with xml.element(f"{{{NAMESPACE}}}html", {"lang": "ja"}, nsmap={None: NAMESPACE}):
-            xml.write(_head(), "\n")
+            xml.write(_head(style), "\n")
             with xml.element(f"{{{NAMESPACE}}}body"):
                 for number, page in enumerate(pages):
                     xml.write("\n", _page(page, number))
 
 
-def _head() -> Any:
+def _head(style: Style) -> Any:
     head = etree.Element(f"{{{NAMESPACE}}}head", nsmap={None: NAMESPACE})
     _add(head, "title").text = "hOCR"
     _add(head, "meta", name="ocr-system", content=program())
     _add(head, "meta", name="ocr-capabilities", content=_CAPABILITIES)
     _add(head, "meta", name="ocr-langs", content="ja")
+    _add(head, "meta", name="ocr-scripts", content="Jpan")
+    if style.extent == "page":
+        _add(head, "meta", name="ocr-number-of-pages", content="1")
     _add(head, "style").text = _STYLE
     return head
 
@@ -47,10 +52,10 @@ def _page(page: ReadPage, number: int) -> Any:
     title = f'image "{name}"; bbox 0 0 {page.width} {page.height}; ppageno {number}'
     element = etree.Element(f"{{{NAMESPACE}}}div", nsmap={None: NAMESPACE})
     element.attrib.update({"class": "ocr_page", "id": f"page_{number + 1}", "title": title})
-    if page.characters:
-        values = {"class": "ocr_carea", "title": _bbox(box_around(page.characters))}
-        area = _add(element, "div", **values, id=f"text_{number + 1}")
-        for place, column in enumerate(page.columns, start=1):
+    for block in blocks(page):
+        values = {"class": "ocr_carea", "title": _bbox(box_around(block.characters))}
+        area = _add(element, "div", **values, id=f"text_{number + 1}_{block.number}")
+        for place, column in block.columns:
             _add_line(area, f"{number + 1}_{place}", column)
     return element
 

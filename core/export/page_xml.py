@@ -1,7 +1,7 @@
 """This module writes PAGE-XML of 2019 (github.com/PRImA-Research-Lab/PAGE-XML).
 
-A TextLine is a column, a Glyph a character, its `conf` the confidence. TextEquivs of a higher index are the
-next-best labels with theirs.
+A TextRegion is the text of a leaf, its furigana or its margin; a TextLine is a column, a Glyph a character,
+its `conf` the confidence. TextEquivs of a higher index are the next-best labels with theirs.
 """
 
 from __future__ import annotations
@@ -12,17 +12,21 @@ from typing import IO, Any
 
 from lxml import etree
 
+from fumikura.core.export.blocks import Block, blocks, by_role
 from fumikura.core.export.columns import axis, box_around, image_name, mean_confidence, program
 from fumikura.core.export.formats import Format, Style
-from fumikura.core.page import Box, Character
+from fumikura.core.page import Box, Character, Role
 from fumikura.core.read_page import ReadPage
 
 NAMESPACE = "http://schema.primaresearch.org/PAGE/gts/pagecontent/2019-07-15"
+#: What PAGE calls a region, by the role of what stands in it.
+_KINDS = {Role.MAIN: "paragraph", Role.FURIGANA: "other", Role.MARGIN: "marginalia"}
+_STRUCTURE = "structure {type:%s;}"
 _DIRECTION = {"readingDirection": "top-to-bottom", "textLineOrder": "right-to-left"}
 
 
 def write(pages: Iterable[ReadPage], file: IO[bytes], style: Style) -> None:  # noqa: ARG001
-    """Write a page. All its text is one region; lines stand in reading order."""
+    """Write a page. Regions and lines stand in reading order."""
     for page in pages:
         root = etree.Element(f"{{{NAMESPACE}}}PcGts", nsmap={None: NAMESPACE})
         metadata = _add(root, "Metadata")
@@ -38,32 +42,55 @@ def write(pages: Iterable[ReadPage], file: IO[bytes], style: Style) -> None:  # 
 
 def _add_text(area: Any, page: ReadPage) -> None:
     order = _add(_add(area, "ReadingOrder"), "OrderedGroup", id="order")
-    _add(order, "RegionRefIndexed", index="0", regionRef="text")
-    region = _add(area, "TextRegion", id="text", type="paragraph", **_DIRECTION)
-    _add_corners(region, box_around(page.characters))
-    for number, column in enumerate(page.columns, start=1):
-        _add_line(region, number, column)
-    lines = ("".join(character.label for character in column) for column in page.columns)
+    parts = blocks(page)
+    for index, block in enumerate(parts):
+        _add(order, "RegionRefIndexed", index=str(index), regionRef=f"text{block.number}")
+    for block in parts:
+        _add_region(area, block)
+
+
+def _add_region(area: Any, block: Block) -> None:
+    kind = {"id": f"text{block.number}", "type": _KINDS[block.role], **_structure(block.role)}
+    region = _add(area, "TextRegion", **kind, **_DIRECTION)
+    _add_corners(region, box_around(block.characters))
+    first = block.columns[0][0]
+    for number, column in block.columns:
+        _add_line(region, number, column, index=number - first)
+    lines = ("".join(character.label for character in column) for _, column in block.columns)
     _add_reading(region, "\n".join(lines))
 
 
-def _add_line(region: Any, number: int, column: Sequence[Character]) -> None:
+def _structure(role: Role) -> dict[str, str]:
+    """Name a role as Transkribus does; main text needs no name."""
+    return {} if role is Role.MAIN else {"custom": _STRUCTURE % role.value}
+
+
+def _add_line(region: Any, number: int, column: Sequence[Character], *, index: int) -> None:
     box, confidence = box_around(column), mean_confidence(column)
     text = "".join(character.label for character in column)
-    place = f"readingOrder {{index:{number - 1};}}"
+    place = f"readingOrder {{index:{index};}}"
     line = _add(region, "TextLine", id=f"line{number}", custom=place, readingDirection="top-to-bottom")
     _add_corners(line, box)
     _add(line, "Baseline", points=_points(axis(box)))
-    word = _add(line, "Word", id=f"word{number}")
-    _add_corners(word, box)
-    for position, character in enumerate(column, start=1):
-        glyph = _add(word, "Glyph", id=f"glyph{number}_{position}")
-        _add_corners(glyph, character.box)
-        readings = ((character.label, character.confidence), *character.alternatives)
-        for index, (label, probability) in enumerate(readings):
-            _add_reading(glyph, label, index=str(index), conf=f"{probability:.4f}")
-    _add_reading(word, text, conf=f"{confidence:.4f}")
+    position = 0
+    for part, (role, characters) in enumerate(by_role(tuple(column)), start=1):
+        named = _structure(role) if role is Role.NOTE else {}
+        word = _add(line, "Word", id=f"word{number}_{part}", **named)
+        _add_corners(word, box_around(characters))
+        for character in characters:
+            position += 1
+            _add_glyph(word, f"glyph{number}_{position}", character)
+        said = "".join(character.label for character in characters)
+        _add_reading(word, said, conf=f"{mean_confidence(characters):.4f}")
     _add_reading(line, text, conf=f"{confidence:.4f}")
+
+
+def _add_glyph(word: Any, mark: str, character: Character) -> None:
+    glyph = _add(word, "Glyph", id=mark)
+    _add_corners(glyph, character.box)
+    readings = ((character.label, character.confidence), *character.alternatives)
+    for index, (label, probability) in enumerate(readings):
+        _add_reading(glyph, label, index=str(index), conf=f"{probability:.4f}")
 
 
 def _add_reading(element: Any, text: str, **values: str) -> None:

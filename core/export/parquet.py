@@ -29,6 +29,7 @@ _SCHEMA = pa.schema(
         ("label", pa.string()),
         ("confidence", pa.float32()),
         ("alternatives", pa.list_(pa.struct([("label", pa.string()), ("probability", pa.float32())]))),
+        *(("leaf", pa.int32()), ("role", pa.string()), ("base", pa.int32())),
     ]
 )
 
@@ -71,6 +72,9 @@ def _rows(page: ReadPage) -> Iterable[dict[str, Any]]:
             "alternatives": [
                 {"label": label, "probability": share} for label, share in character.alternatives
             ],
+            "leaf": character.leaf,
+            "role": character.role.value,
+            "base": character.base,
         }
 
 

@@ -51,6 +51,15 @@ def scan_jpeg(page: ReadPage, style: Style, *, long_side: int | None = None) -> 
     return ScanJpeg(jpeg.getvalue(), image.width, image.height, is_grey=False)
 
 
+def thumbnail(scan: ScanJpeg, size: tuple[int, int]) -> bytes:
+    """Make a small JPEG of a scan, of a size in pixels."""
+    small = io.BytesIO()
+    with Image.open(io.BytesIO(scan.data), formats=["JPEG"]) as image:
+        image.draft("RGB", size)
+        image.convert("RGB").resize(size, Image.Resampling.BOX).save(small, "JPEG", quality=_QUALITY)
+    return small.getvalue()
+
+
 def _as_it_is(data: bytes, page: ReadPage) -> ScanJpeg | None:
     if not data.startswith(b"\xff\xd8"):
         return None

@@ -1,11 +1,13 @@
 """This module writes TEI P5 (tei-c.org): a zone of the facsimile for each column, and text that refers to it.
 
-Each page begins with a `pb`, each column with an `lb`; what is marked as unsure is `unclear`.
+Each leaf begins with a `pb`, each column with an `lb`; what is marked as unsure is `unclear`. Furigana are
+`ruby`, a note in two halves is a `note` of two `seg`, and what stands in the margin `fw`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import chain
 from tempfile import TemporaryFile
 from typing import IO, Any
@@ -13,9 +15,11 @@ from urllib.parse import quote
 
 from lxml import etree
 
+from fumikura.core.export.blocks import Block, blocks, readings
 from fumikura.core.export.columns import box_around, image_name, program, xml_text
 from fumikura.core.export.formats import Format, Style
-from fumikura.core.page import Box, Character
+from fumikura.core.export.notes import stretches
+from fumikura.core.page import IN_TEXT, Box, Character, Role
 from fumikura.core.read_page import ReadPage
 
 NAMESPACE = "http://www.tei-c.org/ns/1.0"
@@ -63,25 +67,63 @@ def _surface(page: ReadPage, number: int) -> Any:
     size = {"width": f"{page.width}px", "height": f"{page.height}px"}
     _add(surface, "graphic", url=quote(image_name(page)), **size)
     for place, column in enumerate(page.columns, start=1):
-        _add(surface, "zone", type="line", **_corners(box_around(column))).set(_ID, f"line{number}_{place}")
+        kind = "line" if column[0].role in IN_TEXT else column[0].role.value
+        _add(surface, "zone", type=kind, **_corners(box_around(column))).set(_ID, f"line{number}_{place}")
     return surface
 
 
 def _text(page: ReadPage, number: int, style: Style) -> Any:
     text = etree.Element(_tag("ab"), {_LANGUAGE: "ja"}, nsmap=_NAMES)
+    hand = _Hand(style.unsure_below, readings(page))
     _add(text, "pb", facs=f"#page{number}", n=xml_text(page.name))
-    for place, column in enumerate(page.columns, start=1):
-        _add(text, "lb", facs=f"#line{number}_{place}", n=str(place))
-        _add_characters(text, column, style.unsure_below)
+    leaf = 0
+    for block in blocks(page):
+        if block.leaf > leaf:
+            leaf = block.leaf
+            _add(text, "pb", facs=f"#page{number}", n=xml_text(f"{page.name}, leaf {leaf + 1}"))
+        _add_block(text, block, number, hand)
     return text
 
 
-def _add_characters(text: Any, column: Sequence[Character], unsure_below: float | None) -> None:
-    for character in column:
-        if unsure_below is not None and character.confidence < unsure_below:
-            _add(text, "unclear", cert=f"{character.confidence:.4f}").text = character.label
+@dataclass(frozen=True, slots=True)
+class _Hand:
+    """This is what characters are written with: those of less confidence are unclear, some have furigana."""
+
+    unsure_below: float | None
+    furigana: Mapping[Character, Sequence[Character]]
+
+    def write(self, parent: Any, characters: Sequence[Character]) -> None:
+        for character in characters:
+            if character not in self.furigana:
+                self._write_one(parent, character)
+                continue
+            ruby = _add(parent, "ruby")
+            self._write_one(_add(ruby, "rb"), character)
+            _add(ruby, "rt").text = "".join(one.label for one in self.furigana[character])
+
+    def _write_one(self, parent: Any, character: Character) -> None:
+        if self.unsure_below is not None and character.confidence < self.unsure_below:
+            _add(parent, "unclear", cert=f"{character.confidence:.4f}").text = character.label
+        elif len(parent):
+            parent[-1].tail = (parent[-1].tail or "") + character.label
         else:
-            text[-1].tail = (text[-1].tail or "") + character.label
+            parent.text = (parent.text or "") + character.label
+
+
+def _add_block(text: Any, block: Block, number: int, hand: _Hand) -> None:
+    for place, column in block.columns:
+        facs = f"#line{number}_{place}"
+        if block.role is Role.MARGIN:
+            hand.write(_add(text, "fw", type="margin", facs=facs), column)
+        elif block.role is Role.MAIN:
+            _add(text, "lb", facs=facs, n=str(place))
+            for stretch in stretches(column):
+                if len(stretch) == 1:
+                    hand.write(text, stretch[0])
+                    continue
+                note = _add(text, "note", type="warichu", place="inline")
+                for half in stretch:
+                    hand.write(_add(note, "seg"), half)
 
 
 def _corners(box: Box) -> dict[str, str]:

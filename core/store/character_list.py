@@ -49,6 +49,7 @@ def list_characters(
     as_written: bool = False,
     min_confidence: float | None = None,
     max_confidence: float | None = None,
+    role: str | None = None,
     book: str | None = None,
     page_id: int | None = None,
     region: Box | None = None,
@@ -62,6 +63,7 @@ def list_characters(
 
     Args:
         labels: any of these characters; like those of a phrase they stand for others too.
+        role: such as "furigana".
         region: of the page, in its pixels; the middle of a character lies in it.
 
     Raises:
@@ -78,6 +80,8 @@ def list_characters(
         conditions.append(character.confidence >= min_confidence)
     if max_confidence is not None:
         conditions.append(character.confidence <= max_confidence)
+    if role is not None:
+        conditions.append(character.role == role)
     if book is not None:
         conditions.append(page.book.in_(forms(book)))
     if page_id is not None:

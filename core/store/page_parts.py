@@ -52,6 +52,8 @@ def fetch_characters(
     *,
     alternatives: bool,
     min_confidence: float | None = None,
+    max_confidence: float | None = None,
+    role: str | None = None,
     labels: frozenset[str] | None = None,
 ) -> Characters:
     """Fetch the characters of some readings with their positions, by reading, in reading order.
@@ -59,6 +61,8 @@ def fetch_characters(
     Args:
         alternatives: fetch the next-best labels too.
         min_confidence: leave out what is less sure.
+        max_confidence: leave out what is surer.
+        role: leave out what has another one.
         labels: leave out all but these, in whatever form they are written.
     """
     character = tables.character.c
@@ -75,6 +79,10 @@ def fetch_characters(
         statement = statement.add_columns(character.alternatives)
     if min_confidence is not None:
         statement = statement.where(character.confidence >= min_confidence)
+    if max_confidence is not None:
+        statement = statement.where(character.confidence <= max_confidence)
+    if role is not None:
+        statement = statement.where(character.role == role)
     if labels is not None:
         forms = {form for label in map(fold, labels) for form in (label, *written_as(label))}
         statement = statement.where(character.label.in_(sorted(forms)))
@@ -91,12 +99,12 @@ def fetch_characters(
         confidence,
         column,
         leaf,
-        role,
+        role_name,
         base,
         *others,
     ) in rows:
         best = tuple(map(tuple, others[0])) if others else ()
         at = Box(x, y, width, height)
-        one = Character(at, label, confidence, best, column, leaf, _ROLES[role], base)
+        one = Character(at, label, confidence, best, column, leaf, _ROLES[role_name], base)
         found[reading_id].append((position, one))
     return found

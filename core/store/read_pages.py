@@ -34,7 +34,9 @@ class Selection:
         archive: pages that were seen in this archive, as the store names it.
         recipe: the beginning of a recipe's digest.
         min_confidence: of a character, in [0, 1].
+        max_confidence: likewise.
         labels: characters with one of these labels, old and new kanji counted as the same.
+        role: of a character, such as "furigana".
         by_people: characters that people put right or confirmed: on all pages, or on those alone that were
             confirmed as a whole.
     """
@@ -45,7 +47,9 @@ class Selection:
     archive: str | None = None
     recipe: str | None = None
     min_confidence: float | None = None
+    max_confidence: float | None = None
     labels: frozenset[str] | None = None
+    role: str | None = None
     by_people: Literal["corrected", "confirmed"] | None = None
 
 
@@ -172,6 +176,8 @@ def fetch_pages(
             reading_ids,
             alternatives=alternatives,
             min_confidence=selection.min_confidence,
+            max_confidence=selection.max_confidence,
+            role=selection.role,
             labels=selection.labels,
         )
         if selection.by_people is not None:

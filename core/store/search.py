@@ -49,6 +49,7 @@ def find_characters(
     text: str,
     *,
     book: str | None = None,
+    page_id: int | None = None,
     run_id: int | None = None,
     recipe: str | None = None,
     min_confidence: float | None = None,
@@ -72,6 +73,8 @@ def find_characters(
     conditions = [is_newest_done(recipe_prefix=recipe, run_id=run_id)]
     if book is not None:
         conditions.append(tables.page.c.book.in_(forms(book)))
+    if page_id is not None:
+        conditions.append(tables.page.c.id == page_id)
     with read_transaction(engine) as connection:
         check_run(connection, run_id)
         start_at_the_label(connection)

@@ -7,7 +7,7 @@ from typing import Any
 
 from fumikura.core.errors import TruthError
 from fumikura.core.page import Box, LabelledBox, Truth
-from fumikura.core.scoring.truth_forms.lines import Line, truth_of
+from fumikura.core.scoring.truth_forms.lines import BESIDE, Line, truth_of
 from fumikura.core.scoring.truth_forms.tables import checked_box, checked_label
 from fumikura.core.scoring.truth_forms.xml_files import below, children, number, parse, place
 
@@ -31,10 +31,11 @@ def read(path: Path) -> dict[str, Truth]:
         raise TruthError(
             f"{path} holds {len(pages)} pages; put each into a file of its own, called as its image"
         )
-    return {path.stem: truth_of([_line(line, path) for line in below(pages[0], "TextLine")])}
+    beside = {tag.get("ID") for tag in below(root, "OtherTag") if tag.get("LABEL") in BESIDE}
+    return {path.stem: truth_of([_line(line, path, beside) for line in below(pages[0], "TextLine")])}
 
 
-def _line(line: Any, path: Path) -> Line:
+def _line(line: Any, path: Path, beside: set[str]) -> Line:
     strings = list(children(line, "String"))
     characters: list[LabelledBox] = []
     for string in strings:
@@ -43,7 +44,8 @@ def _line(line: Any, path: Path) -> Line:
             label = checked_label(glyph.get("CONTENT", ""), place(path, glyph))
             characters.append(LabelledBox(_box(glyph, path), label))
     text = "".join(string.get("CONTENT", "") for string in strings)
-    return Line(_box(line, path), text, characters)
+    tags = {tag for one in (line, line.getparent()) for tag in one.get("TAGREFS", "").split()}
+    return Line(_box(line, path), text, characters, is_beside=not tags.isdisjoint(beside))
 
 
 def _box(element: Any, path: Path) -> Box:

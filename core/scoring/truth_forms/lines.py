@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fumikura.core.page import Box, LabelledBox, Truth
+from fumikura.core.page import Box, LabelledBox, Role, Truth
 from fumikura.core.vocabulary import clean_text
+
+#: Roles of lines that stand beside the text.
+BESIDE = frozenset({Role.FURIGANA.value, Role.MARGIN.value})
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,11 +19,13 @@ class Line:
     Attributes:
         text: empty if the file does not tell it.
         characters: boxes with labels, in order; an editorial mark has an empty label.
+        is_beside: it is no part of the text, but its furigana, or what stands in the margin.
     """
 
     box: Box
     text: str
     characters: Sequence[LabelledBox]
+    is_beside: bool = False
 
     @property
     def is_boxed(self) -> bool:
@@ -38,7 +43,7 @@ def truth_of(lines: Sequence[Line]) -> Truth:
     boxes = None
     if all(line.is_boxed for line in lines):
         boxes = tuple(character for line in lines for character in line.characters if character.label)
-    text = "\n".join(line.text for line in lines)
+    text = "\n".join(line.text for line in lines if not line.is_beside)
     return Truth(
         boxes=boxes,
         is_ordered=bool(boxes),

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from fumikura.core.errors import TruthError
 from fumikura.core.page import Box, LabelledBox, Truth
-from fumikura.core.scoring.truth_forms.lines import Line, truth_of
+from fumikura.core.scoring.truth_forms.lines import BESIDE, Line, truth_of
 from fumikura.core.scoring.truth_forms.tables import checked_box, checked_label
 from fumikura.core.scoring.truth_forms.xml_files import below, children, parse, place
 
 ROOT = "PcGts"
+_TYPE = re.compile(r"structure *\{[^}]*type: *(\w+)")
 
 
 def read(path: Path) -> dict[str, Truth]:
@@ -24,8 +26,18 @@ def read(path: Path) -> dict[str, Truth]:
         TruthError: names the line of the file.
     """
     root = parse(path)
-    lines = [line for region in _regions(root) for line in children(region, "TextLine")]
-    return {path.stem: truth_of([_line(line, path) for line in lines])}
+    lines = [
+        _line(line, path, is_beside=_is_beside(region))
+        for region in _regions(root)
+        for line in children(region, "TextLine")
+    ]
+    return {path.stem: truth_of(lines)}
+
+
+def _is_beside(region: Any) -> bool:
+    """Tell whether a region holds furigana or what stands in the margin, named as our export names them."""
+    found = _TYPE.search(region.get("custom", ""))
+    return found is not None and found[1] in BESIDE
 
 
 def _regions(root: Any) -> Iterator[Any]:
@@ -40,7 +52,7 @@ def _regions(root: Any) -> Iterator[Any]:
     yield from regions.values()
 
 
-def _line(line: Any, path: Path) -> Line:
+def _line(line: Any, path: Path, *, is_beside: bool) -> Line:
     words = list(children(line, "Word"))
     characters: list[LabelledBox] = []
     for word in words:
@@ -48,7 +60,7 @@ def _line(line: Any, path: Path) -> Line:
             label = checked_label(_text(glyph), place(path, glyph))
             characters.append(LabelledBox(_box(glyph, path), label))
     text = _text(line) or "".join(_text(word) or _glyph_text(word) for word in words)
-    return Line(_box(line, path), text, characters)
+    return Line(_box(line, path), text, characters, is_beside=is_beside)
 
 
 def _glyph_text(word: Any) -> str:
