@@ -172,20 +172,26 @@ def test_a_viewer_finds_the_pages_of_a_run(reader: TestClient) -> None:
     assert notes[0]["target"].endswith("xywh=" + ",".join(map(str, first_box())))
 
 
-def test_a_viewer_searches_the_pages_that_its_manifest_shows(reader: TestClient) -> None:
-    def found(address: str, phrase: str) -> list[str]:
-        (service,) = reader.get(address).json()["service"]
-        assert service["type"] == "SearchService2"
-        answer = reader.get(service["id"], params={"q": phrase})
+@pytest.mark.parametrize("version", [2, 1])
+def test_a_viewer_searches_the_pages_that_its_manifest_shows(reader: TestClient, version: int) -> None:
+    def found(address: str, phrase: str) -> list[tuple[str, str]]:
+        services = {one.get("type", one.get("@type")): one for one in reader.get(address).json()["service"]}
+        service = services[f"SearchService{version}"]
+        answer = reader.get(service.get("id", service.get("@id")), params={"q": phrase})
         assert answer.headers["content-type"].startswith("application/ld+json")
-        assert answer.json()["@context"] == "http://iiif.io/api/search/2/context.json"
-        return [one["target"].partition("/iiif/")[2] for one in answer.json()["items"]]
+        told = answer.json()
+        assert told["@context"] == f"http://iiif.io/api/search/{version}/context.json"
+        if version == 1:
+            pairs = [(one["resource"]["chars"], one["on"]) for one in told["resources"]]
+        else:
+            pairs = [(one["body"]["value"], one["target"]) for one in told["items"]]
+        return [(text, target.partition("/iiif/")[2]) for text, target in pairs]
 
     of_page, of_run = "/iiif/1/manifest.json", "/iiif/runs/1/manifest.json"
-    boxes = [f"xywh={x - BOX_SIDE // 2},{y - BOX_SIDE // 2},{BOX_SIDE},{BOX_SIDE}" for y, x in blots(0)]
+    corners = [f"{x - BOX_SIDE // 2},{y - BOX_SIDE // 2},{BOX_SIDE},{BOX_SIDE}" for y, x in blots(0)]
 
-    assert found(of_page, "二三") == [f"1/canvas#{box}" for box in boxes[1:]]
-    assert found(of_run, "人")[0].startswith("2/canvas#")
+    assert found(of_page, "二三") == [("二三", f"1/canvas#xywh={corner}") for corner in corners[1:]]
+    assert [target.partition("#")[0] for _, target in found(of_run, "人")] == ["2/canvas"]
     assert found(of_page, "人") == found(of_run, " ") == []
 
 

@@ -135,12 +135,22 @@ def page_annotations(page_id: PageId, request: Request, room: TheRoom) -> Respon
 def _manifest(
     request: Request, room: Room, address: str, label: str, pages: list[PagePlace]
 ) -> dict[str, Any]:
-    search = {"id": f"{address.removesuffix('/manifest.json')}/search", "type": "SearchService2"}
     return {
         **presentation.manifest_head(address, label),
-        "service": [search],
+        "service": _searches(address.removesuffix("/manifest.json")),
         "items": [_canvas(request, room, page) for page in pages],
     }
+
+
+def _searches(address: str) -> list[dict[str, str]]:
+    """Name the content search, for viewers of version 2, and for those of 1, such as Mirador 4."""
+    older = {
+        "@context": "http://iiif.io/api/search/1/context.json",
+        "@id": f"{address}/search/1",
+        "@type": "SearchService1",
+        "profile": "http://iiif.io/api/search/1/search",
+    }
+    return [{"id": f"{address}/search", "type": "SearchService2"}, older]
 
 
 def _canvas(request: Request, room: Room, page: PagePlace) -> dict[str, Any]:

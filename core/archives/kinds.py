@@ -22,6 +22,8 @@ _SYSTEM_NAMES = frozenset(
 )
 
 _CONVERT = "convert to PNG or TIFF"
+#: An archive of files.
+PACKED = "zip or tar"
 _NAME = "name each, such as 'a/*.zip'"
 #: By ending: what it is, and what to do so that its pages are read.
 _OTHERS = {
@@ -30,8 +32,8 @@ _OTHERS = {
     **dict.fromkeys([".jxl", ".jxr", ".psd", ".svg", ".exr", ".ppm", ".pgm"], ("other image", _CONVERT)),
     **dict.fromkeys([".dng", ".nef", ".cr2", ".cr3", ".arw", ".raf", ".orf"], ("camera raw", _CONVERT)),
     **dict.fromkeys([".djvu", ".djv", ".epub", ".mobi"], ("DjVu or e-book", _CONVERT)),
-    **dict.fromkeys([".zip", ".cbz", ".tar", ".tgz", ".tbz2", ".txz"], ("zip or tar", _NAME)),
-    **dict.fromkeys([".gz", ".bz2", ".xz"], ("zip or tar", _NAME)),
+    **dict.fromkeys([".zip", ".cbz", ".tar", ".tgz", ".tbz2", ".txz"], (PACKED, _NAME)),
+    **dict.fromkeys([".gz", ".bz2", ".xz"], (PACKED, _NAME)),
     **dict.fromkeys([".7z", ".rar", ".cbr", ".lzh", ".lha"], ("packed archive", "unpack")),
 }
 _SIGNATURES = (

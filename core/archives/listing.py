@@ -16,6 +16,7 @@ from fumikura.core.archives.books import book_of
 from fumikura.core.archives.containers import is_packed, is_tar
 from fumikura.core.archives.frames import with_frames
 from fumikura.core.archives.kinds import (
+    PACKED,
     ending,
     is_book_name,
     is_page_name,
@@ -34,6 +35,8 @@ from fumikura.core.errors import ArchiveError, StorageError
 from fumikura.core.limits import DEFAULT_LIMITS, Limits
 from fumikura.core.page import PageReference, stand_in_digest
 
+#: Of a zip in a zip: nobody can name it.
+_UNPACK = "unpack what they lie in, and name the zip or tar files in that folder"
 _OLDER_VERSION = "older version of a page, of which the newer counts"
 #: Pages of a remote folder that are fetched at once.
 _N_FETCHED = 4
@@ -272,6 +275,8 @@ def _left_out(archive: Place, member: Member, start: bytes) -> LeftOut:
     if is_system_file(member.name):
         return LeftOut(str(archive), member.name, "thumbnail, deleted or system file")
     kind, remedy = other_kind(member.name, start) or (f"{ending(member.name)} file".strip(), "")
+    if kind == PACKED and is_packed(archive):
+        remedy = _UNPACK
     return LeftOut(str(archive), member.name, kind, remedy)
 
 
