@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from fumikura.core.training.adapting import Adaptation
     from fumikura.core.training.datasets.training_pages import TrainingPage
 
-_given = click.Path(path_type=Path, exists=True)
+_given = options.Existing()
 
 
 @click.command()

@@ -12,7 +12,7 @@ import click
 from fumikura.cli.language import translated
 from fumikura.cli.left_out_books import LeftOut
 from fumikura.cli.optional_packages import need_training
-from fumikura.cli.options import FiniteRange
+from fumikura.cli.options import Existing, FiniteRange
 from fumikura.cli.options import as_json as json_option
 from fumikura.cli.output import console_for, make_table, print_json, print_tables, say
 from fumikura.core.errors import PageError, UsageError
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from fumikura.core.training.mining import MinedPage, Miner
 
 _COLUMNS = ("text", "mined", "judged", "wrong")
-_given = click.Path(path_type=Path, exists=True)
+_given = Existing()
 
 
 @click.command()
@@ -31,7 +31,7 @@ _given = click.Path(path_type=Path, exists=True)
 @click.option(
     "--text",
     "folders",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    type=Existing(is_folder=True),
     multiple=True,
     required=True,
     metavar="FOLDER",

@@ -97,14 +97,15 @@ def export(
         print_json({"table": str(out / TABLE), **asdict(written)})
     else:
         rows = counted(written.n_characters, "character")
-        say(f"{told(selection)}: {rows} in {out / TABLE}; fill in the column right, and import it")
+        what, table = told(selection), out / TABLE
+        say(f"{what}: {rows} in {table}; fill in the column `right`, and import it")
     for page, reason in written.left_out[:_NAMED]:
         say(f"page {page} is left out: {reason}")
     ctx.exit(3 if written.left_out else 0)
 
 
 @command.command("import")
-@click.argument("table", type=click.Path(path_type=Path, exists=True, dir_okay=False))
+@click.argument("table", type=options.Existing(is_file=True))
 @_who
 @options.settings("database")
 @options.as_json

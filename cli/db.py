@@ -27,6 +27,14 @@ def upgrade(settings: Settings) -> None:
       fumikura db upgrade --db postgresql://db/scans
     """
     from fumikura.core.store import upgrading
+    from fumikura.core.store.connecting import connect, describe
+    from fumikura.core.store.tables import SCHEMA_REVISION
 
-    upgrading.upgrade(settings.database_url)
-    say("the database is up to date")
+    before = upgrading.upgrade(settings.database_url)
+    name = describe(connect(settings.database_url).url)
+    if before is None:
+        say(f"{name}: made, with tables of version {SCHEMA_REVISION}")
+    elif before == SCHEMA_REVISION:
+        say(f"{name}: up to date already, at version {before}")
+    else:
+        say(f"{name}: brought from version {before} to {SCHEMA_REVISION}")

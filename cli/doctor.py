@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import click
+from rich.cells import set_cell_size
 
 from fumikura.cli import options
 from fumikura.cli.language import translated
 from fumikura.cli.output import print_json, put, shown_as
 from fumikura.core import doctor
 from fumikura.core.settings import Settings
+
+#: Cells of the longest subject, in any language.
+_WIDEST = 12
 
 
 @click.command()
@@ -27,27 +33,31 @@ def command(ctx: click.Context, settings: Settings, as_json: bool) -> None:
       fumikura doctor --db postgresql://db/scans --broker redis://queue/0
     """
     from fumikura.worker.broker import check_broker
-    from fumikura.worker.devices import find_devices
+    from fumikura.worker.devices import find_devices, n_threads, worker_devices
 
-    checks = [
-        ("device", lambda: doctor.look_at_devices(find_devices(settings.devices))),
-        (
-            "precision",
-            lambda: doctor.look_at_precision(settings, find_devices(settings.devices)),
+    def look_at_devices() -> str:
+        workers = worker_devices(settings)
+        return doctor.look_at_devices(workers, n_threads=n_threads(settings, len(workers)))
+
+    checks: list[Callable[[], doctor.Check]] = [
+        lambda: doctor.check("device", look_at_devices),
+        lambda: doctor.check(
+            "precision", lambda: doctor.look_at_precision(settings, find_devices(settings.devices))
         ),
-        ("weights", lambda: doctor.look_at_weights(settings)),
-        ("database", lambda: doctor.look_at_database(settings)),
-        ("broker", lambda: check_broker(settings)),
-        ("disk", lambda: doctor.look_at_disk(settings)),
+        lambda: doctor.check("weights", lambda: doctor.look_at_weights(settings)),
+        lambda: doctor.check("database", lambda: doctor.look_at_database(settings)),
+        lambda: doctor.check("broker", lambda: check_broker(settings)),
+        lambda: doctor.check("disk", lambda: doctor.look_at_disk(settings)),
     ]
     is_well = True
-    for subject, look in checks:
-        found = doctor.check(subject, look)
+    for check in checks:
+        found = check()
         is_well &= found.is_good
         if as_json:
             print_json(found)
         else:
             sign = shown_as("✓", "+") if found.is_good else shown_as("✗", "x")
             mark = click.style(sign, fg="green" if found.is_good else "red")
-            put(f"{mark} {found.subject:9} {translated(found.finding)}")
+            subject = set_cell_size(translated(found.subject), _WIDEST)
+            put(f"{mark} {subject} {translated(found.finding)}")
     ctx.exit(0 if is_well else 1)

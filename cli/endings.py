@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import logging
+import re
 
 import click
 
@@ -63,5 +64,6 @@ def _show(error: click.ClickException) -> None:
     """Say what click found wrong with how the command was called."""
     shown = io.StringIO()
     error.show(shown)
-    for line in shown.getvalue().splitlines():
+    # Choices are listed below each other with tabs before them; in one line they are a message.
+    for line in re.sub(r"\n\t", " ", shown.getvalue()).splitlines():
         say(line)

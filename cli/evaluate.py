@@ -41,7 +41,7 @@ command.add_command(evaluate_weights.classifier)
 @click.option(
     "--text",
     "texts",
-    type=click.Path(path_type=Path, exists=True, file_okay=False),
+    type=options.Existing(is_folder=True),
     multiple=True,
     metavar="FOLDER",
     help="Texts of pages, PAGE.txt each, in reading order. Repeatable; the first that has a page counts.",

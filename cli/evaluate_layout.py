@@ -32,7 +32,7 @@ _COLUMNS = {
 @click.option(
     "--layout",
     "layouts",
-    type=click.Path(path_type=Path, exists=True),
+    type=options.Existing(),
     multiple=True,
     required=True,
     metavar="PATH",

@@ -11,8 +11,9 @@ import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from fumikura.cli import options
+from fumikura.cli.language import enumerated, translated
 from fumikura.cli.output import console_for, counted, print_json, say
-from fumikura.cli.selection import or_newest_run, selected, told, unsure
+from fumikura.cli.selection import about_newest, or_newest_run, selected, told, unsure
 from fumikura.core.export.exporting import Exported, export
 from fumikura.core.export.formats import EXTENTS, FORMATS, Extent, Style
 from fumikura.core.settings import Settings
@@ -24,8 +25,9 @@ _NAMED = 5
 _LISTED = "\n".join(f"  {name:<9}{what}" for name, (_, what) in FORMATS.items())
 _HELP = f"""Write what was read into a folder, in the format of another program.
 
-The newest run, unless options choose other pages. What is in OUT already is written anew only
-where pages were read again since, so that the same command goes on after an interruption.
+Of the newest run, unless options choose other pages: --run N, --book NAME and more below. What is in
+OUT already is written anew only where pages were read again since, so that the same command goes on
+after an interruption, and after a newer run of the same archives.
 
 \b
 Formats:
@@ -99,7 +101,7 @@ def export_with_progress(
 ) -> Exported:
     """Export, show how far it is, and say what came of it."""
     engine = open_existing(settings)
-    selection = or_newest_run(engine, selection)
+    given, selection = selection, or_newest_run(engine, selection)
     style = Style(
         base_url=base_url,
         unsure_below=unsure_below,
@@ -117,12 +119,15 @@ def export_with_progress(
             progress=progress,
         )
     _report(exported, selection, format_name, out, as_json=as_json)
+    if not as_json and (others := about_newest(given, selection)):
+        say(others)
     return exported
 
 
 @contextmanager
 def _shown(n_pages: int) -> Iterator[Callable[[int], None]]:
-    columns = (TextColumn("exporting"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    title = TextColumn(translated("exporting"))
+    columns = (title, BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console_for(sys.stderr), transient=True) as bar:
         task = bar.add_task("exporting", total=n_pages)
         yield lambda n_done: bar.update(task, completed=n_done)
@@ -141,11 +146,14 @@ def _report(exported: Exported, selection: Selection, format_name: str, out: Pat
             }
         )
     elif not exported.n_pages and not exported.left_out:
-        say(f"nothing was read of {told(selection)}, nothing written; `fumikura status` tells how far it is")
+        what = told(selection)
+        say(f"nothing was read of {what}, nothing written; `fumikura status` tells how far it is")
     else:
-        kept = f", {exported.n_kept:,} there already" if exported.n_kept else ""
-        pages, files = counted(exported.n_pages, "page"), counted(exported.n_written, "file")
-        say(f"{told(selection)}: {pages} in {out}, {files} written{kept}")
+        number = exported.n_kept
+        kept = f"{number:,} there already" if number else ""
+        what = told(selection)
+        pages = f"{what}: {counted(exported.n_pages, 'page')} in {out}"
+        say(enumerated(pages, f"{counted(exported.n_written, 'file')} written", kept))
     for page, reason in exported.left_out[:_NAMED]:
         say(f"page {page} is left out: {reason}")
     if (more := len(exported.left_out) - _NAMED) > 0:

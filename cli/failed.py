@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from fumikura.cli import options
-from fumikura.cli.language import translated
+from fumikura.cli.language import sentences, translated
 from fumikura.cli.output import counted, make_table, print_json, print_tables, say
 from fumikura.core.settings import Settings
 from fumikura.core.store.existing_database import open_existing
@@ -40,17 +40,21 @@ def command(settings: Settings, run_id: int | None, limit: int | None, as_json: 
         return
     limit = limit or _SHOWN
     found = list(failures(engine, run_id, limit=limit + 1))
-    rows = [(one.name, one.book, one.status, one.attempts, translated(one.reason)) for one in found[:limit]]
+    rows = [
+        (one.name, one.book, translated(one.status), one.attempts or None, translated(one.reason))
+        for one in found[:limit]
+    ]
     if rows:
         print_tables(make_table("page", "book", "status", "attempts", "reason", rows=rows, numbers=[3]))
     again = "`fumikura retry`, or the same `run` or `enqueue` as before, tries again"
     if len(found) > limit:
-        say(f"the first {limit:,}; --limit shows more; {again}")
+        say(sentences(f"the first {limit:,}; --limit shows more", again))
         return
     n_pages = len({one.page_id for one in found})
-    same = f" of {counted(n_pages, 'page')}, since their bytes are equal" if n_pages < len(rows) else ""
+    files, pages = counted(len(rows), "file"), counted(n_pages, "page")
+    named = f"{files} of {pages}, since their bytes are equal" if n_pages < len(rows) else files
     if rows:
-        say(f"{counted(len(rows), 'file')}{same}; {again}")
+        say(sentences(named, again))
     if gone := n_replaced(engine, run_id):
         say(f"{counted(gone, 'page')} failed before, and other bytes stand in its place by now")
     elif not rows:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from fumikura.cli import options
+from fumikura.cli.language import enumerated, sentences
 from fumikura.cli.output import counted, print_json, say
 from fumikura.core.archives.places import archive_name
 from fumikura.core.errors import UsageError
@@ -47,7 +48,7 @@ def command(
     n_forgotten = forget(engine, doomed)
     if as_json:
         print_json({"forgotten": n_forgotten, "kept": doomed.n_kept})
-    say(f"{doomed.what}: {counted(n_forgotten, 'reading')} forgotten{_kept(doomed)}")
+    say(sentences(f"{doomed.what}: {counted(n_forgotten, 'reading')} forgotten", _kept(doomed)))
 
 
 def _doomed(engine: Engine, target: str) -> Doomed:
@@ -57,10 +58,13 @@ def _doomed(engine: Engine, target: str) -> Doomed:
 
 
 def _is_confirmed(doomed: Doomed) -> bool:
-    statuses = ", ".join(f"{count:,} {status}" for status, count in doomed.readings.items())
-    found = f"{counted(doomed.n_readings, 'reading')}" + (f" ({statuses})" if statuses else "")
-    characters = counted(doomed.n_characters, "character")
-    question = f"{doomed.what}: forget {found} with {characters}{_kept(doomed)}; this cannot be undone"
+    readings, characters = counted(doomed.n_readings, "reading"), counted(doomed.n_characters, "character")
+    question = sentences(
+        f"{doomed.what}: forget {readings} with {characters}",
+        enumerated(*(f"{number:,} {status}" for status, number in doomed.readings.items())),
+        _kept(doomed),
+        "this cannot be undone",
+    )
     try:
         return click.confirm(question, err=True)
     except click.Abort as error:
@@ -70,5 +74,6 @@ def _is_confirmed(doomed: Doomed) -> bool:
 def _kept(doomed: Doomed) -> str:
     if not doomed.n_kept:
         return ""
-    others = "other archives hold their pages" if doomed.archive is not None else "other runs ask for them"
-    return f"; {doomed.n_kept:,} stay, because {others} too"
+    if doomed.archive is not None:
+        return f"{doomed.n_kept:,} stay, because other archives hold their pages too"
+    return f"{doomed.n_kept:,} stay, because other runs ask for them too"

@@ -3,14 +3,15 @@
 They are English in the code and in the database, and are translated where they are shown, not where they
 are made: why a page failed is stored by a worker, perhaps on another machine, and read by whoever asks.
 `--json` and log lines stay English for programs. A message with values in it is found by its template,
-`{path} is no zip`; in the translation `{error!t}` stands for a value that is a message too.
+`{path} is no zip`; in the translation `{error!t}` stands for a value that is a message too. What has
+several parts, of which some may be missing, is joined by `sentences`: no template would fit it.
 """
 
 from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -22,6 +23,22 @@ LOCALE = Path(__file__).parent / "locale"
 #: The flag of messages that have values in them.
 TEMPLATE_FLAG = "python-brace-format"
 _PLACEHOLDER = re.compile(r"\{(\w+)(?:![rst])?(?::[^{}]*)?\}")
+#: What is counted is a number with its noun, or "{number} pages" would be the end of many a sentence.
+_VALUES = {
+    **dict.fromkeys(["number", "run_id"], r"[\d,]+"),
+    "counted": r"[\d,]+ [A-Za-z ]+?",
+    "left": r"[\d:]+",
+    "suffix": r"\.\S+",
+    **dict.fromkeys(["glyph", "char"], "."),
+}
+#: What joins sentences, and words; translated like them.
+JOINTS = ("; ", ", ")
+
+
+class Told(str):
+    """This text is in the reader's language, and is not translated again."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True)
@@ -44,8 +61,7 @@ class Template:
         names = _PLACEHOLDER.findall(self.message)
         parts = [re.escape(self.literals[0])]
         for place, name in enumerate(names):
-            # What is counted is a number, or "{number} pages" would be the end of many a sentence.
-            value = r"[\d,]+" if name == "number" else ".*?"
+            value = _VALUES.get(name, ".*?")
             group = f"(?P={name})" if name in names[:place] else f"(?P<{name}>{value})"
             parts += [group, re.escape(self.literals[place + 1])]
         return re.compile("".join(parts), re.DOTALL)
@@ -69,9 +85,15 @@ class Catalogue:
         if text in self.messages:
             return self.messages[text]
         for template in self.templates:
-            if (values := template.values(text)) is not None:
+            values = template.values(text)
+            if values is not None and self._are_counts(values):
                 return self._filled(template.translation, values)
         return text
+
+    def _are_counts(self, values: Mapping[str, str]) -> bool:
+        """Tell whether what should be a number with its noun is one, and not the half of a sentence."""
+        counted = values.get("counted")
+        return counted is None or self.translate(counted) != counted
 
     def _filled(self, translation: str, values: Mapping[str, str]) -> str:
         def value(found: re.Match[str]) -> str:
@@ -108,9 +130,23 @@ def is_english() -> bool:
     return _chosen[0] is _ENGLISH
 
 
-def translated(text: str) -> str:
+def translated(text: str) -> Told:
     """Give a text of ours in the reader's language; as it is where there is no translation."""
-    return _chosen[0].translate(text)
+    return text if isinstance(text, Told) else Told(_chosen[0].translate(text))
+
+
+def sentences(*parts: str) -> Told:
+    """Join sentences that stand for themselves, each in the reader's language; empty ones are left out."""
+    return _joined(JOINTS[0], parts)
+
+
+def enumerated(*words: str) -> Told:
+    """Join words or parts of a sentence in the same way, with commas."""
+    return _joined(JOINTS[1], words)
+
+
+def _joined(joint: str, parts: Iterable[str]) -> Told:
+    return Told(translated_as_a_whole(joint).join(translated(part) for part in parts if part))
 
 
 def translated_as_a_whole(text: str) -> str:

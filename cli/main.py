@@ -118,7 +118,8 @@ def main(debug: bool) -> None:
       fumikura run scans.zip              read all pages into ./fumikura.db
       fumikura text                       what was read
       fumikura query characters 人        where does this character stand?
-      fumikura show drawn_001             draw what was read over a page
+      fumikura query pages                the pages, by name
+      fumikura show PAGE                  draw what was read over one of them
 
     Every option that a command leaves open can stand in a FUMIKURA_* variable;
     `fumikura COMMAND --help` names it.

@@ -26,6 +26,19 @@ class FiniteRange(click.FloatRange):
         return number
 
 
+class Existing(click.Path):
+    """This is the path of something that is there; what is not there is named, with what to do."""
+
+    def __init__(self, *, is_file: bool = False, is_folder: bool = False) -> None:
+        super().__init__(exists=True, path_type=Path, dir_okay=not is_file, file_okay=not is_folder)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        path = Path(value)
+        if not path.exists():
+            self.fail(f"there is no {path}; correct its path, which counts from this folder", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 as_json = click.option("--json", "as_json", is_flag=True, help="One JSON object a line on stdout.")
 run_id = click.option("--run", "run_id", type=int, metavar="N", help="Only this run (see `fumikura status`).")
 book = click.option("--book", metavar="NAME", help="Only pages of this book.")
@@ -239,7 +252,7 @@ def with_options(added: Sequence[Callable[[Function], Function]]) -> Callable[[F
 
 def archives(function: Function) -> Function:
     """Add ARCHIVE… with --book, --truth and --partial-truth."""
-    path = click.Path(path_type=Path, exists=True)
+    path = Existing()
     added = [
         click.argument("archives", nargs=-1, required=True, metavar="ARCHIVE..."),
         click.option(

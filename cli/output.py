@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.status import Status
 from rich.table import Table
 
-from fumikura.cli.language import translated
+from fumikura.cli.language import Told, enumerated, translated
 from fumikura.cli.terminal import can_show, is_utf8
 from fumikura.core.counting import counted as counted  # messages of all layers count alike
 
@@ -43,9 +43,9 @@ def put(text: object) -> None:
 def say_unknown(pages: Sequence[str]) -> None:
     """Name the pages that are left out because nothing is known of them, or some of them."""
     if pages:
-        rest = f" and {len(pages) - _NAMED:,} more" if len(pages) > _NAMED else ""
-        names = ", ".join(pages[:_NAMED])
-        say(f"{counted(len(pages), 'page')} left out, of which nothing is known: {names}{rest}")
+        n_more = len(pages) - _NAMED
+        names = enumerated(*map(Told, pages[:_NAMED]), f"and {n_more:,} more" if n_more > 0 else "")
+        say(f"{counted(len(pages), 'page')} left out, of which nothing is known: {names}")
 
 
 def printable(text: str) -> str:

@@ -10,12 +10,12 @@ from typing import Any
 import click
 
 from fumikura.cli.optional_packages import need_training
-from fumikura.cli.options import FiniteRange, Function
+from fumikura.cli.options import Existing, FiniteRange, Function
 from fumikura.cli.output import say_unknown
 from fumikura.cli.prepare_options import Plan, planned, report
 from fumikura.core.errors import UsageError
 
-_given = click.Path(path_type=Path, exists=True)
+_given = Existing()
 
 
 @click.group()

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from fumikura.cli.language import translated
-from fumikura.cli.output import as_duration, console_for, say
+from fumikura.cli.language import Told, enumerated, translated
+from fumikura.cli.output import as_duration, console_for, counted, say
 from fumikura.cli.rates import Pace
 from fumikura.core.store.queries import RunSummary
 from fumikura.worker.reports import LOADED, RUNS
@@ -34,14 +34,14 @@ class Start:
     def note(self, stage: str) -> None:
         self.stage = stage
 
-    def describe(self, summary: RunSummary) -> str:
+    def describe(self, summary: RunSummary) -> Told:
         """Say what happens while there is no rate yet."""
         if summary.done:
             return translated("measuring the rate")
         waits = (
             "the first pages are read" if summary.leased else _WAITS.get(self.stage, "a worker takes pages")
         )
-        return f"{translated(waits)} ({time.monotonic() - self.began_s:.0f} s)"
+        return Told(f"{translated(waits)} ({time.monotonic() - self.began_s:.0f} s)")
 
 
 @contextmanager
@@ -77,7 +77,9 @@ def _line_now_and_then(pace: Pace, start: Start) -> Callable[[RunSummary], None]
         pace.note(time.monotonic(), summary.done)
         if time.monotonic() >= next_s:
             next_s = time.monotonic() + _QUIET_S
-            say(f"{_n_over(summary)} of {summary.pages} pages, {_rate(summary, pace, start)}")
+            number = _n_over(summary)
+            over = f"{number:,} of {counted(summary.pages, 'page')}"
+            say(enumerated(over, _rate(summary, pace, start)))
 
     return show
 
@@ -86,10 +88,11 @@ def _n_over(summary: RunSummary) -> int:
     return summary.pages - summary.queued - summary.leased
 
 
-def _rate(summary: RunSummary, pace: Pace, start: Start) -> str:
-    failed = translated(f", {summary.failed} failed") if summary.failed else ""
+def _rate(summary: RunSummary, pace: Pace, start: Start) -> Told:
+    number = summary.failed
+    failed = f"{number:,} failed" if number else ""
     speed = pace.pages_per_second
     if speed is None:
-        return f"{start.describe(summary)}{failed}"
-    left_s = (summary.queued + summary.leased) / speed
-    return translated(f"{speed:.2f} pages/s, {as_duration(left_s)} left") + failed
+        return enumerated(start.describe(summary), failed)
+    left = as_duration((summary.queued + summary.leased) / speed)
+    return enumerated(f"{speed:.2f} pages/s", f"{left} left", failed)

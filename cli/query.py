@@ -11,6 +11,7 @@ from rich.text import Text
 
 from fumikura.cli import options
 from fumikura.cli.answers import Form, answer, listed_as
+from fumikura.cli.language import enumerated
 from fumikura.cli.options import FiniteRange
 from fumikura.cli.output import console_for, make_table
 from fumikura.cli.query_numbers import runs, stats
@@ -174,7 +175,7 @@ def _box(text: str) -> Box:
 def _hit_table(hits: Sequence[Hit]) -> Table:
     """Make a concordance: the hits stand below each other, with what surrounds them."""
     n_context = min(10, max(2, (console_for(sys.stdout).width - _BESIDE_CONTEXT) // 4))
-    why = ["why"] if any(hit.why for hit in hits) else []
+    more = ["why"] if any(hit.why for hit in hits) else []
     rows = [
         (
             hit.page,
@@ -185,12 +186,12 @@ def _hit_table(hits: Sequence[Hit]) -> Table:
             hit.before[-n_context:],
             Text(hit.label, style="bold reverse"),
             hit.after[:n_context],
-            *(hit.why for _ in why),
+            *(enumerated(*hit.why.split(", ")) for _ in more),
         )
         for hit in hits
     ]
-    columns = ("page", "column", "position", "box", "sure", "before", "hit", "after", *why)
-    return make_table(*columns, rows=rows, numbers=[1, 2, 3, 4, 5])
+    columns = ("page", "column", "position", "box", "sure", "before", "hit", "after")
+    return make_table(*columns, *more, rows=rows, numbers=[1, 2, 3, 4, 5])
 
 
 def _character_table(found: Sequence[ListedCharacter]) -> Table:

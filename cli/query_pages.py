@@ -9,6 +9,7 @@ from rich.table import Table
 
 from fumikura.cli import options
 from fumikura.cli.answers import Form, answer, listed_as
+from fumikura.cli.language import enumerated, translated
 from fumikura.cli.options import FiniteRange
 from fumikura.cli.output import make_table
 from fumikura.core.settings import Settings
@@ -95,7 +96,7 @@ def _page_table(found: Sequence[PageSummary]) -> Table:
             page.page_id,
             page.name,
             page.book,
-            page.status,
+            page.status and translated(page.status),
             page.n_characters,
             page.mean_confidence,
             page.dice,
@@ -109,9 +110,7 @@ def _page_table(found: Sequence[PageSummary]) -> Table:
 
 def _remarks(page: PageSummary) -> str:
     """Say what to think of before believing a page's figures."""
-    is_flattered = page.is_learnt and (page.dice is not None or page.character_f1 is not None)
-    remarks = [
-        page.suspicions or "",
-        "learnt from this page: its scores say nothing of others" * is_flattered,
-    ]
-    return ", ".join(filter(None, remarks))
+    reasons = (page.suspicions or "").split(", ")
+    if page.is_learnt and (page.dice is not None or page.character_f1 is not None):
+        reasons.append("learnt from this page: its scores say nothing of others")
+    return enumerated(*reasons)

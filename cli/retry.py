@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from fumikura.cli import options
+from fumikura.cli.language import sentences
 from fumikura.cli.output import counted, print_json, say
 from fumikura.core.settings import Settings
 from fumikura.core.store.existing_database import open_existing
@@ -42,5 +43,5 @@ def command(
     n_pages = retry(open_existing(settings, only_reads=False), run_id=run_id, page=page, reason=reason)
     if as_json:
         print_json({"queued": n_pages})
-    after = "; the same `fumikura run` as before reads them, or a worker" if n_pages else ""
-    say(f"{counted(n_pages, 'page')} queued again{after}")
+    after = "the same `fumikura run` as before reads them, or a worker" if n_pages else ""
+    say(sentences(f"{counted(n_pages, 'page')} queued again", after))

@@ -14,7 +14,7 @@ from typing import Any
 from rich.cells import cell_len, set_cell_size
 from rich.table import Table
 
-from fumikura.cli.language import translated
+from fumikura.cli.language import Told, enumerated, translated
 from fumikura.cli.output import console_for, counted, make_table, printable
 from fumikura.core.export.excerpt import first_lines
 from fumikura.core.page import Scores
@@ -31,7 +31,26 @@ MASK_SCORES = ("dice", "iou", "accuracy", "precision", "recall", "f1")
 CHARACTER_SCORES = ("detection_f1", "character_f1", "character_accuracy")
 #: Of truth that tells texts or lines.
 TEXT_SCORES = ("text_error_rate", "text_f1", "line_recall", "line_precision")
-_KINDS = {"Mask": MASK_SCORES, "Characters": CHARACTER_SCORES, "Text and lines": TEXT_SCORES}
+_KINDS = (
+    ("Mask against truth", MASK_SCORES),
+    ("Characters against truth", CHARACTER_SCORES),
+    ("Text and lines against truth", TEXT_SCORES),
+)
+_TITLES = {
+    "dice": "Dice",
+    "iou": "IoU",
+    "accuracy": "pixel accuracy",
+    "precision": "pixel precision",
+    "recall": "pixel recall",
+    "f1": "F1",
+    "detection_f1": "detection F1",
+    "character_f1": "character F1",
+    "character_accuracy": "character accuracy",
+    "text_error_rate": "text error rate",
+    "text_f1": "text F1",
+    "line_recall": "line recall",
+    "line_precision": "line precision",
+}
 
 
 def figures(
@@ -64,10 +83,15 @@ def tables(figures: Mapping[str, Any], scores: Sequence[tuple[str, Scores]]) -> 
     """Show these figures to people, with the scores of each book where there are several."""
     counts = [
         (translated("pages"), figures["pages"]),
-        (translated("done"), figures["done"]),
+        (translated("read now"), figures["done"]),
+        (translated("read before"), figures["skipped"]),
         (translated("failed"), figures["failed"]),
-        (translated("skipped (done before)"), figures["skipped"]),
-        (translated("characters"), figures["characters"]),
+    ]
+    # Of a run that was interrupted: or its counts would not add up.
+    if n_left := figures["pages"] - sum(figures[name] for name in ("done", "skipped", "failed")):
+        counts.append((translated("not read: waiting or cancelled"), n_left))
+    counts += [
+        (translated("characters on these pages"), figures["characters"]),
         (translated("seconds"), f"{figures['seconds']:.1f}"),
     ]
     if figures["done"]:
@@ -78,9 +102,9 @@ def tables(figures: Mapping[str, Any], scores: Sequence[tuple[str, Scores]]) -> 
     shown = [make_table("", "", numbers=[1], rows=counts, title=title, header=False)]
     if figures["scores"] is not None:
         books = _by_book(scores)
-        for name, scored in _KINDS.items():
+        for title, scored in _KINDS:
             if any(figures["scores"].get(score) is not None for score in scored):
-                shown.append(_score_table(f"{name} against truth", scored, books))
+                shown.append(_score_table(title, scored, books))
     return shown
 
 
@@ -107,12 +131,13 @@ def left_out(learnt: Sequence[tuple[str, Scores]]) -> list[str]:
         return []
     pooled = pool(one for _, one in learnt) or {}
     known = [(name, pooled.get(name)) for name in ("dice", "character_f1", "character_accuracy")]
-    shown = ", ".join(f"{_title(name)} {value:.3f}" for name, value in known if value is not None)
-    return [
+    found = {translated(_TITLES[name]): value for name, value in known if value is not None}
+    shown = enumerated(*(Told(f"{title} {value:.3f}") for title, value in found.items()))
+    told = translated(
         f"{counted(len(learnt), 'page')} with truth left out of the scores: learnt from this page."
-        f" On what weights have learnt from they are better than on other books ({shown}).",
-        "",
-    ]
+        f" On what weights have learnt from they are better than on other books ({shown})."
+    )
+    return [told, ""]
 
 
 def look_at_these(engine: Engine, figures: Mapping[str, Any]) -> list[str]:
@@ -122,12 +147,13 @@ def look_at_these(engine: Engine, figures: Mapping[str, Any]) -> list[str]:
     first = find_pages(engine, run_id=figures["run"], is_suspicious=True, limit=_N_NAMED)
     width = max(cell_len(printable(page.name)) for page in first)
     rest = figures["suspicious"] - len(first)
-    return [
-        f"Look at these, {counted(figures['suspicious'], 'page')} that may be read badly:",
-        *(f"  {set_cell_size(printable(page.name), width)}  {page.suspicions}" for page in first),
-        *([f"  and {rest:,} more"] if rest > 0 else []),
-        "",
-    ]
+    lines = [translated(f"Look at these, {counted(figures['suspicious'], 'page')} that may be read badly:")]
+    for page in first:
+        reasons = enumerated(*(page.suspicions or "").split(", "))
+        lines.append(Told(f"  {set_cell_size(printable(page.name), width)}  {reasons}"))
+    if rest > 0:
+        lines.append(Told(f"  {translated(f'and {rest:,} more')}"))
+    return [*lines, ""]
 
 
 def next_steps(summary: RunSummary, *, database: str, n_suspicious: int = 0) -> list[str]:
@@ -170,16 +196,12 @@ def _by_book(scores: Sequence[tuple[str, Scores]]) -> dict[str, list[Scores]]:
     for book, one in scores:
         books[book].append(one)
     if len(books) > 1:
-        books["all books"] = [one for _, one in scores]
+        books[translated("all books")] = [one for _, one in scores]
     return books
 
 
-def _title(score: str) -> str:
-    return {"dice": "Dice", "iou": "IoU"}.get(score, score.replace("_", " ").replace("f1", "F1"))
-
-
 def _score_table(title: str, names: Sequence[str], books: Mapping[str, list[Scores]]) -> Table:
-    headers = [_title(name) for name in names]
+    headers = [_TITLES[name] for name in names]
     rows = []
     for book, scores in books.items():
         pooled = pool(scores)

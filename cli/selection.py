@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from fumikura.cli import options
+from fumikura.cli.language import Told, enumerated, translated
 from fumikura.cli.options import FiniteRange, Function
 from fumikura.core.archives.places import archive_name
 from fumikura.core.errors import FumikuraError, UsageError
@@ -93,15 +94,25 @@ def or_newest_run(engine: Engine, selection: Selection) -> Selection:
     return replace(selection, run_id=run_id)
 
 
+def about_newest(given: Selection, chosen: Selection) -> str:
+    """Say that there are other runs, where the newest one was chosen because none was named."""
+    if given.run_id == chosen.run_id or chosen.run_id == 1:
+        return ""
+    return "that is the newest run alone; --run N takes another (see `fumikura status`)"
+
+
 def told(selection: Selection) -> str:
     """Say in words which pages a selection holds: run 3, book 200010454."""
     parts = {
-        "page": selection.page,
-        "book": selection.book,
-        "archive": selection.archive,
-        "run": selection.run_id,
-        "recipe": selection.recipe,
+        translated("page"): selection.page,
+        translated("book"): selection.book,
+        translated("archive"): selection.archive,
+        translated("run"): selection.run_id,
+        translated("recipe"): selection.recipe,
     }
-    if selection.by_people is not None and not any(value is not None for value in parts.values()):
-        return "what people put right" if selection.by_people == "corrected" else "what people confirmed"
-    return ", ".join(f"{name} {value}" for name, value in parts.items() if value is not None)
+    named = [Told(f"{name} {value}") for name, value in parts.items() if value is not None]
+    if selection.by_people is not None and not named:
+        return translated(
+            "what people put right" if selection.by_people == "corrected" else "what people confirmed"
+        )
+    return enumerated(*named)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fumikura.cli import options
+from fumikura.cli.language import translated
 from fumikura.cli.output import console_for, counted, print_json, put, say
 from fumikura.core.errors import FumikuraError, UsageError
 from fumikura.core.settings import Settings
@@ -81,13 +82,13 @@ def command(
     from fumikura.core.page_drawing import Look, choose_paths, draw_pages  # loads Pillow
 
     paths = choose_paths(chosen, output)
-    look = Look(size, has_mask, run_id, recipe)
+    look = Look(size, has_mask, run_id, recipe, say=translated)
     drawing = draw_pages(engine, paths, look, max_pixels=settings.max_pixels, limits=settings.limits)
     failed = []
     console = console_for(sys.stderr)
     for one in track(
         drawing,
-        description="drawing",
+        description=translated("drawing"),
         total=len(chosen),
         console=console,
         transient=True,

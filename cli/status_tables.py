@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.table import Table
 
-from fumikura.cli.language import translated
+from fumikura.cli.language import Told, enumerated, sentences, translated
 from fumikura.cli.output import as_duration, counted, make_table
 from fumikura.cli.worker_tables import unread_lines, worker_table
 from fumikura.core.store.failures import FAILURES_COUNTED, FailureReason
@@ -98,7 +98,9 @@ def _in_one_line(command: str) -> str:
 
 
 def _failure_table(failures: list[FailureReason]) -> Table:
-    rows = [(one.n_pages, str(one.status), translated(one.reason)) for one in failures[:REASONS_SHOWN]]
+    rows: list[tuple[int, str, str]] = [
+        (one.n_pages, translated(one.status), translated(one.reason)) for one in failures[:REASONS_SHOWN]
+    ]
     if n_more := sum(one.n_pages for one in failures[REASONS_SHOWN:]):
         rows.append((n_more, "", translated("other reasons, see `fumikura failed`")))
     n_counted = sum(one.n_pages for one in failures)
@@ -108,15 +110,16 @@ def _failure_table(failures: list[FailureReason]) -> Table:
 
 def last_lines(picture: Picture) -> str:
     """Sum it all up in a line, and say in one each what waits in vain."""
-    counts = ", ".join(f"{count:,} {status}" for status, count in picture.state.readings.items() if count)
+    counts = [f"{number:,} {status}" for status, number in picture.state.readings.items() if number]
     n_pages, n_readings = picture.state.n_pages, sum(picture.state.readings.values())
     # A page that several recipes read has several readings, and one whose readings were forgotten has none.
-    shown = [translated(counted(n_pages, "page"))]
-    if n_readings not in (0, n_pages):
-        shown.append(translated(counted(n_readings, "reading")))
-    line = f"{', '.join(shown)}: {counts or translated('nothing asked for yet')}"
-    if picture.pages_per_second is not None:
-        line += "; " + translated(f"{picture.pages_per_second:.2f} pages/s")
-        if picture.seconds_left is not None:
-            line += translated(f", {as_duration(picture.seconds_left)} left")
+    readings = counted(n_readings, "reading") if n_readings not in (0, n_pages) else ""
+    known = enumerated(counted(n_pages, "page"), readings)
+    left = None if picture.seconds_left is None else as_duration(picture.seconds_left)
+    rate = enumerated(
+        "" if picture.pages_per_second is None else f"{picture.pages_per_second:.2f} pages/s",
+        "" if left is None else f"{left} left",
+    )
+    stand = enumerated(*counts) or translated("nothing asked for yet")
+    line = sentences(Told(f"{known}: {stand}"), rate)
     return "\n".join([line, *unread_lines(picture.unread)])

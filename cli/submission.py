@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from fumikura.cli.language import translated
+from fumikura.cli.language import Told, enumerated, sentences, translated
 from fumikura.cli.output import counted, say, waiting
 from fumikura.core.archives.lists import with_lists
 from fumikura.core.errors import FumikuraError
@@ -121,14 +121,16 @@ class Submission:
                     break
                 self._thread.join(_SHOWN_EACH_S)
                 if self._latest is not None:
-                    status.update(translated(f"looking for pages: {_so_far(self._latest)}"))
+                    so_far = _so_far(self._latest)
+                    status.update(translated(f"looking for pages: {so_far}"))
         return self.latest
 
     def say_how_far(self) -> None:
         """Say what stands of a run whose pages are still being added, or were not all added."""
         if self._latest is not None:
-            run = f"run {self._latest.run_id}: {_so_far(self._latest)} so far"
-            say(f"{run}; give the same command again to go on" if self._stop.is_set() else run)
+            so_far = _so_far(self._latest)
+            run = f"run {self._latest.run_id}: {so_far} so far"
+            say(sentences(run, "give the same command again to go on" if self._stop.is_set() else ""))
 
     def say_findings(self) -> None:
         for line in _findings(self.latest, is_truth_given=self._request.is_truth_given):
@@ -176,16 +178,10 @@ def _so_far(submitted: Submitted) -> str:
 
 def _findings(submitted: Submitted, *, is_truth_given: bool) -> list[str]:
     added = submitted.added
-    found = f"run {submitted.run_id}: {counted(added.n_pages, 'page')}"
-    if added.n_done == added.n_pages:
-        found += " read before"
-    elif added.n_done:
-        found += f", {added.n_done:,} of them read before"
-    if submitted.ignored.n_files:
-        found += f"; {counted(submitted.ignored.n_files, 'other file')} ignored"
-    lines = [found, *_ignored(submitted.ignored)]
+    n_other, left = submitted.ignored.n_files, counted(added.n_quarantined, "page")
+    others = f"{counted(n_other, 'other file')} ignored" if n_other else ""
+    lines = [sentences(_pages(submitted), others), *_ignored(submitted.ignored)]
     if added.n_quarantined:
-        left = counted(added.n_quarantined, "page")
         lines.append(f"{left} quarantined and left alone; `fumikura retry` queues such pages again")
     if is_truth_given:
         lines.append(f"truth is known for {submitted.n_with_truth:,} of {counted(added.n_pages, 'page')}")
@@ -196,12 +192,21 @@ def _findings(submitted: Submitted, *, is_truth_given: bool) -> list[str]:
     return lines
 
 
+def _pages(submitted: Submitted) -> str:
+    run_id, added = submitted.run_id, submitted.added
+    if added.n_done == added.n_pages:
+        return f"run {run_id}: {counted(added.n_pages, 'page')}, all read before"
+    if added.n_done:
+        return f"run {run_id}: {counted(added.n_pages, 'page')}, {added.n_done:,} of them read before"
+    return f"run {run_id}: {counted(added.n_pages, 'page')}"
+
+
 def _ignored(ignored: Ignored) -> list[str]:
     """Name the files that are no pages, kind by kind, first those that could become pages."""
-    lines = []
+    lines: list[str] = []
     kinds = sorted(ignored.kinds.items(), key=lambda item: (not item[0][1], item[0]))
     for (kind, remedy), (n_files, names) in kinds[:_N_KINDS]:
-        shown = ", ".join(names)
-        more = f" and {n_files - len(names):,} more" if n_files > len(names) else ""
-        lines.append(f"ignored: {n_files:,} × {kind} ({shown}{more})" + (f"; {remedy}" if remedy else ""))
+        n_more = n_files - len(names)
+        shown = sentences(enumerated(*map(Told, names)), f"and {n_more:,} more" if n_more else "")
+        lines.append(sentences(f"ignored: {n_files:,} × {kind} ({shown})", remedy))
     return lines

@@ -10,7 +10,7 @@ import click
 from fumikura.cli import options
 from fumikura.cli.export import export_with_progress
 from fumikura.cli.output import counted, print_json, printable, put, say
-from fumikura.cli.selection import or_newest_run, selected, told, unsure
+from fumikura.cli.selection import about_newest, or_newest_run, selected, told, unsure
 from fumikura.core.errors import UsageError
 from fumikura.core.export.plain_text import page_text
 from fumikura.core.settings import Settings
@@ -47,7 +47,7 @@ def command(
     Furigana and what stands in the margin are left out; `fumikura export --format koji` writes them too.
 
     Of a page, a book or a run (its number, see `fumikura status`); without a name, of the newest
-    run. Where there are several pages, a line `# PAGE` stands above each.
+    run alone. Where there are several pages, a line `# PAGE` stands above each.
 
     \b
     Example:
@@ -56,13 +56,16 @@ def command(
       fumikura text 200010454 -o texts/
     """
     engine = open_existing(settings)
-    selection = or_newest_run(engine, selection if what is None else _named(engine, what, selection))
+    given = selection if what is None else _named(engine, what, selection)
+    selection = or_newest_run(engine, given)
     if output is not None:
         exported = export_with_progress(
-            settings, selection, output, format_name="txt", unsure_below=unsure_below, as_json=as_json
+            settings, given, output, format_name="txt", unsure_below=unsure_below, as_json=as_json
         )
         ctx.exit(3 if exported.left_out else 0)
     _print(engine, selection, unsure_below=unsure_below, as_json=as_json)
+    if not as_json and (others := about_newest(given, selection)):
+        say(others)
 
 
 def _named(engine: Engine, what: str, selection: Selection) -> Selection:
@@ -89,6 +92,8 @@ def _print(engine: Engine, selection: Selection, *, unsure_below: float | None, 
         elif text:
             put(text.removesuffix("\n"))
     if not n_pages:
-        say(f"nothing was read of {told(selection)}; `fumikura status` tells how far it is")
+        what = told(selection)
+        say(f"nothing was read of {what}; `fumikura status` tells how far it is")
     elif selection.page is None:
-        say(f"{told(selection)}: {counted(n_pages, 'page')}")
+        what = told(selection)
+        say(f"{what}: {counted(n_pages, 'page')}")

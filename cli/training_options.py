@@ -13,7 +13,7 @@ from click.core import ParameterSource
 
 from fumikura.cli.left_out_books import LeftOut
 from fumikura.cli.optional_packages import need_training
-from fumikura.cli.options import FiniteRange, Function, gathered, with_options
+from fumikura.cli.options import Existing, FiniteRange, Function, gathered, with_options
 from fumikura.cli.output import put
 from fumikura.core.errors import UsageError
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from fumikura.core.training.datasets.training_pages import TrainingPage
     from fumikura.core.training.lessons import Lessons, Material
 
-given = click.Path(path_type=Path, exists=True)
+given = Existing()
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,9 +229,9 @@ def check_all(
         name = parameter.name or ""
         if name in unfit and ctx.get_parameter_source(name) is not ParameterSource.DEFAULT:
             shown = "an ARCHIVE" if name == "archives" else parameter.opts[0]
-            raise UsageError(
-                f"{shown} has no meaning {'with' if is_prepared else 'without'} --{prepared}; leave it out"
-            )
+            if is_prepared:
+                raise UsageError(f"{shown} has no meaning with --{prepared}; leave it out")
+            raise UsageError(f"{shown} has no meaning without --{prepared}; leave it out")
     from fumikura.core.recognition.models.device import try_device  # loads torch
     from fumikura.core.training.run_folder import check_folder
 

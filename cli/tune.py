@@ -139,7 +139,7 @@ def _tune(material: Material, request: dict[str, Any], given: dict[str, Any], *,
             return train_network(material, folder, lessons=lessons, device=run.device, progress=progress)
 
     def say_started(name: str, is_done: bool) -> None:
-        say(f"{name}: {'done before' if is_done else 'training'}")
+        say(f"{name}: done before" if is_done else f"{name}: training")
 
     trials = list(run_trials(grid, lessons, run.out, train=train_one, request=request, started=say_started))
     ordered = best_first(trials, metric)

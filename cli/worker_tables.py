@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from rich.table import Table
 
+from fumikura.cli.language import Told, sentences, translated
 from fumikura.cli.output import as_duration, counted, make_table
 from fumikura.core.recognition.recipe import READING_VERSION
 from fumikura.core.store.workers import State, Unread, Worker
@@ -27,7 +28,7 @@ def worker_table(workers: Sequence[Worker], rates: Mapping[str, float | None] | 
         row = [label, _state(worker), worker.n_done, worker.n_pages]
         row += [None if ends_s is None else as_duration(ends_s)]
         row += [] if rates is None else [None if rate is None else f"{rate:.2f}"]
-        rows.append(row + ([worker.reason or ""] if has_reasons else []))
+        rows.append(row + ([translated(worker.reason or "")] if has_reasons else []))
     return make_table(*columns, rows=rows, numbers=[2, 3, 4, *([] if rates is None else [5])])
 
 
@@ -42,16 +43,20 @@ def _labels(workers: Sequence[Worker]) -> list[str]:
 
 def _state(worker: Worker) -> str:
     if worker.state is None or worker.state_s is None:
-        return "not heard of"
+        return translated("not heard of")
     since = as_duration(worker.state_s)
-    return f"gone, last heard {since} ago" if worker.state == State.GONE else f"{worker.state} {since}"
+    if worker.state == State.GONE:
+        return translated(f"gone, last heard {since} ago")
+    return Told(f"{translated(worker.state)} {since}")
 
 
 def unread_lines(unread: Iterable[Unread]) -> list[str]:
     """Say of each recipe that nobody reads what would read it."""
     return [
-        f"no worker reads recipe {one.recipe_digest[:12]}, in which {counted(one.n_pages, 'page')}"
-        f" {'waits' if one.n_pages == 1 else 'wait'}; {_remedy(one)}"
+        sentences(
+            f"no worker reads recipe {one.recipe_digest[:12]}: {counted(one.n_pages, 'page')} queued",
+            _remedy(one),
+        )
         for one in unread
     ]
 
@@ -61,5 +66,8 @@ def _remedy(unread: Unread) -> str:
         return "another version of fumikura asked for it; enqueue the archives again with this one"
     context = unread.parameters.get("context")
     weight = f"{context['weight']:g}" if context else "0"
-    weights = f"{unread.segmenter_digest[:8]} and {unread.classifier_digest[:8]}"
-    return f"start one with the same weights ({weights}) and --context-weight {weight}"
+    weights = f"{unread.segmenter_digest[:8]}, {unread.classifier_digest[:8]}"
+    return (
+        "give the same `fumikura run` again, or start a `fumikura worker` with the same weights"
+        f" ({weights}) and --context-weight {weight}"
+    )

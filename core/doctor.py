@@ -50,10 +50,12 @@ def check(subject: str, look: Callable[[], str]) -> Check:
         return Check(subject, False, str(error))
 
 
-def look_at_devices(names: Sequence[str]) -> str:
+def look_at_devices(workers: Sequence[str], *, n_threads: int) -> str:
+    """Try the device of each worker process that a run would start, with the threads that it would have."""
     from fumikura.core.recognition.models.device import try_device  # loads torch
 
-    return "; ".join(try_device(name) for name in names)
+    found = "; ".join(try_device(name, n_threads=n_threads) for name in dict.fromkeys(workers))
+    return f"{found}; {counted(len(workers), 'worker')} side by side"
 
 
 def look_at_precision(settings: Settings, names: Sequence[str]) -> str:
@@ -95,7 +97,7 @@ def look_at_database(settings: Settings) -> str:
     with _opened(settings) as engine:
         try_to_write(engine)
         found = overview(engine)
-    return f"{name}: {counted(found.n_pages, 'page')}, {counted(found.n_runs, 'run')}"
+    return f"{name} holds {counted(found.n_pages, 'page')} of {counted(found.n_runs, 'run')}"
 
 
 def look_at_disk(settings: Settings) -> str:

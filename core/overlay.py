@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import groupby, pairwise
 
@@ -81,6 +81,7 @@ def draw(
     mask: NDArray[np.bool_] | None,
     characters: Sequence[Character],
     leaves: Sequence[Leaf] = (),
+    say: Callable[[str], str] = str,
 ) -> Image.Image:
     """Draw all that was read over a page, at the resolution of its pixels, with a legend below.
 
@@ -91,6 +92,7 @@ def draw(
         mask: bool of any resolution, outlined; None to leave that out.
         characters: in reading order.
         leaves: whose outlines are drawn.
+        say: gives the words of the legend in the reader's language.
     """
     marks = [Mark(one.box, one.label, confidence_colour(one.confidence)) for one in characters]
     picture = _outline(Image.fromarray(page.pixels), mask)
@@ -100,7 +102,9 @@ def draw(
         pen.canvas.line([*corners, corners[0]], fill=_LEAF, width=2 * pen.width)
     _draw_order(pen, characters, [_corners(one.box, page.scale) for one in characters])
     _draw_marks(pen, marks, page.scale)
-    return _with_legend(picture, has_mask=mask is not None) if characters or mask is not None else picture
+    if not characters and mask is None:
+        return picture
+    return _with_legend(picture, has_mask=mask is not None, say=say)
 
 
 def draw_marks(page: PageImage, marks: Sequence[Mark]) -> Image.Image:
@@ -210,17 +214,17 @@ def _draw_label(pen: _Pen, label: str, place: Corners, size: int, colour: Colour
         pen.write(glyph, (right + 2 * pen.width, top + number * size), size, colour, "lt")
 
 
-def _with_legend(picture: Image.Image, *, has_mask: bool) -> Image.Image:
+def _with_legend(picture: Image.Image, *, has_mask: bool, say: Callable[[str], str]) -> Image.Image:
     """Add a strip below the page that says what the colours mean."""
     size = max(11, round(min(picture.width / 46, max(picture.size) / 80)))
-    entries = [(_INK, "how sure:", False)]
+    entries = [(_INK, say("how sure:"), False)]
     low = 0.0
     for below, colour in CONFIDENCE:
-        entries.append((colour, f"{low:.1f} to {min(below, 1):.1f}", True))
+        entries.append((colour, f"{low:.1f}–{min(below, 1):.1f}", True))
         low = below
-    entries.append((ORDER, "reading order", True))
+    entries.append((ORDER, say("reading order"), True))
     if has_mask:
-        entries.append((_MASK, "mask", True))
+        entries.append((_MASK, say("mask"), True))
     places, height = _flow([text for _, text, _ in entries], picture.width, size)
     whole = Image.new("RGB", (picture.width, picture.height + height), _PAPER)
     whole.paste(picture)

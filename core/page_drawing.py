@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,12 +43,14 @@ class Look:
         has_mask: the mask is outlined.
         run_id: whose readings are drawn; None draws the newest.
         recipe: the beginning of its digest; None takes any.
+        say: gives the words of the legend in the reader's language.
     """
 
     size: int = 2400
     has_mask: bool = True
     run_id: int | None = None
     recipe: str | None = None
+    say: Callable[[str], str] = str
 
 
 def choose_paths(pages: Sequence[tuple[int, str]], output: Path | None) -> dict[int, Path]:
@@ -116,7 +118,8 @@ def _draw_page(page: PageDetails, look: Look, *, max_pixels: int, limits: Limits
         raise FumikuraError(f"page {page.name!r} is {page.status}{reason}: there is no reading to draw")
     scan = decode(read_scan(page.sources, page.digest, limits=limits), long_side=None, max_pixels=max_pixels)
     mask = png_to_mask(page.mask_png) if look.has_mask else None
-    return draw(resized(scan, look.size), mask=mask, characters=page.characters, leaves=page.leaves)
+    small = resized(scan, look.size)
+    return draw(small, mask=mask, characters=page.characters, leaves=page.leaves, say=look.say)
 
 
 def _file_name(name: str, page_id: int, *, is_unique: bool) -> str:

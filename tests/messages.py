@@ -7,54 +7,98 @@ from __future__ import annotations
 
 import ast
 import importlib
+import inspect
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from pathlib import Path
 
 import click
 import polib
 
 from fumikura.cli.help_text import explained, extra, first_sentence, paragraphs
-from fumikura.cli.language import LOCALE, TEMPLATE_FLAG
+from fumikura.cli.language import JOINTS, LOCALE, TEMPLATE_FLAG
 from fumikura.cli.main import SECTIONS, main
+from fumikura.core.page import Suspicion
+from fumikura.core.store.tables import Status
+from fumikura.core.store.workers import State
 
 ROOT = Path(__file__).parents[1]
 #: Besides errors: who is called with messages for people.
 SPEAKERS = {
     "say", "fail", "put", "confirm", "translated", "waiting", "BadParameter", "ClickException", "make_table",
-    "track", "add_task", "TextColumn", "counted",
+    "track", "add_task", "TextColumn", "counted", "sentences", "enumerated", "LeftOut", "check",
 }  # fmt: skip
+#: What stands in the database in English, and is shown.
+_SHOWN_WORDS: tuple[Iterable[str], ...] = (Suspicion, Status, State)
 #: What click puts together of its messages.
 _PUT_TOGETHER = (
     "Usage:", "Usage: {rest}", "Missing argument {hint}.", "Missing option {hint}.",
+    "Missing argument {hint}. Choose from: {choices}", "Missing option {hint}. Choose from: {choices}",
     "No such option {name}. {hint}", "No such command {name}. {hint}",
 )  # fmt: skip
+#: What heads of tables are called until they come into one.
+_HEADS = {"columns", "counts", "more"}
 #: Log lines stay English.
 _LOGGING = {"debug", "info", "warning", "error", "exception", "critical"}
 _WORD = re.compile(r"[A-Za-z]{2,}")
 
 
+@lru_cache
 def all_messages() -> dict[str, bool]:
     """Return what is said to people; with each whether it is a template with values in it."""
-    found: dict[str, bool] = {}
-    for folder in ("cli", "core", "web", "worker"):
-        for path in sorted((ROOT / folder).rglob("*.py")):
-            for message in _in_source(ast.parse(path.read_text("utf-8")), is_wide=_is_wide(path)):
-                found[message] = _is_template(message)
-    for message in (*_of_click(), *_PUT_TOGETHER, *_in_help(main, ("fumikura",)), *SECTIONS):
-        found[message] = _is_template(message)
-    return {message: is_template for message, is_template in found.items() if _is_said(message)}
+    said = [message for path, tree in sources() for message in _in_source(tree, is_wide=_is_wide(path))]
+    said += [*_of_click(), *_PUT_TOGETHER, *_in_help(main, ("fumikura",)), *SECTIONS]
+    said += [str(word) for words in _SHOWN_WORDS for word in words]
+    said += [f"{{number}} {status}" for status in Status]
+    found = {message: _is_template(message) for message in said if _is_said(message)}
+    return found | dict.fromkeys(JOINTS, False)
+
+
+@lru_cache
+def sources() -> list[tuple[Path, ast.AST]]:
+    """Parse what may speak; names of texts that a module keeps for several messages stand for these texts."""
+    paths = [path for folder in ("cli", "core", "web", "worker") for path in (ROOT / folder).rglob("*.py")]
+    trees = {path: ast.parse(path.read_text("utf-8")) for path in sorted(paths)}
+    texts = {path: _kept_texts(tree) for path, tree in trees.items()}
+    public = {name: text for kept in texts.values() for name, text in kept.items() if name[0] != "_"}
+    return [(path, _Spelt(public | texts[path]).visit(tree)) for path, tree in trees.items()]
+
+
+def _kept_texts(tree: ast.Module) -> dict[str, ast.expr]:
+    return {
+        node.targets[0].id: node.value
+        for node in tree.body
+        if isinstance(node, ast.Assign)
+        and isinstance(node.targets[0], ast.Name)
+        and (
+            isinstance(node.value, ast.JoinedStr)
+            or (isinstance(node.value, ast.Constant) and " " in str(node.value.value))
+        )
+    }
+
+
+class _Spelt(ast.NodeTransformer):
+    """Puts texts in the place of the names that modules keep them under."""
+
+    def __init__(self, texts: dict[str, ast.expr]) -> None:
+        self._texts = texts
+
+    def visit_Name(self, node: ast.Name) -> ast.expr:
+        text = self._texts.get(node.id) if isinstance(node.ctx, ast.Load) else None
+        return node if text is None else self.visit(text)
 
 
 def _is_wide(path: Path) -> bool:
     """Tell whether a file makes sentences piece by piece, for people alone."""
-    return "cli" in path.relative_to(ROOT).parts or path.name == "doctor.py"
+    return "cli" in path.relative_to(ROOT).parts or path.name in ("doctor.py", "kinds.py", "listing.py")
 
 
 #: Beginnings of what nobody reads in a terminal: web pages, headers, click's words to programmers.
 _NOT_SAID = (
     "--", "<", "Basic ", "_id", "{task.", "Arguments take", "Boolean option", "Could not determine",
     "DeprecationWarning", "Name '", "No options defined", "Unknown color", "Value must be an", "deprecated",
+    "[", "/", "text/plain", "; {device}",
     "Press any key", "Repeat for", "Error: The two", "Confirm the", "Do you want", "Choice(", "env var",
 )  # fmt: skip
 
@@ -83,7 +127,13 @@ def _in_source(tree: ast.AST, *, is_wide: bool) -> Iterator[str]:
         elif is_wide and isinstance(node, ast.Call) and _name(node) == "append":
             yield from (text for text in _templates(node.args[0]) if " " in text.strip())
         elif isinstance(node, ast.Return) or (is_wide and isinstance(node, ast.Assign | ast.AugAssign)):
-            yield from (text for text in _templates(node.value) if " " in text.strip())
+            is_head = not isinstance(node, ast.Return) and _target(node) in _HEADS
+            yield from (text for text in _templates(node.value) if is_head or " " in text.strip())
+
+
+def _target(node: ast.Assign | ast.AugAssign) -> str:
+    target = node.target if isinstance(node, ast.AugAssign) else node.targets[0]
+    return target.id if isinstance(target, ast.Name) else ""
 
 
 def _is_speaker(call: ast.Call) -> bool:
@@ -122,6 +172,8 @@ def _templates(node: ast.AST | None) -> Iterator[str]:
         inner = [node.body, node.orelse]
     elif isinstance(node, ast.BoolOp | ast.Tuple | ast.List):
         inner = list(ast.iter_child_nodes(node))
+    elif isinstance(node, ast.GeneratorExp | ast.ListComp):
+        inner = [node.elt]
     elif isinstance(node, ast.Dict):
         inner = list(node.values)
     else:
@@ -137,7 +189,10 @@ def _parts(node: ast.AST) -> list[str | ast.AST]:
         return [*_parts(node.left), *_parts(node.right)]
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return [node.value]
-    return [node.value if isinstance(node, ast.FormattedValue) else node]
+    if isinstance(node, ast.FormattedValue):
+        is_text = isinstance(node.value, ast.Constant | ast.JoinedStr)
+        return _parts(node.value) if is_text else [node.value]
+    return [node]
 
 
 def _filled(parts: list[str | ast.AST]) -> str:
@@ -161,7 +216,7 @@ def _filled(parts: list[str | ast.AST]) -> str:
 
 def _in_help(command: click.Command, path: tuple[str, ...]) -> Iterator[str]:
     yield first_sentence(command)
-    for is_raw, paragraph in paragraphs(command.help or ""):
+    for is_raw, paragraph in paragraphs(inspect.cleandoc(command.help or "")):
         if is_raw:
             lines = (explained(line)[1] for line in paragraph.split("\n"))
             yield from (line for line in lines if not line.startswith("fumikura "))

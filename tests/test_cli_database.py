@@ -141,8 +141,7 @@ def test_forget_asks_says_how_many_and_deletes(target: tuple[str, ...]) -> None:
     forgotten = invoke("forget", *target, "--yes", "--json")
 
     assert refused.exit_code == 1
-    assert "3 readings (" in refused.stderr
-    assert "with 4 characters" in refused.stderr
+    assert "forget 3 readings with 4 characters; " in refused.stderr
     assert refused.stderr.endswith("nothing was forgotten\n")
     assert unanswered.exit_code == 2
     assert "--yes" in unanswered.stderr
@@ -444,3 +443,25 @@ def test_the_counts_of_two_recipes_add_up() -> None:
 
     n_pages, n_readings, *counts = (int(number) for number in re.findall(r"\d+", counted))
     assert n_readings == n_pages + 1 == sum(counts)
+
+
+def test_an_upgrade_says_what_it_made(folder: Path) -> None:
+    made, again = (invoke("db", "upgrade", "--db", str(folder / "new.db")) for _ in range(2))
+
+    assert "new.db: made, with tables of version " in made.stderr
+    assert "new.db: up to date already, at version " in again.stderr
+
+
+@pytest.mark.usefixtures("folder")
+def test_a_failed_page_that_was_never_tried_alone_has_no_attempts() -> None:
+    header, _, row, *_ = invoke("failed").stdout.splitlines()
+
+    assert row[header.index("attempts") :].split()[0] == "–"
+
+
+@pytest.mark.usefixtures("folder")
+def test_what_is_missing_or_to_be_chosen_is_named_in_a_line() -> None:
+    missing, chosen = invoke("run", "book.zip", "--truth", "nowhere.csv"), invoke("export", "out")
+
+    assert "there is no nowhere.csv; correct its path" in missing.stderr
+    assert "Choose from: txt, koji, jsonl, " in chosen.stderr

@@ -57,7 +57,10 @@ def test_the_text_of_several_pages_names_them(arguments: tuple[str, ...]) -> Non
 
 def test_the_newest_run_is_meant_where_nothing_is_named() -> None:
     assert invoke("text").stdout == "# poem_003\nほへ\n\n"
-    assert invoke("text").stderr == "run 2: 1 page\n"
+    assert invoke("text").stderr == (
+        "run 2: 1 page\nthat is the newest run alone; --run N takes another (see `fumikura status`)\n"
+    )
+    assert invoke("text", "--run", "2").stderr == "run 2: 1 page\n"
 
 
 def test_unsure_characters_are_marked_on_request() -> None:

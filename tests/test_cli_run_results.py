@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
 
-from fumikura.cli.run_results import excerpt, next_steps
+from fumikura.cli.run_results import excerpt, figures, next_steps, tables
 from fumikura.core.store.connecting import Engine
 from fumikura.core.store.queries import RunSummary
 from tests.simple_store import make_pages, make_reading, read_all, start_run
@@ -91,3 +92,21 @@ def test_a_run_ends_with_the_first_lines_of_a_page_that_has_some(
         "  …",
         "",
     ]
+
+
+def test_the_counts_of_an_interrupted_run_add_up() -> None:
+    interrupted = replace(SUMMARY, pages=9, done=3, skipped=2, queued=2, leased=1)
+
+    first, *_ = tables(figures(interrupted, [], seconds=1.0, steady_rate=None), [])
+    names, counts = (list(column.cells) for column in first.columns)
+
+    assert dict(zip(names, counts, strict=True)) | {"seconds": "", "pages/s": ""} == {
+        "pages": "9",
+        "read now": "3",
+        "read before": "2",
+        "failed": "1",
+        "not read: waiting or cancelled": "3",
+        "characters on these pages": "9",
+        "seconds": "",
+        "pages/s": "",
+    }

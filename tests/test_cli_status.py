@@ -149,8 +149,9 @@ def test_status_says_what_would_read_the_pages_that_nobody_reads(sqlite_url: str
     shown = CliRunner().invoke(main, ["status", "--db", sqlite_url]).stdout
 
     assert (
-        f"no worker reads recipe {RECIPE.digest[:12]}, in which 1 page waits; start one with the same"
-        " weights (55555555 and cccccccc) and --context-weight 0" in shown
+        f"no worker reads recipe {RECIPE.digest[:12]}: 1 page queued; give the same `fumikura run` again,"
+        " or start a `fumikura worker` with the same weights (55555555, cccccccc) and --context-weight 0"
+        in shown
     )
 
 

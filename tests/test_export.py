@@ -329,10 +329,25 @@ def test_two_exports_do_not_work_in_one_folder(two_books: Engine, out: Path) -> 
 def test_another_export_needs_another_folder(two_books: Engine, out: Path) -> None:
     export(two_books, Selection(), out, format_name="txt")
 
-    with pytest.raises(UsageError, match=r"holds another export \(format txt, file_per page\)"):
+    with pytest.raises(UsageError, match=r"holds another export \(--format txt, --file-per page\); name"):
         export(two_books, Selection(), out, format_name="jsonl")
     with pytest.raises(UsageError, match="another export"):
         export(two_books, Selection(book="poem"), out, format_name="txt")
+
+
+def test_the_export_of_a_newer_run_goes_on_where_that_holds_the_same_pages(engine: Engine, out: Path) -> None:
+    older, _ = start_run(engine, make_pages(2))
+    read_all(engine, make_reading("い"), make_reading("ろ"))
+    export(engine, Selection(run_id=older), out, format_name="txt")
+    newer, _ = start_run(engine, make_pages(3))
+    read_all(engine, make_reading("は"))
+
+    exported = export(engine, Selection(run_id=newer), out, format_name="txt")
+
+    assert (exported.n_written, exported.n_kept) == (1, 2)
+    assert sorted(path.name for path in out.glob("*.txt")) == ["tale_001.txt", "tale_002.txt", "tale_003.txt"]
+    with pytest.raises(UsageError, match=f"export of run {newer}, .* or --run {newer} to go on with that"):
+        export(engine, Selection(run_id=older), out, format_name="txt")
 
 
 def test_a_list_that_was_cut_off_is_gone_on_with(two_books: Engine, out: Path) -> None:

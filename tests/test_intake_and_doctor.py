@@ -136,7 +136,14 @@ def test_a_database_is_looked_at_where_there_is_one(tmp_path: Path, engine: Engi
 
     found = doctor.look_at_database(Settings(database_url=f"sqlite:///{tmp_path / 'fumikura.db'}"))
 
-    assert found.endswith("2 pages, 1 run")
+    assert found.endswith("fumikura.db holds 2 pages of 1 run")
+
+
+def test_a_device_is_told_with_the_workers_and_threads_of_a_run() -> None:
+    found = doctor.look_at_devices(["cpu", "cpu"], n_threads=1)
+
+    assert found.startswith("cpu: ")
+    assert found.endswith(", with 1 thread; 2 workers side by side")
 
 
 def test_looking_at_a_database_leaves_nothing_in_it(engine: Engine) -> None:

@@ -24,10 +24,10 @@ from fumikura.core.store.failures import failures
 from fumikura.core.store.pages import add_pages, add_run, finish_listing
 from fumikura.core.store.queries import RunSummary, run_summary
 from fumikura.core.store.upgrading import open_database
-from fumikura.core.store.workers import list_workers, worker_names
+from fumikura.core.store.workers import State, list_workers, unread_recipes, worker_names
 from fumikura.worker.folder_broker import folder_url
 from fumikura.worker.launcher import run_locally, work
-from fumikura.worker.supervision import _describe
+from fumikura.worker.supervision import Children, _describe
 from tests.simple_launcher import children, program, wait_until
 from tests.simple_reader import COMMAND, FILLS_MEMORY, HANGS, KILLS, RECIPE, draw_pages
 
@@ -291,3 +291,22 @@ def widths_of_done_pages(engine: Engine) -> set[str]:
 def attempts(engine: Engine) -> set[int]:
     with engine.connect() as connection:
         return set(connection.exec_driver_sql("SELECT attempts FROM reading").scalars())
+
+
+def test_a_worker_that_only_starts_is_known_at_once(sqlite_url: str, tmp_path: Path) -> None:
+    engine = open_database(sqlite_url)
+    run_id = add_run(engine, RECIPE, command="test")
+    add_pages(engine, run_id, draw_pages(tmp_path / "book", 1))
+    finish_listing(engine, run_id)
+    sleeper = (sys.executable, "-c", "import time; time.sleep(60)")
+    children = Children(engine, Settings(sqlite_url, devices="cpu"), RECIPE, command=sleeper)
+
+    unread_before = unread_recipes(engine)
+    children.look_after()
+    states, unread = [worker.state for worker in list_workers(engine)], unread_recipes(engine)
+    children.stop(grace_s=0)
+
+    assert [one.n_pages for one in unread_before] == [1]
+    assert (states, unread) == ([State.STARTING], [])
+    assert list_workers(engine) == []
+    engine.dispose()

@@ -97,7 +97,7 @@ def test_files_that_could_become_pages_are_named_with_what_to_do(tmp_path: Path,
         "b.jxl": ("other image", "convert to PNG or TIFF"),
         "c.jxl": ("other image", "convert to PNG or TIFF"),
         "inner.zip": ("zip or tar", inner),
-        "d.7z": ("packed archive", "unpack"),
+        "d.7z": ("packed archive", "unpack it"),
         "notes.txt": (".txt file", ""),
         "no_ending": ("PDF", "give it the ending .pdf"),
     }
@@ -105,7 +105,7 @@ def test_files_that_could_become_pages_are_named_with_what_to_do(tmp_path: Path,
 
 @every_kind
 def test_an_archive_of_nothing_but_those_says_so(tmp_path: Path, make: Make) -> None:
-    with pytest.raises(ArchiveError, match=r"holds no JPEG.*\(it holds DjVu or e-book: convert to"):
+    with pytest.raises(ArchiveError, match=r"holds no JPEG.*\(it holds DjVu or e-book, so convert to"):
         list_pages([make(tmp_path, {"a.djvu": b"AT&TFORM", "b.djvu": b"AT&TFORM"})])
 
 

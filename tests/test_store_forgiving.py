@@ -43,7 +43,7 @@ def test_a_misread_phrase_is_found_by_what_it_may_be(engine: Engine) -> None:
 
     assert [hit.page for hit in hits] == ["tale_002", "tale_001", "tale_003"]
     assert [hit.probability for hit in hits] == pytest.approx([0.9**3, 0.9 * 0.3 * 0.9, 0.9 * 0.1 * 0.2])
-    assert (hits[1].label, hits[1].why) == ("ろほに", "は 0.30, read as ほ 0.60")
+    assert (hits[1].label, hits[1].why) == ("ろほに", "は 0.30 read as ほ 0.60")
     assert hits[1].boxes[0] == Box(290, 10, 10, 10)
     assert (hits[1].before, hits[1].after) == ("い", "ほへ")
 

@@ -79,7 +79,7 @@ def worker_devices(settings: Settings) -> list[str]:
 
 def child_environment(settings: Settings, device: str, n_children: int) -> dict[str, str]:
     """Make the environment of a worker process that is to see one device and its share of the cores."""
-    threads = settings.threads or max(1, n_cores() // n_children)
+    threads = n_threads(settings, n_children)
     return {
         **os.environ,
         **settings.overridden(threads=threads).to_environment(),
@@ -90,6 +90,11 @@ def child_environment(settings: Settings, device: str, n_children: int) -> dict[
         # A worker that sees only its own device cannot take memory on another by mistake.
         "CUDA_VISIBLE_DEVICES": _visible(device, os.environ),
     }
+
+
+def n_threads(settings: Settings, n_children: int) -> int:
+    """Count the threads that each of some worker processes has."""
+    return settings.threads or max(1, n_cores() // n_children)
 
 
 def device_within(device: str) -> str:

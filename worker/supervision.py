@@ -22,7 +22,7 @@ from fumikura.core.recognition.recipe import Recipe
 from fumikura.core.settings import Settings
 from fumikura.core.store.connecting import Engine
 from fumikura.core.store.leases import hand_back, return_leases
-from fumikura.core.store.workers import note_end, remove_worker, worker_names
+from fumikura.core.store.workers import Card, State, note_end, note_worker, remove_worker, worker_names
 from fumikura.worker.devices import child_environment, device_within, worker_devices
 from fumikura.worker.emergency_exit import TOOK_TOO_LONG
 from fumikura.worker.identity import host_name, is_dead, worker_name
@@ -201,6 +201,15 @@ class Children:
             child.process.pid,
             extra={"worker": f"{host_name(self._settings)}/{child.place}"},
         )
+        self._note_start(child)
+
+    def _note_start(self, child: Child) -> None:
+        """Let others know of it at once: until it can say so itself it loads libraries for seconds."""
+        host = host_name(self._settings)
+        label = f"{host}/{child.place}"
+        card = Card(child.name, label, host, child.place, self._recipe.digest, self._run_id)
+        with suppress(DatabaseError):
+            note_worker(self._engine, card, State.STARTING, reason=None, n_done=0)
 
     def _take(self, device: str, said: set[str], event: Mapping[str, Any]) -> None:
         """Heed an event that a process reports."""

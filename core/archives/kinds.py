@@ -34,7 +34,7 @@ _OTHERS = {
     **dict.fromkeys([".djvu", ".djv", ".epub", ".mobi"], ("DjVu or e-book", _CONVERT)),
     **dict.fromkeys([".zip", ".cbz", ".tar", ".tgz", ".tbz2", ".txz"], (PACKED, _NAME)),
     **dict.fromkeys([".gz", ".bz2", ".xz"], (PACKED, _NAME)),
-    **dict.fromkeys([".7z", ".rar", ".cbr", ".lzh", ".lha"], ("packed archive", "unpack")),
+    **dict.fromkeys([".7z", ".rar", ".cbr", ".lzh", ".lha"], ("packed archive", "unpack it")),
 }
 _SIGNATURES = (
     (b"%PDF-", ".pdf"),

@@ -137,7 +137,8 @@ def stream_pages(
                     if isinstance(file, PageReference):
                         n_pages += 1
                     elif file.remedy:
-                        remedies[f"{file.kind}: {file.remedy}"] = None
+                        told = f"{file.kind}, so {file.remedy}"
+                        remedies[told] = None
                     yield file
             except ArchiveError as error:
                 failed.append((place, error))
@@ -274,7 +275,9 @@ def _left_out(archive: Place, member: Member, start: bytes) -> LeftOut:
         return LeftOut(str(archive), member.name, member.left_out)
     if is_system_file(member.name):
         return LeftOut(str(archive), member.name, "thumbnail, deleted or system file")
-    kind, remedy = other_kind(member.name, start) or (f"{ending(member.name)} file".strip(), "")
+    suffix = ending(member.name)
+    unknown = f"{suffix} file" if suffix else "file without ending"
+    kind, remedy = other_kind(member.name, start) or (unknown, "")
     if kind == PACKED and is_packed(archive):
         remedy = _UNPACK
     return LeftOut(str(archive), member.name, kind, remedy)

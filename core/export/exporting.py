@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from itertools import islice
 from operator import methodcaller
 from pathlib import Path
@@ -17,7 +18,14 @@ from fumikura.core.export.folder import ExportFolder, NewFiles, opened_folder
 from fumikura.core.export.formats import Extent, Format, Style, load_format
 from fumikura.core.read_page import ReadPage
 from fumikura.core.store.connecting import Engine
-from fumikura.core.store.read_pages import PAGES_AT_ONCE, PageKey, Selection, fetch_pages, stream_keys
+from fumikura.core.store.read_pages import (
+    PAGES_AT_ONCE,
+    PageKey,
+    Selection,
+    fetch_pages,
+    is_contained,
+    stream_keys,
+)
 
 _EXTENT_NAMES: dict[Extent, str] = {"page": "each page", "book": "each book", "all": "all pages together"}
 
@@ -81,13 +89,20 @@ def export(
     exported = Exported()
     if next(stream_keys(engine, selection), None) is None:
         return exported  # and no folder is made
-    with opened_folder(out, what) as folder:
+    with opened_folder(out, what, goes_on=partial(_goes_on, engine, what)) as folder:
         job = _Job(engine, selection, chosen, style, folder, exported, progress)
         if extent == "page":
             _export_each(job)
         else:
             _export_together(job)
     return exported
+
+
+def _goes_on(engine: Engine, what: Mapping[str, Any], held: Mapping[str, Any]) -> bool:
+    """Tell whether the run that is exported reads all pages of the run whose files lie there."""
+    newer, older = what.get("run_id"), held.get("run_id")
+    is_alike = {**held, "run_id": newer} == what
+    return is_alike and newer is not None and older is not None and is_contained(engine, older, newer)
 
 
 def _check_base_url(url: str | None, *, needed: bool, format_name: str) -> None:

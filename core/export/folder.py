@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,6 +21,15 @@ from fumikura.core.errors import UsageError
 LIST_NAME = ".fumikura-export.jsonl"
 #: What is written in one go takes its place at the end; what a killed export left is written over.
 _UNFINISHED = ".fumikura-unfinished"
+#: What people give to have it so.
+_OPTIONS = {
+    **{name: f"--{name}" for name in ("format", "book", "page", "archive", "recipe", "unsure")},
+    "run_id": "--run",
+    "file_per": "--file-per",
+    "labels": "--label",
+    "min_confidence": "--min-confidence",
+    "base_url": "--base-url",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,11 +161,14 @@ class ExportFolder:
 
 
 @contextmanager
-def opened_folder(path: Path, what: Mapping[str, Any]) -> Iterator[ExportFolder]:
+def opened_folder(
+    path: Path, what: Mapping[str, Any], *, goes_on: Callable[[Mapping[str, Any]], bool] = lambda _held: False
+) -> Iterator[ExportFolder]:
     """Open a folder for an export, and make it if there is none.
 
     Args:
         what: is exported, and how; an export of anything else needs a folder of its own.
+        goes_on: tells of what the folder holds otherwise whether this is more of the same.
 
     Raises:
         UsageError: it is no folder, holds another export, or one is at work in it.
@@ -168,7 +180,7 @@ def opened_folder(path: Path, what: Mapping[str, Any]) -> Iterator[ExportFolder]
     list_path.touch()
     with list_path.open("r+b") as listing:
         _lock(listing, path)
-        yield ExportFolder(path, listing, _find_entries(listing, path, what))
+        yield ExportFolder(path, listing, _find_entries(listing, path, what, goes_on))
 
 
 def _lock(listing: IO[bytes], folder: Path) -> None:
@@ -187,25 +199,45 @@ def _lock(listing: IO[bytes], folder: Path) -> None:
         return
 
 
-def _find_entries(listing: IO[bytes], folder: Path, what: Mapping[str, Any]) -> dict[str, int]:
+def _find_entries(
+    listing: IO[bytes],
+    folder: Path,
+    what: Mapping[str, Any],
+    goes_on: Callable[[Mapping[str, Any]], bool],
+) -> dict[str, int]:
     """Find where the last entry of each key begins; an entry that a crash cut off is dropped."""
     places: dict[str, int] = {}
-    end = 0
+    end, held = 0, None
     try:
         for line in listing:
             if not line.endswith(b"\n"):
                 break
             values = json.loads(line)
-            if end == 0 and values["export"] != what:
-                told = ", ".join(f"{name} {value}" for name, value in values["export"].items() if value)
-                raise UsageError(f"{folder} holds another export ({told}); name another folder")
-            if end:
+            if end == 0 or "export" in values:
+                held = values["export"]
+            else:
                 places[_Entry(**values).key] = end
             end += len(line)
     except (ValueError, KeyError, TypeError) as error:
         raise UsageError(f"{folder / LIST_NAME} is damaged; delete that folder, or name another") from error
+    if held is not None and held != what and not goes_on(held):
+        raise UsageError(_another(folder, held, what))
     listing.truncate(end)
-    if end == 0:
+    if held != what:
+        listing.seek(end)
         listing.write(json.dumps({"export": what}, ensure_ascii=False).encode() + b"\n")
         listing.flush()
     return places
+
+
+def _another(folder: Path, held: Mapping[str, Any], what: Mapping[str, Any]) -> str:
+    """Say what a folder holds that this export must leave alone."""
+    if {**held, "run_id": what.get("run_id")} == what and held.get("run_id"):
+        run_id = held["run_id"]
+        return (
+            f"{folder} holds the export of run {run_id}, and this is another one;"
+            f" name another folder, or --run {run_id} to go on with that"
+        )
+    differing = [name for name in {**held, **what} if held.get(name) != what.get(name)]
+    told = ", ".join(f"{_OPTIONS.get(name, name)} {held.get(name) or '–'}" for name in differing)
+    return f"{folder} holds another export ({told}); name another folder"

@@ -219,11 +219,13 @@ def _hits(
 def _why(text: str, match: Match, taken: Sequence[Row[Any]]) -> str:
     """Say which characters are not those that were read, with their probability there."""
     if len(taken) != len(text):
-        what = "one too many was read" if len(taken) > len(text) else "one was missed"
-        return f"{''.join(row.label for row in taken)}: {what}"
+        glyphs = "".join(row.label for row in taken)
+        if len(taken) > len(text):
+            return f"{glyphs}: one too many was read"
+        return f"{glyphs}: one was missed"
     pairs = zip(text, match.chances, taken, strict=True)
     return ", ".join(
-        f"{char} {chance:.2f}, read as {row.label} {row.confidence:.2f}"
+        f"{char} {chance:.2f} read as {row.label} {row.confidence:.2f}"
         for char, chance, row in pairs
         if row.label != char and char != "?"
     )

@@ -58,5 +58,5 @@ def explain(text: str, matched: Sequence[Any]) -> str:
     """
     if len(matched) != len(text):
         return ""
-    pairs = zip(matched, text, strict=True)
-    return ", ".join(f"{row.label} for {char}" for row, char in pairs if char not in ("?", row.label))
+    pairs = zip((row.label for row in matched), text, strict=True)
+    return ", ".join(f"{glyph} for {char}" for glyph, char in pairs if char not in ("?", glyph))

@@ -30,7 +30,6 @@ OUTAGE_S = 30.0
 STEP_S = 5.0
 #: How long workers then have to renew their leases.
 GRACE_S = 20.0
-_LOST = "{} workers ended while they read this page alone"
 
 
 def renew(engine: Engine, worker: str, reading_ids: Sequence[int], *, lease_s: float) -> int:
@@ -68,7 +67,7 @@ def return_leases(engine: Engine, worker: str, max_attempts: int, *, how: str | 
     Args:
         how: what ended the worker ("with SIGKILL"), for the reason of a quarantine; None where nobody knows.
     """
-    reason = _LOST.format(max_attempts) + (f", the last one {how}" if how else "")
+    reason = _lost(max_attempts, how)
     with brief_transaction(engine) as connection:
         return _take_back(connection, is_leased_to(worker), max_attempts, reason=reason)
 
@@ -104,7 +103,7 @@ def return_expired(engine: Engine, max_attempts: int) -> int:
         if last_sweep is not None and last_sweep < time - timedelta(seconds=OUTAGE_S):
             change_readings(connection, expired, skip_locked=True, lease_until=until)
             return 0
-        return _take_back(connection, expired, max_attempts, reason=_LOST.format(max_attempts))
+        return _take_back(connection, expired, max_attempts, reason=_lost(max_attempts))
 
 
 def leaseholders(engine: Engine) -> list[str]:
@@ -157,3 +156,9 @@ def _note_sweep(connection: Connection, time: datetime) -> datetime | None:
     last = connection.scalar(select(gate.next_at).where(gate.name == "sweep"))
     connection.execute(set_gate(connection, "sweep", time))
     return last
+
+
+def _lost(n_workers: int, how: str | None = None) -> str:
+    if how:
+        return f"{n_workers} workers ended while they read this page alone, the last one {how}"
+    return f"{n_workers} workers ended while they read this page alone"

@@ -78,6 +78,17 @@ def newest_run(engine: Engine) -> int | None:
         return newest
 
 
+def is_contained(engine: Engine, run_id: int, other_id: int) -> bool:
+    """Tell whether all pages of a run belong to another one too, of the same recipe."""
+    run, run_page = tables.run.c, tables.run_page.c
+    theirs = select(run_page.page_id).where(run_page.run_id == other_id)
+    missing = select(run_page.page_id).where(run_page.run_id == run_id, run_page.page_id.not_in(theirs))
+    recipes = select(run.recipe_id).where(run.id.in_((run_id, other_id)))
+    with read_transaction(engine) as connection:
+        first, *others = connection.scalars(recipes)
+        return others == [first] and connection.execute(missing.limit(1)).first() is None
+
+
 def count_pages(engine: Engine, selection: Selection) -> int:
     """Count the pages that `stream_keys` gives.
 

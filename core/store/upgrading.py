@@ -41,8 +41,11 @@ def open_database(url: str, *, may_be_empty: bool = True, only_reads: bool = Fal
     )
 
 
-def upgrade(url: str) -> None:
+def upgrade(url: str) -> str | None:
     """Bring a database to this version, making it if need be. Two at once do no harm.
+
+    Returns:
+        The version that it had; None if it had no tables yet.
 
     Raises:
         DatabaseError: unreachable, made by a newer fumikura, or a SQLite file of another program.
@@ -58,7 +61,7 @@ def upgrade(url: str) -> None:
     config.set_main_option("script_location", str(Path(migrations.__file__).parent).replace("%", "%%"))
     engine = connect(url)
     try:
-        _revision(engine)
+        before = _revision(engine)
         with reporting(engine), engine.connect() as connection:
             _check_encoding(connection)
             let_tables_be_rebuilt(connection)
@@ -66,6 +69,7 @@ def upgrade(url: str) -> None:
                 serialize_writers(connection, "upgrade")
                 config.attributes["connection"] = connection
                 command.upgrade(config, "head")
+        return before
     except CommandError as error:
         raise DatabaseError(
             f"the database {describe(url)} was made by another version of fumikura ({error});"

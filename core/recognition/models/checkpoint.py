@@ -232,9 +232,19 @@ def _load(path: Path, *kinds: str) -> tuple[dict[str, str], dict[str, Tensor]]:
             f"{path} is no readable safetensors file ({error}); fetch or train it again"
         ) from error
     if header.get("kind") not in kinds:
+        if "kind" not in header:
+            raise CheckpointError(
+                f"{path} holds something else than fumikura weights;"
+                f" name a file that `fumikura train {kinds[0]}` wrote"
+            )
+        found = header["kind"]
+        if len(kinds) > 1:
+            raise CheckpointError(
+                f"{path} holds {found}, not a {kinds[0]}; name a file that `fumikura train {kinds[0]}` wrote"
+            )
         raise CheckpointError(
-            f"{path} holds {header.get('kind', 'something else than fumikura weights')}, not a {kinds[0]};"
-            f" name a file that `fumikura train {kinds[0]}` wrote{'' if len(kinds) > 1 else ' for pages'}"
+            f"{path} holds {found}, not a {kinds[0]};"
+            f" name a file that `fumikura train {kinds[0]}` wrote for pages"
         )
     return header, tensors
 

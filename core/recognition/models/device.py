@@ -13,15 +13,18 @@ from fumikura.core.errors import DeviceError, first_line
 from fumikura.core.host import processor
 
 
-def try_device(name: str) -> str:
+def try_device(name: str, *, n_threads: int | None = None) -> str:
     """Describe a device, once it has run a small convolution.
 
     Args:
         name: as torch knows it: "cpu", "cuda", "cuda:1".
+        n_threads: that this process is to have from now on; None leaves them.
 
     Raises:
         DeviceError: there is no such device, or it does not work.
     """
+    if n_threads is not None:
+        torch.set_num_threads(n_threads)
     try:
         device = torch.device(name)
         ink = torch.ones(1, 1, 8, 8, device=device)
@@ -34,7 +37,7 @@ def try_device(name: str) -> str:
     if device.type == "cuda":
         found = torch.cuda.get_device_properties(device)
         return f"{name}: {found.name}, {found.total_memory / 2**30:.0f} GiB"
-    return f"{name}: {processor()}; {counted(torch.get_num_threads(), 'thread')}"
+    return f"{name}: {processor()}, with {counted(torch.get_num_threads(), 'thread')}"
 
 
 @contextmanager
