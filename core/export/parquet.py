@@ -18,8 +18,8 @@ except ImportError as error:
 
 #: Rows are Python's own objects for so many pages only, a hundred times as large as in a table.
 _PAGES_AT_ONCE = 10
-#: Tables of a row group: some 100,000 characters.
-_TABLES_PER_GROUP = 25
+#: Tables of a row group: some 50,000 characters.
+_TABLES_PER_GROUP = 15
 
 #: Positions and columns count from 0, as in `jsonl`.
 _SCHEMA = pa.schema(
