@@ -16,6 +16,7 @@ from fumikura.core.store.connecting import Engine, connect
 from fumikura.core.store.page_list import find_pages
 from fumikura.core.store.pages import add_pages, add_run
 from fumikura.core.store.queries import list_runs, run_summary
+from fumikura.core.store.tables import Status
 from fumikura.core.store.transactions import now, read_transaction, serialize_writers, write_transaction
 from fumikura.core.store.upgrading import open_database, upgrade
 from tests.servers import running_postgres
@@ -43,6 +44,21 @@ def test_a_machine_that_freezes_in_a_transaction_does_not_keep_its_locks(
     assert [run.command for run in list_runs(alive)] == ["alive"]
     frozen.dispose()
     alive.dispose()
+
+
+def test_a_run_that_is_forgotten_while_its_page_is_saved_is_an_outage_that_passes(postgres_url: str) -> None:
+    engine = connect(postgres_url)
+    count = insert(tables.run_tally).values(
+        run_id=999, slot=1, **dict.fromkeys((*Status, "skipped", "characters"), 0)
+    )
+
+    with (
+        pytest.raises(DatabaseError, match="was forgotten at this moment"),
+        write_transaction(engine) as connection,
+    ):
+        connection.execute(count)
+
+    engine.dispose()
 
 
 @pytest.mark.slow

@@ -37,7 +37,7 @@ from fumikura.core.store.table_parts import metadata as metadata
 
 #: The newest revision in migrations/versions. Alembic knows it too, but takes half a
 #: second to ask.
-SCHEMA_REVISION = "0014"
+SCHEMA_REVISION = "0015"
 
 page = Table(
     "page",

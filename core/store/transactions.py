@@ -177,6 +177,11 @@ def reporting(engine: Engine) -> Iterator[None]:
         raise FumikuraError(
             f"the database {describe(engine.url)} takes no such value: {first_line(error.orig or error)}"
         ) from error
+    except exc.IntegrityError as error:
+        # A count was to be added to a run that somebody forgot between two looks of the same statement.
+        if "fk_run_tally_run_id_run" not in str(error.orig):
+            raise
+        raise DatabaseError("a run with these pages was forgotten at this moment; try again") from error
     except exc.ProgrammingError as error:
         if getattr(error.orig, "sqlstate", None) != _MAY_NOT:
             raise
