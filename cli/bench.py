@@ -143,7 +143,7 @@ def _show(rounds: Sequence[Sequence[Measurement]], *, n_ways: int, total: int) -
     put(translated(f"Read side by side by {workers} on {device}"))  # too long for a title, which is folded
     print_tables(_overview(middle), _stages(middle))
     for one in middle:
-        put(translated(_many_pages(one, total)))
+        put(_many_pages(one, total))
     for first in range(0, len(rounds), n_ways):
         for other in rounds[first + 1 : first + n_ways]:
             turns = zip(rounds[first], other, strict=True)
@@ -187,16 +187,16 @@ def _many_pages(measured: Measurement, total: int) -> str:
     about = counted(round(seconds / 60), "minute")
     if seconds >= _LONG_S:
         about = f"{seconds / 3600:,.1f} hours"
-    where = f"about {about} on this machine ({measured.processor}) with {workers}"
-    many = counted(total, "page")
+    where = translated(f"about {about} on this machine ({measured.processor}) with {workers}")
+    many = translated(counted(total, "page"))
     if measured.long_side is None:
         return f"{many}: {where}"
-    return f"{many} of {measured.long_side} pixels: {where}"
+    return f"{many} ({translated(_size(measured.long_side))}): {where}"
 
 
 def _stages(measured: Sequence[Measurement]) -> Table:
     rows = [
-        (_size(one.long_side), stage, found["p50_s"], found["p95_s"], _percent(found["share"]))
+        (translated(_size(one.long_side)), stage, found["p50_s"], found["p95_s"], _percent(found["share"]))
         for one in measured
         for stage, found in one.stages.items()
     ]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fumikura.cli import options
+from fumikura.cli.help_text import Group
 from fumikura.cli.options import FiniteRange
 from fumikura.cli.output import counted, make_table, print_json, print_tables, say
 from fumikura.cli.selection import or_newest_run, selected, told
@@ -30,7 +31,7 @@ _who = click.option(
 )
 
 
-@click.group()
+@click.group(cls=Group)
 def command() -> None:
     """Put right what was read: in a spreadsheet here, in a browser with `fumikura serve --edit`.
 
@@ -98,7 +99,7 @@ def export(
     else:
         rows = counted(written.n_characters, "character")
         what, table = told(selection), out / TABLE
-        say(f"{what}: {rows} in {table}; fill in the column `right`, and import it")
+        say(f"{what}: {rows} in {table}; fill in the column `right`, then `fumikura correct import {table}`")
     for page, reason in written.left_out[:_NAMED]:
         say(f"page {page} is left out: {reason}")
     ctx.exit(3 if written.left_out else 0)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import click
 
 from fumikura.cli import options
+from fumikura.cli.help_text import Group
 from fumikura.cli.output import say
 from fumikura.core.settings import Settings
 
 
-@click.group()
+@click.group(cls=Group)
 def command() -> None:
     """Create the database's tables or bring them up to date."""
 

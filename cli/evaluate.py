@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fumikura.cli import evaluate_layout, evaluate_weights, evaluation_tables, options
+from fumikura.cli.help_text import Group
 from fumikura.cli.language import translated
 from fumikura.cli.output import console_for, counted, say, say_unknown
 from fumikura.core.errors import UsageError
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from fumikura.core.scoring.comparison import ComparedPage, KnownPage
 
 
-@click.group()
+@click.group(cls=Group)
 def command() -> None:
     """Measure how well pages are read, and how good weights are.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import click
 from rich.cells import cell_len
@@ -64,6 +64,22 @@ class Formatter(click.HelpFormatter):
         # Here, since click writes UTF-8 to a terminal that says it is ASCII.
         encoding = sys.stdout.encoding or "utf-8"
         return super().getvalue().encode(encoding, "backslashreplace").decode(encoding)
+
+
+class Group(click.Group):
+    """This group lists its commands with the whole sentence that says what each does."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        self.write_section(ctx, formatter, "Commands", self.list_commands(ctx))
+
+    def write_section(
+        self, ctx: click.Context, formatter: click.HelpFormatter, title: str, names: Sequence[str]
+    ) -> None:
+        commands = [(name, self.get_command(ctx, name)) for name in names]
+        with formatter.section(title):
+            formatter.write_dl(
+                [(name, translated(first_sentence(found)).rstrip(".。")) for name, found in commands if found]
+            )
 
 
 class Context(click.Context):

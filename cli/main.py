@@ -18,8 +18,8 @@ from typing import Any
 import click
 
 from fumikura.cli.endings import exit_code_after
-from fumikura.cli.help_text import Context, first_sentence, speak_our_way
-from fumikura.cli.language import translated, use_language
+from fumikura.cli.help_text import Context, Group, speak_our_way
+from fumikura.cli.language import use_language
 from fumikura.cli.terminal import prepare_streams, wants_colour
 from fumikura.core.errors import FumikuraError
 
@@ -35,7 +35,7 @@ SECTIONS = {
 }
 
 
-class Commands(click.Group):
+class Commands(Group):
     """This group imports its subcommands late, and prints an error as one line."""
 
     context_class = Context
@@ -85,15 +85,7 @@ class Commands(click.Group):
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for title, names in SECTIONS.items():
-            commands = [(name, self.get_command(ctx, name)) for name in names]
-            with formatter.section(title):
-                formatter.write_dl(
-                    [
-                        (name, translated(first_sentence(found)).rstrip(".。"))
-                        for name, found in commands
-                        if found
-                    ]
-                )
+            self.write_section(ctx, formatter, title, names)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from fumikura.cli.help_text import Group
 from fumikura.cli.optional_packages import need_training
 from fumikura.cli.options import Existing, FiniteRange, Function
 from fumikura.cli.output import say_unknown
@@ -18,7 +19,7 @@ from fumikura.core.errors import UsageError
 _given = Existing()
 
 
-@click.group()
+@click.group(cls=Group)
 def command() -> None:
     """Make data sets for training and for comparing networks.
 

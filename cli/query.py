@@ -11,6 +11,7 @@ from rich.text import Text
 
 from fumikura.cli import options
 from fumikura.cli.answers import Form, answer, listed_as
+from fumikura.cli.help_text import Group
 from fumikura.cli.language import enumerated
 from fumikura.cli.options import FiniteRange
 from fumikura.cli.output import console_for, make_table
@@ -36,7 +37,7 @@ _as_written = click.option(
 )
 
 
-@click.group()
+@click.group(cls=Group)
 def command() -> None:
     """Ask the database: where a phrase stands, which characters, what is on the pages.
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from fumikura.cli.help_text import Group
 from fumikura.cli.left_out_books import LeftOut
 from fumikura.cli.output import counted, put, say
 from fumikura.cli.train_classifier import classifier
@@ -13,7 +14,7 @@ from fumikura.cli.train_segmenter import segmenter
 from fumikura.cli.training_options import given
 
 
-@click.group()
+@click.group(cls=Group)
 def command() -> None:
     """Train the networks on pages with truth, or on prepared data sets.
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fumikura.cli import options
+from fumikura.cli.help_text import Group
 from fumikura.cli.optional_packages import need_training
 from fumikura.cli.output import as_duration, counted, make_table, print_json, print_tables, say
 from fumikura.cli.train_classifier import classifier as train_classifier
@@ -58,7 +59,7 @@ def _values(
     return tuple(dict.fromkeys(one.convert(word.strip(), option, ctx) for word in text.split(",")))
 
 
-@click.group()
+@click.group(cls=Group)
 def command() -> None:
     """Train at every point of a grid, and compare.
 

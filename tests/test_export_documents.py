@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,9 @@ import pytest
 from lxml import etree
 from PIL import Image
 
+from fumikura.core.errors import UsageError
 from fumikura.core.export.exporting import export
+from fumikura.core.export.formats import load_format
 from fumikura.core.page import Box, Character, PageReference, Reading
 from fumikura.core.scoring.metrics import score
 from fumikura.core.scoring.truth import load_truth
@@ -225,3 +228,15 @@ def test_a_book_whose_scan_is_gone_is_left_out_and_named(read: Engine, out: Path
     assert [name for name, _ in exported.left_out] == ["other", "tale"]
     assert (exported.n_pages, exported.n_written) == (0, 0)
     assert not list(out.glob("*.pdf"))
+
+
+@pytest.mark.parametrize(("name", "package"), [("pdf", "pikepdf"), ("docx", "docx"), ("parquet", "pyarrow")])
+def test_a_format_whose_package_is_missing_says_how_to_get_it(
+    monkeypatch: pytest.MonkeyPatch, name: str, package: str
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    for module in (name, "glyphless_font"):
+        monkeypatch.delitem(sys.modules, f"fumikura.core.export.{module}", raising=False)
+
+    with pytest.raises(UsageError, match=rf"pip install 'fumikura\[{name}\]'$"):
+        load_format(name)

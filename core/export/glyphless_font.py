@@ -10,7 +10,12 @@ import io
 from functools import cache
 from typing import Any
 
-import pikepdf
+from fumikura.core.errors import UsageError
+
+try:
+    import pikepdf as pikepdf  # pdf.py has it from here, where its absence is told
+except ImportError as error:
+    raise UsageError("PDF needs another package: pip install 'fumikura[pdf]'") from error
 
 #: A CMap may hold so many lines in one block (Adobe technical note 5014).
 _LINES_A_BLOCK = 100

@@ -13,18 +13,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import IO, Any, BinaryIO, cast
 
-from fumikura.core.errors import UsageError
 from fumikura.core.export.columns import box_around, program
 from fumikura.core.export.formats import Format, Style
-from fumikura.core.export.glyphless_font import GlyphlessFont
+from fumikura.core.export.glyphless_font import GlyphlessFont, pikepdf
 from fumikura.core.export.scan_jpegs import ScanJpeg, scan_jpeg
 from fumikura.core.page import Character
 from fumikura.core.read_page import ReadPage
-
-try:
-    import pikepdf
-except ImportError as error:
-    raise UsageError("PDF needs another package: pip install 'fumikura[pdf]'") from error
 
 #: What a scan is taken to have, so that a page has a sensible size on paper.
 _PIXELS_AN_INCH = 300
