@@ -219,7 +219,7 @@ def test_pages_of_which_nothing_is_known_are_named(folder: Path, evaluate: Calla
     result = evaluate("--truth", "truth.csv")
 
     names = ", ".join(f"book_{number:05}_1" for number in range(1, 6))
-    assert f"7 pages left out, of which nothing is known: {names} and 2 more" in result.stderr
+    assert f"7 pages left out, of which nothing is known: {names}, and 2 more" in result.stderr
 
 
 def test_boxes_of_some_characters_are_not_taken_for_all_in_silence(

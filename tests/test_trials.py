@@ -155,7 +155,7 @@ def test_segmenters_are_compared_by_dice(tmp_path: Path) -> None:
         (["--batch-size", "8,0"], "0 is not in the range x>=1"),
         (["--augmentation", "none,wild"], "'wild' is not one of"),
         (["--validation", "0"], "give --validation more than 0"),
-        (["--patience", "2", "--characters", "nowhere"], "'nowhere' does not exist"),
+        (["--patience", "2", "--characters", "nowhere"], "there is no nowhere; correct its path"),
     ],
 )
 def test_a_grid_that_makes_no_sense_is_one_clear_line(
