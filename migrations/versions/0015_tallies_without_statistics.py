@@ -39,24 +39,23 @@ _LOCK_BY_ID = """PERFORM 1 FROM reading WHERE id = ANY (ARRAY(
         ORDER BY id FOR SHARE"""
 
 
+_LOCKS = tuple(
+    (
+        _LOCK.format(rows=rows, reading=_CHANGES[1][0]),
+        _LOCK_BY_ID.format(rows=rows, reading=_CHANGES[1][1]),
+    )
+    for rows in ("after_rows", "before_rows")
+)
+
+
 def upgrade() -> None:
     if op.get_context().dialect.name == "postgresql":
-        (_, _), (old, new) = _CHANGES
-        locks = [
-            (_LOCK.format(rows=rows, reading=old), _LOCK_BY_ID.format(rows=rows, reading=new))
-            for rows in ("after_rows", "before_rows")
-        ]
-        _rewrite([*locks, *_CHANGES], scans="SET enable_seqscan = off")
+        _rewrite([*_LOCKS, *_CHANGES], scans="SET enable_seqscan = off")
 
 
 def downgrade() -> None:
     if op.get_context().dialect.name == "postgresql":
-        (_, _), (old, new) = _CHANGES
-        locks = [
-            (_LOCK_BY_ID.format(rows=rows, reading=new), _LOCK.format(rows=rows, reading=old))
-            for rows in ("after_rows", "before_rows")
-        ]
-        _rewrite([*locks, *((new, old) for old, new in _CHANGES)], scans="RESET enable_seqscan")
+        _rewrite([(new, old) for old, new in (*_LOCKS, *_CHANGES)], scans="RESET enable_seqscan")
 
 
 def _rewrite(changes: list[tuple[str, str]], *, scans: str) -> None:
