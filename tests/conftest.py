@@ -170,3 +170,9 @@ def _execute(server: Server, statement: str) -> None:
     with engine.connect() as connection:
         connection.exec_driver_sql(statement)
     engine.dispose()
+
+
+@pytest.fixture
+def out(tmp_path: Path) -> Path:
+    """Where to export: a folder that is not there yet."""
+    return tmp_path / "out"

@@ -12,7 +12,6 @@ import numpy as np
 import pikepdf
 import pypdfium2
 import pytest
-from lxml import etree
 from PIL import Image
 
 from fumikura.core.errors import UsageError
@@ -25,6 +24,7 @@ from fumikura.core.store.connecting import Engine
 from fumikura.core.store.read_pages import Selection
 from tests.handmade import page_png
 from tests.simple_store import make_page, make_reading, read_all, start_run
+from tests.simple_xml import parsed
 
 READING = make_reading("いろ𛀂", "気", "ゞ＆<")
 
@@ -35,15 +35,6 @@ def read(engine: Engine) -> Engine:
     start_run(engine, [make_page(1), make_page(2)])
     read_all(engine, READING, make_reading())
     return engine
-
-
-@pytest.fixture
-def out(tmp_path: Path) -> Path:
-    return tmp_path / "out"
-
-
-def parsed(path: Path) -> etree._Element:
-    return etree.parse(path).getroot()
 
 
 @pytest.mark.parametrize("name", ["alto", "page"])

@@ -41,11 +41,6 @@ def read(engine: Engine, tmp_path: Path) -> Engine:
     return engine
 
 
-@pytest.fixture
-def out(tmp_path: Path) -> Path:
-    return tmp_path / "out"
-
-
 def manifest_in(folder: Path) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
     return found

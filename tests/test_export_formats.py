@@ -32,11 +32,6 @@ def read(engine: Engine) -> Engine:
     return engine
 
 
-@pytest.fixture
-def out(tmp_path: Path) -> Path:
-    return tmp_path / "out"
-
-
 def test_koji_has_a_line_a_column(read: Engine, out: Path) -> None:
     export(read, Selection(), out, format_name="koji")
 

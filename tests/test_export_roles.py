@@ -15,6 +15,7 @@ from fumikura.core.scoring.truth import load_truth
 from fumikura.core.store.connecting import Engine
 from fumikura.core.store.read_pages import Selection, stream_pages
 from tests.simple_store import make_page, read_all, start_run
+from tests.simple_xml import parsed
 from tests.test_export_schemas import reading_with_roles
 
 
@@ -24,15 +25,6 @@ def read(engine: Engine) -> Engine:
     start_run(engine, [make_page(1)])
     read_all(engine, reading_with_roles())
     return engine
-
-
-@pytest.fixture
-def out(tmp_path: Path) -> Path:
-    return tmp_path / "out"
-
-
-def parsed(path: Path) -> etree._Element:
-    return etree.parse(path).getroot()
 
 
 def text_of(element: etree._Element) -> str:

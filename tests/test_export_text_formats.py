@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from lxml import etree
 
 from fumikura.core.export.exporting import export
 from fumikura.core.export.formats import Style
@@ -13,6 +12,7 @@ from fumikura.core.page import PageReference
 from fumikura.core.store.connecting import Engine
 from fumikura.core.store.read_pages import Selection
 from tests.simple_store import make_page, make_reading, read_all, start_run
+from tests.simple_xml import parsed
 
 XML_ID = "{http://www.w3.org/XML/1998/namespace}id"
 
@@ -23,15 +23,6 @@ def read(engine: Engine) -> Engine:
     start_run(engine, [make_page(1), make_page(2)])
     read_all(engine, make_reading("いろ𛀂", "気", "ゞ＆<"), make_reading())
     return engine
-
-
-@pytest.fixture
-def out(tmp_path: Path) -> Path:
-    return tmp_path / "out"
-
-
-def parsed(path: Path) -> etree._Element:
-    return etree.parse(path).getroot()
 
 
 def test_hocr_has_boxes_and_confidence_of_characters(read: Engine, out: Path) -> None:

@@ -28,27 +28,17 @@ _HITS_SHOWN = 500
 
 
 @router.get("/{page_id}/search")
+@router.get("/{page_id}/search/1")
 def search_page(page_id: PageId, request: Request, room: TheRoom, q: Phrase = "") -> Response:
     """Find a phrase on a page, as `query text` does."""
     return _answer(request, _found(request, room, q, page_id=page_id))
 
 
 @router.get("/runs/{run_id}/search")
+@router.get("/runs/{run_id}/search/1")
 def search_run(run_id: RunId, request: Request, room: TheRoom, q: Phrase = "") -> Response:
     """Find a phrase on the pages of a run."""
     return _answer(request, _found(request, room, q, run_id=run_id))
-
-
-@router.get("/{page_id}/search/1")
-def search_page_as_before(page_id: PageId, request: Request, room: TheRoom, q: Phrase = "") -> Response:
-    """Find a phrase on a page, and answer as version 1 of the API does."""
-    return _older_answer(request, _found(request, room, q, page_id=page_id))
-
-
-@router.get("/runs/{run_id}/search/1")
-def search_run_as_before(run_id: RunId, request: Request, room: TheRoom, q: Phrase = "") -> Response:
-    """Find a phrase on the pages of a run, and answer as version 1 of the API does."""
-    return _older_answer(request, _found(request, room, q, run_id=run_id))
 
 
 def _found(
@@ -62,6 +52,9 @@ def _found(
 
 
 def _answer(request: Request, found: Sequence[dict[str, Any]]) -> Response:
+    """Answer in the version of the API that the address names: 1 where it ends in it, else 2."""
+    if request.url.path.endswith("/1"):
+        return _older_answer(request, found)
     return LdJson({"@context": _CONTEXT, **presentation.annotation_page(str(request.url), found)})
 
 
